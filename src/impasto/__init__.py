@@ -1,0 +1,23 @@
+"""impasto: train a painter in minutes, run it in one forward pass.
+
+    import impasto
+    painted = impasto.load("starry_night")(photograph)   # PIL image, array or tensor in; the same kind out
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from impasto.inference import Stylizer, load
+
+__all__ = ["Stylizer", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `impasto --help` must not wait for torch.
+    if name in __all__:
+        from impasto import inference
+
+        return getattr(inference, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,187 @@
+"""A style model: one safetensors file with the network's weights and all that is known about it.
+
+Everything but tensors stands in one JSON string of the file's metadata, so nothing in it can run code.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from impasto.errors import ModelError
+from impasto.networks import build_network
+from impasto.runtime import asset_dir, written_whole
+
+FORMAT = 1  # raised when an older impasto could not read the file any more
+SUFFIX = ".safetensors"
+_KEY = "impasto"
+_MAX_JSON, _MAX_BYTES = 1_000_000, 500_000_000
+_NETWORK, _STYLE = "network.", "style."
+
+
+@dataclass
+class StyleModel:
+    """A trained painter and its papers.
+
+    Attributes:
+        network: the module, in evaluation mode and float32.
+        spec: `{"name": ..., **options}`, what `build_network` takes.
+        name: the style's name, "starry_night".
+        loss: the loss's spec and the loss network it was trained with.
+        style: title, artist, year, size (pixels), screen energy of the style picture; a thumbnail, if it may be kept.
+        training: data fingerprint, steps, seconds, device, versions, seed.
+        report: measured figures: held-out loss, equal iterations.
+        style_targets: layer name -> Gram matrix (1, C, C) of the style picture, so that the loss can be had again
+            without the picture.
+    """
+
+    network: nn.Module
+    spec: dict[str, Any]
+    name: str
+    loss: dict[str, Any] = field(default_factory=dict)
+    style: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+    style_targets: dict[str, Tensor] = field(default_factory=dict)
+
+
+_PAPERS = ("name", "loss", "style", "training", "report")
+
+
+def save_style_model(path: Path, model: StyleModel) -> None:
+    """Write `model` to `path`, whole or not at all; weights in half precision.
+
+    Half precision moves no pixel of an 8-bit picture by more than one level (tests/test_checkpoint.py measures it).
+    """
+    papers = {"format": FORMAT, "network": model.spec, **{key: getattr(model, key) for key in _PAPERS}}
+    tensors = {_NETWORK + key: value.half().contiguous().cpu() for key, value in model.network.state_dict().items()}
+    for layer, gram in model.style_targets.items():
+        tensors[_STYLE + layer] = _upper_triangle(gram).cpu()
+    try:
+        with written_whole(path) as temporary:
+            save_file(tensors, temporary, metadata={_KEY: json.dumps(papers)})
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+
+
+def load_style_model(path: Path) -> StyleModel:
+    """Read a style model; the network comes in float32 on the CPU, in evaluation mode.
+
+    Raises:
+        ModelError: no such file, not a style model, made by a newer version, damaged, or with values that are not numbers.
+    """
+    papers = read_papers(path)
+    spec = _expect(papers, "network", dict, path)
+    network = _build(spec, path)
+    with _opened(path) as file:
+        state = {key: _read_tensor(file, _NETWORK + key, value, path) for key, value in network.state_dict().items()}
+        targets = {
+            key.removeprefix(_STYLE): _full_matrix(file.get_tensor(key).float())
+            for key in sorted(file.keys())
+            if key.startswith(_STYLE)
+        }
+    network.load_state_dict(state)
+    model = StyleModel(network.eval().requires_grad_(False), spec, str(papers["name"]), style_targets=targets)
+    for key in _PAPERS[1:]:
+        setattr(model, key, _expect(papers, key, dict, path))
+    return model
+
+
+def read_papers(path: Path) -> dict[str, Any]:
+    """Return the metadata of a style model without touching its weights; raises as `load_style_model`."""
+    if not path.is_file():
+        raise ModelError(f"{path}: no such style model; `impasto styles` lists those that are here")
+    if path.stat().st_size > _MAX_BYTES:
+        raise ModelError(f"{path}: too large for a style model ({path.stat().st_size >> 20} MB)")
+    with _opened(path) as file:
+        text = (file.metadata() or {}).get(_KEY, "")
+    if not text or len(text) > _MAX_JSON:
+        raise ModelError(f"{path}: a safetensors file, but not a style model of impasto")
+    try:
+        papers = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: the description inside is damaged; train or download the model again") from error
+    if not isinstance(papers, dict) or not isinstance(papers.get("format"), int):
+        raise ModelError(f"{path}: the description inside is not one of impasto's")
+    if papers["format"] > FORMAT:
+        raise ModelError(f"{path}: made by a newer impasto (format {papers['format']}); pip install -U impasto")
+    _expect(papers, "name", str, path)
+    return papers
+
+
+def shipped_styles() -> list[Path]:
+    """Return the style models that came with this installation, sorted by name."""
+    return sorted(asset_dir("checkpoints").glob(f"*{SUFFIX}"))
+
+
+def find_style_model(style: str | Path) -> Path:
+    """Return the file for `style`: a path as it is, or the name of a shipped style.
+
+    Raises:
+        ModelError: neither such a file nor such a name.
+    """
+    path = Path(style)
+    if path.is_file():
+        return path
+    shipped = {known.stem: known for known in shipped_styles()}
+    if str(style) in shipped:
+        return shipped[str(style)]
+    names = ", ".join(shipped) or "none are installed; train one with `impasto train PICTURE`"
+    raise ModelError(f"{style}: neither a style model file nor a shipped style ({names})")
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="pt", device="cpu")
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: not a whole safetensors file; train or download the model again") from error
+
+
+def _build(spec: dict[str, Any], path: Path) -> nn.Module:
+    try:
+        return build_network(**spec)
+    except (ModelError, TypeError) as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def _read_tensor(file: Any, key: str, like: Tensor, path: Path) -> Tensor:
+    try:
+        part = file.get_slice(key)
+        if tuple(part.get_shape()) != tuple(like.shape) or part.get_dtype() not in ("F16", "BF16", "F32"):
+            raise ModelError(f"{path}: {key} does not fit the network described; the file was altered")
+        value = file.get_tensor(key).float()
+    except SafetensorError as error:
+        raise ModelError(f"{path}: {key} is missing; the file was altered") from error
+    if not torch.isfinite(value).all():
+        raise ModelError(f"{path}: {key} holds values that are not numbers; train or download the model again")
+    return value
+
+
+def _expect(papers: dict[str, Any], key: str, kind: type, path: Path) -> Any:
+    value = papers.get(key)
+    if not isinstance(value, kind):
+        raise ModelError(f"{path}: the description inside has no valid {key!r}; the file was altered")
+    return value
+
+
+def _upper_triangle(gram: Tensor) -> Tensor:
+    """(1, C, C) symmetric -> its upper triangle in one float32 row: a Gram matrix holds everything twice."""
+    rows, columns = torch.triu_indices(*gram.shape[-2:])
+    return gram[0, rows, columns].float().contiguous()
+
+
+def _full_matrix(triangle: Tensor) -> Tensor:
+    channels = math.isqrt(2 * triangle.numel())
+    gram = triangle.new_zeros(channels, channels)
+    rows, columns = torch.triu_indices(channels, channels)
+    gram[rows, columns] = triangle
+    gram[columns, rows] = triangle
+    return gram[None]

@@ -1,0 +1,463 @@
+"""Photographs in, pictures out: the one place that knows file formats.
+
+Inside impasto an image is a float32 tensor (3, H, W), sRGB in [0, 1]. EXIF turning, colour profiles, transparency,
+bit depths and rounding live here and nowhere else, and so does the mistrust of files from strangers.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from PIL import ExifTags, IcoImagePlugin, Image, ImageCms, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from torch import Tensor
+from torch.nn import functional
+
+from impasto.errors import ImageError, UsageError
+from impasto.runtime import written_whole
+
+Source = str | Path | BinaryIO
+
+MAX_PIXELS = 120_000_000
+_MAX_BYTES = 2**30  # more than that many pixels take, even uncompressed with 16 bits
+
+# Never EPS (Pillow would run Ghostscript on it) nor SVG.
+_SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "BMP": (".bmp",),
+    "TIFF": (".tiff", ".tif"),
+    "AVIF": (".avif",),
+    "MPO": (".mpo",),
+    "ICO": (".ico",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
+    "JPEG2000": (".jp2", ".j2k", ".jpx", ".j2c", ".jpf"),
+    "TGA": (".tga",),
+}
+with suppress(ImportError):  # the extra `heic`
+    importlib.import_module("pillow_heif").register_heif_opener()
+    _SUFFIXES["HEIF"] = (".heic", ".heif")
+IMAGE_SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
+
+_SAVE_OPTIONS: dict[str, dict[str, object]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95},
+    "AVIF": {"quality": 90, "subsampling": "4:4:4"},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+    **{name: {} for name in ("PNG", "GIF", "BMP", "PPM", "JPEG2000", "TGA")},
+}
+_HOLDS_ALPHA = {"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA"}
+
+_Exif = ExifTags.Base
+# What remains true of a photograph once it is painted: neither orientation nor thumbnail nor the layout of its TIFF.
+_KEPT_TAGS = {_Exif.ImageDescription, _Exif.Make, _Exif.Model, _Exif.Software, _Exif.DateTime, _Exif.Artist}
+_KEPT_TAGS |= {_Exif.Copyright, _Exif.ExifOffset, _Exif.GPSInfo}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as read: upright, sRGB, its transparency beside it."""
+
+    pixels: Tensor  # (3, H, W) float32 in [0, 1]
+    alpha: Tensor | None  # (1, H, W) float32 in [0, 1], or None when opaque
+    exif: bytes | None  # without the orientation, for those who keep metadata
+    notes: tuple[str, ...]  # one line each on what the tensor leaves out
+
+
+def read_picture(source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 0) -> Picture:
+    """Read the first picture of a file or of an open binary stream.
+
+    With `at_least`, a much larger JPEG comes back reduced, several times faster; no side falls below that many pixels.
+
+    Raises:
+        ImageError: whatever is wrong with the file, in one line that names it and the remedy.
+    """
+    try:
+        with _opened(source) as stream:
+            return _picture(*_loaded(stream, _formats(source), max_pixels, at_least))
+    except Exception as error:  # Pillow raises nearly every class there is on bad data
+        raise ImageError(f"{printable(source)}: {_reason(error)}") from error
+
+
+def read_image(source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 0) -> Tensor:
+    """Read as `read_picture` does; return (3, H, W) float32 in [0, 1], transparency composited on white."""
+    picture = read_picture(source, max_pixels=max_pixels, at_least=at_least)
+    return _on_white(picture.pixels, picture.alpha)
+
+
+def write_image(
+    path: Source, image: Tensor, *, alpha: Tensor | None = None, exif: bytes | None = None, format: str = ""
+) -> None:
+    """Write `image` (3, H, W), clamped to [0, 1] and rounded to 8 bits, whole or not at all.
+
+    The suffix tells the format; an open binary stream needs `format` ("png"). `alpha` (1, H, W) is kept where the
+    format holds it and composited on white elsewhere. No metadata but the sRGB tag is written unless given in `exif`.
+
+    Raises:
+        ImageError: this format or this picture cannot be written, or the disk refuses.
+    """
+    try:
+        if isinstance(path, (str, Path)):
+            data = _encoded(image, alpha, exif, _format_of(f".{format}" if format else Path(path).suffix))
+            with written_whole(Path(path)) as temporary:
+                temporary.write_bytes(data)
+        else:
+            path.write(_encoded(image, alpha, exif, _format_of(f".{format}")))
+    except Exception as error:
+        raise ImageError(f"{printable(path)}: {_reason(error, writing=True)}") from error
+
+
+def from_pil(image: Image.Image) -> Tensor:
+    """Return a Pillow picture of any mode as (3, H, W) float32, upright, sRGB, on white, as `read_image` would.
+
+    Raises:
+        ImageError: the picture cannot be decoded.
+    """
+    try:
+        picture = _picture(image.copy(), [])
+    except Exception as error:
+        raise ImageError(f"picture in memory: {_reason(error)}") from error
+    return _on_white(picture.pixels, picture.alpha)
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """Return `image` (3, H, W), or a mask (1, H, W), as an 8-bit Pillow picture, clamped to [0, 1] and rounded.
+
+    Raises:
+        ImageError: another shape, or values that are not finite.
+    """
+    if image.ndim != 3 or len(image) not in (1, 3) or 0 in image.shape:
+        raise ImageError(f"a tensor of shape {tuple(image.shape)} is no picture; give (3, H, W)")
+    if not torch.isfinite(image).all():
+        raise ImageError("the picture holds NaN or infinite values; try another model or --device cpu")
+    # Rounded, not truncated, which would darken every picture by half a level.
+    levels = image.detach().float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    array = levels.permute(1, 2, 0).contiguous().cpu().numpy()
+    return Image.fromarray(array if len(image) == 3 else array[..., 0])
+
+
+def from_array(array: np.ndarray) -> Tensor:
+    """Return (H, W, 3) or (H, W) of uint8, uint16 or float in [0, 1] as a (3, H, W) float32 tensor of its own.
+
+    Raises:
+        ImageError: another shape, another type, or floats outside [0, 1].
+    """
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[-1] not in (1, 3) or 0 in array.shape:
+        raise ImageError(f"an array of shape {array.shape} is no picture; give (H, W, 3) or (H, W)")
+    full = {"uint8": 255, "uint16": 65535}.get(array.dtype.name)
+    if full is None and not (array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1):
+        raise ImageError(f"an array of {array.dtype} must lie in [0, 1]; or give uint8 or uint16")
+    # Bytes are transposed before they are widened: a third less time than the other way round.
+    values = torch.from_numpy(np.array(array if full == 255 else array.astype(np.float32), order="C"))
+    tensor = values.permute(2, 0, 1).expand(3, -1, -1).contiguous().float()
+    return tensor.div_(full) if full else tensor
+
+
+def resize(image: Tensor, size: int) -> Tensor:
+    """Return `image` (C, H, W) with its longer side `size` pixels long, antialiased; no side becomes 0."""
+    height, width = image.shape[-2:]
+    longer = max(height, width)
+    if size == longer:
+        return image
+    target = [max(1, round(side * size / longer)) for side in (height, width)]
+    return functional.interpolate(image[None], size=target, mode="bicubic", antialias=True)[0].clamp(0, 1)
+
+
+def find_images(sources: Sequence[str | Path]) -> list[Path]:
+    """Return the files that `sources` mean: files as they are, folders walked, patterns expanded; each path once.
+
+    From folders and patterns come only regular files with a suffix in IMAGE_SUFFIXES, sorted; hidden files and folders
+    and linked folders (which may lead round in a circle) are passed over.
+
+    Raises:
+        UsageError: a source means no file.
+    """
+    found: list[Path] = []
+    for source in sources:
+        if os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where a folder above is closed
+            matches = _walked(Path(source))
+        elif os.path.lexists(source):
+            matches = [Path(source)]
+        else:
+            matches = _globbed(Path(source))
+        if not matches:
+            raise UsageError(f"{printable(source)}: no picture there; give a file, a folder or a pattern like '*.jpg'")
+        found += matches
+    return list(dict.fromkeys(found))
+
+
+def contact_sheet(rows: Sequence[Sequence[Tensor]], *, titles: Sequence[str] = (), tile: int = 256) -> Tensor:
+    """Lay `rows` of pictures (3, h, w) out on white, each fitted to a tile, a title over each column: (3, H, W)."""
+    gutter, letter = max(2, tile // 64), max(10, tile // 14)
+    step = tile + gutter
+    top = letter + 3 * gutter if titles else gutter
+    columns = max([len(titles), *map(len, rows)])
+    sheet = Image.new("RGB", (gutter + columns * step, top + max(1, len(rows)) * step), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=letter)
+    for x, title in enumerate(titles):
+        draw.text((gutter + x * step + tile / 2, top / 2), printable(title), fill="black", font=font, anchor="mm")
+    for y, row in enumerate(rows):
+        for x, image in enumerate(row):
+            picture = to_pil(resize(image, tile))
+            left_over = (tile - picture.width) // 2, (tile - picture.height) // 2
+            sheet.paste(picture, (gutter + x * step + left_over[0], top + y * step + left_over[1]))
+    return from_array(np.array(sheet))
+
+
+def printable(source: object) -> str:
+    """Return the name of a path or stream such that it prints as one line on any terminal, odd characters escaped."""
+    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else getattr(source, "name", "stream")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
+
+
+# Reading: open, identify, decode, turn upright, split off the transparency, bring the colour to sRGB.
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[BinaryIO]:
+    if not isinstance(source, (str, Path)):
+        yield source if source.seekable() else io.BytesIO(source.read(_MAX_BYTES))
+        return
+    # Opened without waiting, lest a FIFO hang, and looked at afterwards, so that nobody can swap it in between. Pillow
+    # gets the open file and never its name: it would map the file into memory, where cutting it short kills us.
+    with open(source, "rb", opener=lambda name, mode: os.open(name, mode | getattr(os, "O_NONBLOCK", 0))) as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError("not a regular file; give a picture")
+        if status.st_size > _MAX_BYTES:
+            raise ImageError("larger than any picture of an allowed size; reduce it first")
+        yield stream
+
+
+def _formats(source: object) -> list[str]:
+    # A TGA file bears no signature: tried on any name, it would take rubbish for a picture. MPO comes with JPEG.
+    is_tga = isinstance(source, (str, Path)) and Path(source).suffix.lower() in _SUFFIXES["TGA"]
+    return [name for name in _SUFFIXES if name != "MPO" and (name != "TGA" or is_tga)]
+
+
+def _loaded(stream: BinaryIO, formats: list[str], max_pixels: int, at_least: int) -> tuple[Image.Image, list[str]]:
+    """Identify, check and decode the first picture of `stream`; return it with the notes on it."""
+    if Image.MAX_IMAGE_PIXELS is not None:  # Pillow's guard stays on behind ours, but must not be the stricter one
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
+    start = stream.read(4)
+    if not start:
+        raise ImageError("the file is empty; download or export it again")
+    if start == b"\0\0\1\0":
+        _check_size(_icon_content(stream), max_pixels)
+    picture = Image.open(stream, formats=formats)
+    _check_size(picture, max_pixels)
+    notes = []
+    if getattr(picture, "is_animated", False) and picture.format != "MPO":  # whose further frames are previews
+        notes.append("several frames: only the first is read")
+    if picture.mode[0] in "IF" or any(";16" in str(tile.args)[:12] for tile in picture.tile):
+        notes.append("16-bit picture: written with 8 bits")
+    if at_least:
+        picture.draft(None, (at_least, at_least))
+    picture.load()
+    return picture, notes
+
+
+def _icon_content(stream: BinaryIO) -> Image.Image:
+    # Pillow decodes an icon while it opens it, whatever the size of the PNG inside: that one is looked at first.
+    stream.seek(0)
+    stream.seek(IcoImagePlugin.IcoFile(stream).entry[0].offset)
+    return Image.open(io.BytesIO(stream.read()), formats=["PNG", "DIB"])
+
+
+def _check_size(picture: Image.Image, max_pixels: int) -> None:
+    pixels = picture.width * picture.height
+    # OpenJPEG takes up to 90 bytes a pixel, whatever the size of the file.
+    limit = max_pixels // 4 if picture.format == "JPEG2000" else max_pixels
+    if pixels > limit:
+        raise ImageError(f"{pixels / 1e6:.3g} megapixels, over the limit of {limit / 1e6:.3g}; raise --max-pixels")
+    tags = getattr(picture, "tag_v2", {})
+    if tags.get(ExifTags.Base.TileWidth, 0) * tags.get(ExifTags.Base.TileLength, 0) > max(pixels, 2**22):
+        raise ImageError("its tiles are far larger than the picture; export it again")
+
+
+def _picture(picture: Image.Image, notes: list[str]) -> Picture:
+    picture.load()
+    exif = _turn_upright(picture)
+    colour, mask = _split(picture)
+    try:
+        pixels = from_array(_srgb(colour, picture.info.get("icc_profile")))
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+        pixels = from_array(_srgb(colour, None))
+        notes.append("colour profile damaged or of another kind: taken as sRGB")
+    if mask is None or mask.getextrema() == (255, 255):
+        return Picture(pixels, None, exif, tuple(notes))
+    alpha = from_array(np.asarray(mask))[:1].clone()
+    return Picture(_fill_hidden(pixels, alpha), alpha, exif, tuple(notes))
+
+
+def _turn_upright(picture: Image.Image) -> bytes | None:
+    """Turn `picture` in place as its EXIF says; return what of the EXIF remains true."""
+    with suppress(Exception):  # a damaged EXIF block is no reason to refuse a photograph
+        ImageOps.exif_transpose(picture, in_place=True)
+        exif = picture.getexif()
+        for tag in set(exif) - _KEPT_TAGS:
+            del exif[tag]
+        return exif.tobytes() if exif else None
+    return None
+
+
+def _split(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Return the colour and the transparency of a picture of any mode."""
+    if picture.mode in ("La", "RGBa"):
+        picture = picture.convert(picture.mode.upper())
+    if picture.mode == "PA" or (picture.mode in ("1", "L", "P", "RGB") and "transparency" in picture.info):
+        picture = picture.convert("RGBA")
+    if picture.mode in ("LA", "RGBA"):
+        return picture.convert(picture.mode[:-1]), picture.getchannel("A")
+    return picture, None
+
+
+def _srgb(picture: Image.Image, profile: bytes | None) -> np.ndarray:
+    """Return the colour of an opaque picture as sRGB: (H, W, 3) or (H, W), uint8, uint16, or float in [0, 1]."""
+    if picture.mode not in ("L", "RGB", "CMYK") and picture.mode[0] not in "IF":
+        picture = picture.convert("L" if picture.mode == "1" else "RGB")
+    if profile:
+        mode, transform = _transform(profile)
+        if (picture.mode, mode) == ("L", "RGB"):
+            picture = picture.convert("RGB")
+        if picture.mode != mode:
+            raise ImageCms.PyCMSError("the profile is for another kind of colour")
+        if transform:
+            picture = ImageCms.applyTransform(picture, transform) or picture
+    if picture.mode[0] in "IF":
+        return _scaled(np.asarray(picture))
+    return np.asarray(picture.convert("RGB") if picture.mode == "CMYK" else picture)
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    """Bring grey of 16 bits, 32 bits or floats to [0, 1]: by its full scale, or by its own range where that is wider."""
+    if values.dtype.kind == "u":
+        return values.astype(np.uint16)
+    finite = values[np.isfinite(values)]
+    low, high = finite.min(initial=0), float(finite.max(initial=1 if values.dtype.kind == "f" else 65535))
+    return np.nan_to_num((np.clip(values.astype(np.float64), low, high) - low) / (high - low))
+
+
+@lru_cache(maxsize=8)
+def _transform(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | None]:
+    """Return the mode that `profile` is for and the way from there to sRGB, None where that changes nothing."""
+    mode = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK"}.get(profile[16:20], "")
+    source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+    relative, flags = ImageCms.Intent.RELATIVE_COLORIMETRIC, ImageCms.Flags.BLACKPOINTCOMPENSATION
+    transform = ImageCms.buildTransform(source, target, mode, "RGB", relative, flags)
+    return mode, None if mode != "CMYK" and _is_identity(transform, mode) else transform
+
+
+def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
+    """Whether no colour moves by more than a level: sRGB under one of its many names, best left exactly as it is."""
+    levels = np.linspace(0, 255, 16).round().astype(np.uint8)
+    colours = Image.fromarray(np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(64, 64, 3)).convert(mode)
+    moved = np.asarray(ImageCms.applyTransform(colours, transform), dtype=np.int16)
+    return bool(np.abs(moved - np.asarray(colours.convert("RGB"))).max() <= 1)
+
+
+def _fill_hidden(pixels: Tensor, alpha: Tensor) -> Tensor:
+    """Give fully transparent pixels the colour of the visible ones around them.
+
+    Painters look at neighbourhoods: whatever an editor left there, often black, would bleed over the edge.
+    """
+    return _spread(pixels[None], alpha[None])[0]
+
+
+def _spread(colour: Tensor, weight: Tensor) -> Tensor:
+    # Averages over ever larger squares, weighted by what is visible in them, reach every pixel in linear time.
+    visible = weight > 0
+    if visible.all():
+        return colour
+    if visible.numel() == 1:
+        return torch.ones_like(colour)
+    total = functional.avg_pool2d(colour * weight, 2, ceil_mode=True)
+    share = functional.avg_pool2d(weight, 2, ceil_mode=True)
+    coarse = _spread(total / share.clamp_min(1e-9), share)
+    around = functional.interpolate(coarse, size=weight.shape[-2:], mode="bilinear")
+    return torch.where(visible, colour, around)
+
+
+def _on_white(pixels: Tensor, alpha: Tensor | None) -> Tensor:
+    return pixels if alpha is None else torch.lerp(torch.ones_like(pixels), pixels, alpha)
+
+
+def _walked(folder: Path) -> list[Path]:
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(parent, name) for name in names]
+    return sorted(filter(_is_picture_file, found))
+
+
+def _globbed(pattern: Path) -> list[Path]:
+    with suppress(ValueError, NotImplementedError, OSError):  # not a pattern at all, or not one that can be followed
+        return sorted(filter(_is_picture_file, Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))))
+    return []
+
+
+def _is_picture_file(path: Path) -> bool:
+    if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+        return False
+    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises where a link leads into a closed folder
+
+
+# Writing.
+
+
+def _format_of(suffix: str) -> str:
+    for name in _SAVE_OPTIONS:
+        if suffix.lower() in _SUFFIXES[name]:
+            return name
+    raise ImageError(f"cannot write {suffix or 'without a suffix'}; choose .png, .jpg, .webp, .avif or .tiff")
+
+
+def _encoded(image: Tensor, alpha: Tensor | None, exif: bytes | None, format: str) -> bytes:
+    if format not in _HOLDS_ALPHA:
+        image, alpha = _on_white(image, alpha), None
+    picture = to_pil(image)
+    if alpha is not None:
+        picture.putalpha(to_pil(alpha))
+    options = _SAVE_OPTIONS[format] | {"icc_profile": _srgb_profile()} | ({"exif": exif} if exif else {})
+    buffer = io.BytesIO()
+    picture.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+@lru_cache(maxsize=1)
+def _srgb_profile() -> bytes:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    # Bytes 24 to 36 hold the time of creation; the same picture shall give the same file.
+    return profile[:24] + bytes.fromhex("07d0 0001 0001 0000 0000 0000") + profile[36:]
+
+
+def _reason(error: Exception, *, writing: bool = False) -> str:
+    """Say in one line what went wrong and what to do about it."""
+    if isinstance(error, ImageError):
+        return str(error)
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture of a known format; convert it to JPEG or PNG"
+    if isinstance(error, Image.DecompressionBombError):
+        return "more pixels than allowed; raise --max-pixels"
+    if isinstance(error, MemoryError):
+        return "not enough memory; make the picture smaller"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror.lower()}; check the name, the permissions and the disk"
+    detail = printable(str(error))[:80] or type(error).__name__
+    if writing:
+        return f"cannot be written ({detail}); choose another format or size"
+    return f"damaged or cut short ({detail}); download or export it again"

@@ -1,0 +1,129 @@
+"""VGG-19, the loss network (Simonyan and Zisserman, "Very Deep Convolutional Networks", 2015), as a feature extractor."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from impasto.errors import WeightsError
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, per RGB channel
+_BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # channels, convolutions; a 2x2 max pooling between blocks
+
+
+def _layer_table() -> dict[str, tuple[int, int, int, bool]]:
+    """Layer name -> its convolution's index in torchvision's `features`, in and out channels, pooling before it."""
+    table, index, in_channels = {}, 0, 3
+    for block, (channels, convolutions) in enumerate(_BLOCKS, start=1):
+        for convolution in range(1, convolutions + 1):
+            table[f"relu{block}_{convolution}"] = (index, in_channels, channels, block > 1 and convolution == 1)
+            index, in_channels = index + 2, channels
+        index += 1
+    return table
+
+
+LAYERS = _layer_table()
+
+
+class VGGFeatures(nn.Module):
+    """Activations of VGG-19 after the named ReLU layers.
+
+    Args:
+        layers: names such as "relu3_2". Nothing beyond the deepest one is computed.
+        weights: `torchvision` (its ImageNet weights, downloaded once, checked and cached by torchvision) or the path
+            of a state dict with torchvision's keys, `.safetensors` or `.pth`.
+
+    Frozen: the weights are buffers that no optimiser and no checkpoint sees, and there is nothing that `train()`
+    could change. Images go in as they are; ImageNet's mean and deviation are applied here and nowhere else.
+
+    Shape:
+        (N, 3, H, W) in [0, 1], sides of at least 16 -> {name: (N, C, H / 2^p, W / 2^p)}, p poolings before the layer.
+
+    Raises:
+        WeightsError: an unknown layer, weights that cannot be had, or weights too shallow for the layers.
+    """
+
+    def __init__(self, layers: Sequence[str], weights: str = "torchvision"):
+        super().__init__()
+        if unknown := [name for name in layers if name not in LAYERS]:
+            raise WeightsError(f"VGG-19 has no layer {unknown[0]!r}; its layers are {', '.join(LAYERS)}")
+        self.layers = tuple(layers)
+        self.weights = weights
+        depth = max(list(LAYERS).index(name) for name in layers)
+        self._path = list(LAYERS)[: depth + 1]
+        for name, (weight, bias) in zip(self._path, _load_convolutions(weights, self._path), strict=True):
+            self.register_buffer(f"{name}_weight", weight, persistent=False)
+            self.register_buffer(f"{name}_bias", bias, persistent=False)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        x = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        features = {}
+        for name in self._path:
+            if LAYERS[name][3]:
+                x = F.max_pool2d(x, 2)
+            x = F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=1).relu()
+            if name in self.layers:
+                features[name] = x
+        return features
+
+    def fingerprint(self) -> str:
+        """Twelve hex digits of the SHA-256 of the weights in use: tells one loss network from another in reports."""
+        digest = hashlib.sha256()
+        for name in self._path:
+            for part in ("weight", "bias"):
+                digest.update(getattr(self, f"{name}_{part}").cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+
+def _load_convolutions(weights: str, path: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
+    state = _torchvision_state() if weights == "torchvision" else _read_state(Path(weights))
+    convolutions = []
+    for name in path:
+        index, in_channels, channels, _ = LAYERS[name]
+        weight, bias = state.get(f"features.{index}.weight"), state.get(f"features.{index}.bias")
+        if weight is None or bias is None:
+            raise WeightsError(
+                f"{weights}: too shallow, it has no weights for {name}; name layers before it in loss.content_layers "
+                "and loss.style_layers, or use the full VGG-19 with loss.features.weights=torchvision"
+            )
+        if weight.shape != (channels, in_channels, 3, 3) or bias.shape != (channels,):
+            raise WeightsError(f"{weights}: {name} does not have VGG-19's shape; give torchvision's VGG-19 state dict")
+        convolutions.append((weight.float(), bias.float()))
+    return convolutions
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file of VGG-19 weights; give a .safetensors or .pth file, or torchvision")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise WeightsError(f"{path}: not a readable state dict ({_first_line(error)}); download it again") from error
+
+
+def _torchvision_state() -> dict[str, Tensor]:
+    from torchvision.models import VGG19_Weights
+
+    try:
+        return dict(VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True))
+    except (OSError, RuntimeError) as error:  # no network, or a download that does not match its hash
+        raise WeightsError(
+            f"VGG-19's weights could not be downloaded ({_first_line(error)}); go online once (550 MB), or give a file "
+            "you have with loss.features.weights=PATH (--loss-weights PATH)"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

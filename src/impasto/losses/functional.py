@@ -1,0 +1,66 @@
+"""The formulas, one function each. Tensors are (N, C, H, W); every result is float32, whatever the precision around it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_EPSILON = 1e-8  # keeps a relative error finite when its target is zero
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Gram matrix of each feature map, F Fᵀ / (C H W) with F of shape (C, H W): (N, C, H, W) -> (N, C, C).
+
+    Computed in float32 and outside autocast: a half-precision product overflows or loses the small correlations. The
+    division comes before the product for the same reason. (Gatys et al. 2016, normalised as Johnson et al. 2016.)
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        n, c, h, w = features.shape
+        flat = features.float().reshape(n, c, h * w) * (c * h * w) ** -0.5
+        return flat @ flat.mT
+
+
+def relative_feature_loss(features: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error over the variance of the target, per image: (N, C, H, W) twice -> (N,).
+
+    0 for equal features; about 1 for a picture that has nothing of the target but its mean.
+    """
+    features, target = features.float(), target.float()
+    error = (features - target).square().mean(dim=(1, 2, 3))
+    return error / (target.var(dim=(1, 2, 3), unbiased=False) + _EPSILON)
+
+
+def relative_gram_loss(gram: Tensor, target: Tensor) -> Tensor:
+    """Squared distance of Gram matrices over the squared norm of the target: (N, C, C) and (1 or N, C, C) -> (N,).
+
+    0 for equal matrices, 1 for a zero one. Being relative, it does not depend on how Gram matrices are normalised.
+    """
+    distance = (gram - target).square().sum(dim=(1, 2))
+    return distance / (target.square().sum(dim=(1, 2)) + _EPSILON)
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Anisotropic total variation, mean |∂x| + mean |∂y|, per image: (N, 3, H, W) in [0, 1] -> (N,), from 0 to 2.
+
+    0 for a constant image, 2 for a one-pixel checkerboard of black and white.
+    """
+    image = image.float()
+    return _mean_step(image, -1) + _mean_step(image, -2)
+
+
+def screen_energy(image: Tensor) -> Tensor:
+    """How much of a picture is a one-pixel checkerboard, per image: (N, 3, H, W) -> (N,).
+
+    The mean square of the response to [[1, -1], [-1, 1]] / 4 on grey, over the variance of the grey picture. 1 for a
+    checkerboard, 1/16 for white noise, less for photographs. Perceptual losses reward such a screen, eyes do not.
+    """
+    grey = image.float().mean(dim=1, keepdim=True)
+    kernel = torch.tensor([[1.0, -1.0], [-1.0, 1.0]], device=image.device).view(1, 1, 2, 2) / 4
+    return F.conv2d(grey, kernel).square().mean(dim=(1, 2, 3)) / (grey.var(dim=(1, 2, 3), unbiased=False) + _EPSILON)
+
+
+def _mean_step(image: Tensor, dim: int) -> Tensor:
+    if image.shape[dim] < 2:
+        return image.new_zeros(image.shape[0])
+    return image.diff(dim=dim).abs().mean(dim=(1, 2, 3))

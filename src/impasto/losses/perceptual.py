@@ -1,0 +1,118 @@
+"""The one loss: it trains the network, drives the baseline and judges both, so that the comparison is fair."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from impasto.errors import UsageError
+from impasto.losses.features import VGGFeatures
+from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss, total_variation
+
+
+class LossTerms(NamedTuple):
+    """Weighted terms of a loss, scalars averaged over the batch; they add up to `total`."""
+
+    content: Tensor
+    style: Tensor
+    tv: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        return self.content + self.style + self.tv
+
+    def numbers(self) -> dict[str, float]:
+        """Return content, style, tv and total as floats."""
+        return {**{name: float(term) for name, term in self._asdict().items()}, "total": float(self.total)}
+
+
+class PerceptualLoss(nn.Module):
+    """Content, style and smoothness of a stylized image (Gatys et al. 2016, Johnson et al. 2016), in relative form.
+
+    content: mean squared error of the features over the variance of the content image's features.
+    style: squared distance of Gram matrices over the squared norm of the style image's, mean over the style layers.
+    tv: total variation of the pixels; without it the loss rewards a screen of single pixels.
+
+    Published weights belong to one normalisation of the Gram matrix and one scale of the features. Relative terms do
+    not, so one set of weights serves every style and size.
+
+    Args:
+        features: the loss network; it must yield all the layers named.
+        content_layers, style_layers: layer names such as "relu3_2".
+        content_weight, style_weight, tv_weight: factors of the three terms.
+    """
+
+    def __init__(
+        self,
+        features: VGGFeatures,
+        content_layers: Sequence[str] = ("relu3_2",),
+        style_layers: Sequence[str] = ("relu1_2", "relu2_2", "relu3_3", "relu3_4"),
+        content_weight: float = 1.0,
+        style_weight: float = 10.0,
+        tv_weight: float = 1.0,
+    ):
+        super().__init__()
+        self.features = features
+        self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
+        self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
+        self.style_targets: dict[str, Tensor] = {}
+
+    @classmethod
+    def from_spec(cls, weights: str = "torchvision", **spec: Any) -> PerceptualLoss:
+        """Build the loss and its loss network from `spec()`'s plain values."""
+        names = ("content_layers", "style_layers")
+        defaults = cls.__init__.__defaults__ or ()
+        layers = [layer for i, name in enumerate(names) for layer in spec.get(name, defaults[i])]
+        return cls(VGGFeatures(list(dict.fromkeys(layers)), weights), **spec)
+
+    def spec(self) -> dict[str, Any]:
+        """Return the constructor's arguments but `features`, as plain values: what a model file stores."""
+        return {
+            "content_layers": list(self.content_layers),
+            "style_layers": list(self.style_layers),
+            "content_weight": self.content_weight,
+            "style_weight": self.style_weight,
+            "tv_weight": self.tv_weight,
+        }
+
+    @torch.no_grad()
+    def set_style(self, image: Tensor) -> None:
+        """Make `image`, (1, 3, H, W) in [0, 1], the style to aim at: its Gram matrices are computed once, in float32."""
+        with torch.autocast(image.device.type, enabled=False):
+            features = self.features(image.float())
+        self.style_targets = {name: gram_matrix(features[name]) for name in self.style_layers}
+
+    def forward(self, output: Tensor, content: Tensor) -> LossTerms:
+        """Score `output` as a painting of `content`: (N, 3, H, W) in [0, 1] twice -> terms averaged over N.
+
+        Gradients flow into `output` only. The terms are float32 even under autocast.
+
+        Raises:
+            UsageError: `set_style` was not called.
+        """
+        return self.compare(output, self.content_features(content))
+
+    @torch.no_grad()
+    def content_features(self, content: Tensor) -> dict[str, Tensor]:
+        """Features of the content image that `compare` aims at; compute them once when many outputs are scored."""
+        features = self.features(content)
+        return {name: features[name] for name in self.content_layers}
+
+    def compare(self, output: Tensor, content_features: dict[str, Tensor]) -> LossTerms:
+        """`forward` with the content image's features already at hand."""
+        if not self.style_targets:
+            raise UsageError("PerceptualLoss has no style yet; call set_style(image) first")
+        features = self.features(output)
+        content = [relative_feature_loss(features[name], target) for name, target in content_features.items()]
+        style = [
+            relative_gram_loss(gram_matrix(features[name]), self.style_targets[name].to(output.device))
+            for name in self.style_layers
+        ]
+        return LossTerms(
+            self.content_weight * torch.stack(content).mean(),
+            self.style_weight * torch.stack(style).mean(),
+            self.tv_weight * total_variation(output).mean(),
+        )

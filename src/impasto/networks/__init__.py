@@ -1,0 +1,52 @@
+"""Transformer networks: one architecture a file; the file's name is its name in configs and model files.
+
+A network module defines `Network`, an `nn.Module` whose constructor takes plain numbers, with two class attributes:
+`stride`, the multiple that both sides of its input must have, and `limits`, the inclusive bounds of each constructor
+argument. Input and output are (N, 3, H, W) float images in [0, 1].
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from impasto.errors import ModelError
+
+
+def network_names() -> list[str]:
+    """Return the names of all architectures, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def build_network(name: str, **options: Any) -> nn.Module:
+    """Build the architecture called `name` with freshly initialised weights.
+
+    Raises:
+        ModelError: the name is unknown, or an option is unknown or out of its bounds.
+    """
+    if name not in network_names():
+        raise ModelError(f"unknown network {str(name)[:40]!r}; this version knows: {', '.join(network_names())}")
+    constructor = importlib.import_module(f"{__name__}.{name}").Network
+    for option, value in options.items():
+        _check_option(name, constructor.limits, option, value)
+    return constructor(**options)
+
+
+def network_spec(name: str, **options: Any) -> dict[str, Any]:
+    """Return the full description of a network, defaults filled in: what `build_network` takes, what a file stores."""
+    constructor = importlib.import_module(f"{__name__}.{name}").Network
+    defaults = {key: value.default for key, value in inspect.signature(constructor).parameters.items()}
+    return {"name": name, **defaults, **options}
+
+
+def _check_option(name: str, limits: Mapping[str, tuple[int, int]], option: str, value: Any) -> None:
+    if option not in limits:
+        raise ModelError(f"network {name} has no option {str(option)[:40]!r}; it takes: {', '.join(limits)}")
+    low, high = limits[option]
+    if type(value) is not int or not low <= value <= high:
+        raise ModelError(f"network {name}: {option} must be a whole number from {low} to {high}, not {str(value)[:40]!r}")

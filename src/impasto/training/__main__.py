@@ -1,0 +1,188 @@
+"""The training run from its configuration: `python -m impasto.training style.image=… data.root=…`.
+
+The only file that sees a DictConfig.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import netrc
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer, seed_everything
+
+from impasto import images
+from impasto.checkpoint import StyleModel, find_style_model, load_style_model
+from impasto.errors import ImpastoError, UsageError
+from impasto.losses.functional import screen_energy
+from impasto.losses.perceptual import PerceptualLoss
+from impasto.networks import build_network, network_spec
+from impasto.runtime import asset_dir, has_fast_bfloat16, pick_device, provenance
+from impasto.training.callbacks import StyleModelWriter
+from impasto.training.module import StyleModule
+
+_DEFAULT_MINUTES = 5
+_THUMBNAIL = 128
+
+
+def train(config: DictConfig) -> Path:
+    """Run the training that `config` describes and return the path of the style model."""
+    seed_everything(config.seed, verbose=False)
+    checkpoint = prepare_run(config)
+    data = instantiate(config.data)
+    data.setup()
+
+    style = read_style(config)
+    loss = PerceptualLoss.from_spec(**loss_spec(config))
+    loss.set_style(style[None])
+    module = StyleModule(start_network(config), loss, instantiate(config.optimizer))
+
+    output = output_path(config)
+    writer = StyleModelWriter(output, lambda trained: describe(config, trained, style, data.fingerprint))
+    trainer = make_trainer(config, writer)
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    trainer.validate(module, data, verbose=False, weights_only=True)
+    trainer.save_checkpoint(Path(config.paths.run) / "last.ckpt")  # and with it the style model
+    return output
+
+
+def prepare_run(config: DictConfig) -> str | None:
+    """Fill in what depends on other values, make the run's folder, and return the checkpoint to resume from, if any."""
+    if config.style.name is None:
+        config.style.name = Path(config.style.image).stem
+    run = Path(config.paths.run)
+    last = run / "last.ckpt"
+    if config.ckpt_path == "last":
+        return str(last) if last.is_file() else None
+    if config.ckpt_path and not Path(config.ckpt_path).is_file():
+        raise UsageError(f"ckpt_path={config.ckpt_path}: no such training checkpoint; `last` names this run's own")
+    if last.is_file() and not config.ckpt_path and int(os.environ.get("LOCAL_RANK", 0)) == 0:
+        kept = next(path for i in range(1, 10_000) if not (path := run.with_name(f"{run.name}-{i}")).exists())
+        run.rename(kept)
+        print(f"an earlier run is kept as {kept} (to go on with it: ckpt_path=last)", file=sys.stderr)
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+    return config.ckpt_path
+
+
+def read_style(config: DictConfig) -> torch.Tensor:
+    """Return the style picture (3, H, W), its longer side `style.size` pixels."""
+    return images.resize(images.read_image(config.style.image), config.style.size)
+
+
+def loss_spec(config: DictConfig) -> dict[str, Any]:
+    """Return the arguments of `PerceptualLoss.from_spec`."""
+    spec: dict[str, Any] = OmegaConf.to_container(config.loss, resolve=True)  # type: ignore[assignment]
+    return {**spec.pop("features"), **spec}
+
+
+def start_network(config: DictConfig) -> torch.nn.Module:
+    """Build the network, with random weights or those of `init`."""
+    network = build_network(**config.network)
+    if config.init != "none":
+        start = load_style_model(find_style_model(config.init))
+        if start.spec != network_spec(**config.network):
+            raise UsageError(f"init={config.init} has the network {start.spec}, not {dict(config.network)}")
+        network.load_state_dict(start.network.state_dict())
+    network.to(memory_format=torch.channels_last)
+    if config.compile:
+        network.compile()
+    return network
+
+
+def output_path(config: DictConfig) -> Path:
+    """Return where the style model goes: `output`, or beside the style picture."""
+    return Path(config.output) if config.output else Path(config.style.image).with_name(f"{config.style.name}.safetensors")
+
+
+def make_trainer(config: DictConfig, writer: StyleModelWriter) -> Trainer:
+    """Build Lightning's trainer; resolves `auto` precision and the end of the run."""
+    options = dict(config.trainer)
+    steps, minutes = options.pop("max_steps"), options.pop("max_minutes")
+    if steps is None and minutes is None:
+        minutes = _DEFAULT_MINUTES
+    if options["precision"] == "auto":
+        options["precision"] = "bf16-mixed" if has_fast_bfloat16(pick_device()) else "32-true"
+    return instantiate(
+        OmegaConf.create(options),
+        max_steps=-1 if steps is None else steps,
+        max_epochs=-1,
+        max_time=None if minutes is None else timedelta(minutes=minutes),
+        callbacks=[*instantiate(config.callbacks).values(), writer],
+        logger=instantiate(config.logger),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=config.paths.run,
+    )
+
+
+def describe(config: DictConfig, module: StyleModule, style: torch.Tensor, fingerprint: str) -> StyleModel:
+    """Return the style model as it stands: averaged weights, and the papers."""
+    known = {key: config.style[key] for key in ("title", "artist", "year") if config.style[key] is not None}
+    return StyleModel(
+        network=module.ema.module,
+        spec=network_spec(**config.network),
+        name=config.style.name,
+        loss={**module.loss.spec(), "weights": module.loss.features.weights, "fingerprint": module.loss.features.fingerprint()},
+        style={**known, "size": config.style.size, "screen": float(screen_energy(style[None])), "thumbnail": thumbnail(style)},
+        training={"data": fingerprint, "seed": config.seed, "crop": config.data.crop, **provenance()},
+        report={"heldout": module.report},
+        style_targets=module.loss.style_targets,
+    )
+
+
+def thumbnail(style: torch.Tensor) -> str:
+    """Return a small JPEG of the style picture in base64."""
+    buffer = io.BytesIO()
+    images.to_pil(images.resize(style, _THUMBNAIL)).save(buffer, "JPEG", quality=80)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def demo_photographs() -> str:
+    """Return the folder of the sample photographs that come with scikit-image."""
+    try:
+        from skimage.data import data_dir
+    except ImportError as error:
+        raise UsageError("data=demo needs scikit-image; pip install 'impasto[demo]', or give data.root=DIR") from error
+    return str(data_dir)
+
+
+def wandb_has_no_key() -> bool:
+    """Whether W&B would have to ask for a key."""
+    if os.environ.get("WANDB_API_KEY"):
+        return False
+    try:
+        return netrc.netrc().authenticators("api.wandb.ai") is None
+    except (OSError, netrc.NetrcParseError):
+        return True
+
+
+OmegaConf.register_new_resolver("demo_photographs", demo_photographs)
+OmegaConf.register_new_resolver("wandb_has_no_key", wandb_has_no_key)
+
+
+@hydra.main(version_base="1.3", config_path=str(asset_dir("configs")), config_name="train")
+def main(config: DictConfig) -> None:
+    try:
+        print(train(config))
+    except ImpastoError as error:
+        if os.environ.get("IMPASTO_DEBUG"):
+            raise
+        print(f"impasto: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

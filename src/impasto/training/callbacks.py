@@ -1,0 +1,93 @@
+"""What happens around the training step: the progress line, the contact sheet, the style model on disk."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+from tqdm import tqdm
+
+from impasto import images
+from impasto.checkpoint import StyleModel, save_style_model
+
+
+class ProgressLine(Callback):
+    """One line on stderr: how far, how fast in images/s, how long still, and the loss."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        quiet = 0.2 if sys.stderr.isatty() else 10
+        self.line = tqdm(
+            total=1.0, file=sys.stderr, mininterval=quiet, disable=not trainer.is_global_zero, dynamic_ncols=True,
+            bar_format="{percentage:3.0f}% |{bar:20}| {elapsed} gone, {remaining} left{postfix}",
+        )  # fmt: skip
+        self.started, self.first_step = time.monotonic(), trainer.global_step
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        steps = trainer.global_step - self.first_step
+        if steps and trainer.is_global_zero:
+            pictures = steps * len(batch) * trainer.world_size * trainer.accumulate_grad_batches
+            rate = pictures / (time.monotonic() - self.started)
+            self.line.set_postfix_str(
+                f"step {trainer.global_step}, {rate:.1f} images/s, loss {float(outputs['loss']):.3f}", refresh=False
+            )
+        # A collective under DDP with a clock: every rank asks, only rank 0 shows.
+        self.line.update(pl_module.progress(trainer.global_step) - self.line.n)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.line.close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if hasattr(self, "line"):
+            self.line.close()
+
+
+class ContactSheet(Callback):
+    """After each validation, the held-out photographs and their paintings as `contact_sheet.png` and in the loggers."""
+
+    def __init__(self, folder: str | Path, pictures: int = 6):
+        self.path, self.pictures = Path(folder) / "contact_sheet.png", pictures
+
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        if not trainer.is_global_zero or not pl_module.painted:
+            return
+        columns = pl_module.painted[: self.pictures]
+        sheet = images.contact_sheet([[photo for photo, _ in columns], [painted for _, painted in columns]])
+        images.write_image(self.path, sheet)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_image("contact_sheet", [images.to_pil(sheet)], step=trainer.global_step)
+            elif isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("contact_sheet", sheet, trainer.global_step)
+
+
+class StyleModelWriter(Callback):
+    """Writes the style model, whole or not at all, each time a training checkpoint is written."""
+
+    def __init__(self, path: str | Path, describe: Callable[[Any], StyleModel]):
+        self.path, self.describe = Path(path), describe
+        self.seconds_before, self.started = 0.0, time.monotonic()
+
+    def seconds(self) -> float:
+        """Seconds of training so far, those before a resumption included."""
+        return self.seconds_before + time.monotonic() - self.started
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        if not trainer.is_global_zero:
+            return
+        model = self.describe(pl_module)
+        model.training.update(steps=trainer.global_step, seconds=round(self.seconds(), 1))
+        model.training["images"] = trainer.global_step * trainer.accumulate_grad_batches * trainer.world_size * (
+            pl_module.trainer.datamodule.batch_size
+        )
+        save_style_model(self.path, model)
+
+    def state_dict(self) -> dict[str, float]:
+        return {"seconds": self.seconds()}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self.seconds_before = state_dict["seconds"]

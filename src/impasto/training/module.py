@@ -1,0 +1,109 @@
+"""The training step: paint the batch, score it with the perceptual loss, follow the gradient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.callbacks import Timer
+from torch import Tensor, nn
+from torch.nn import Parameter
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
+
+from impasto.losses.functional import screen_energy
+from impasto.losses.perceptual import PerceptualLoss
+
+
+class StyleModule(LightningModule):
+    """Trains `network` to minimise `loss`, whose style is set.
+
+    Args:
+        network: (N, 3, H, W) in [0, 1] -> the same.
+        loss: `forward(output, content) -> LossTerms`.
+        make_optimizer: parameters -> optimizer.
+        warmup_steps: updates over which the learning rate rises; then it falls along a cosine until the run's end,
+            be that a number of steps or of minutes.
+        ema_decay: of the averaged weights, `ema`, which are what is judged and kept; less at the start, so that the
+            average forgets its random beginning.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: PerceptualLoss,
+        make_optimizer: Callable[[Iterable[Parameter]], Optimizer],
+        warmup_steps: int = 20,
+        ema_decay: float = 0.99,
+    ):
+        super().__init__()
+        self.network, self.loss, self.make_optimizer = network, loss, make_optimizer
+        self.warmup_steps = warmup_steps
+        self.ema = AveragedModel(network, avg_fn=_average(ema_decay))
+        self.painted: list[tuple[Tensor, Tensor]] = []
+        self.report: dict[str, float] = {}
+
+    def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        terms = self.loss(self.network(batch), batch)
+        self.log_dict({f"train/{name}": term.detach() for name, term in terms._asdict().items()})
+        self.log("train/total", terms.total.detach(), prog_bar=True)
+        return terms.total
+
+    def on_train_batch_end(self, outputs: object, batch: Tensor, batch_idx: int) -> None:
+        self.ema.update_parameters(self.network)
+
+    def on_validation_epoch_start(self) -> None:
+        self.painted.clear()
+
+    def validation_step(self, photograph: Tensor, batch_index: int) -> None:
+        # In float32: where output and content are alike, bfloat16's rounding is most of the content loss.
+        with torch.autocast(self.device.type, enabled=False):
+            output = self.ema(photograph).float()
+            terms = self.loss(output, photograph)
+        figures = {**terms._asdict(), "total": terms.total, "screen": screen_energy(output).mean()}
+        self.log_dict({f"val/{name}": value for name, value in figures.items()}, on_epoch=True, sync_dist=True)
+        self.painted.append((photograph[0].cpu(), output[0].clamp(0, 1).cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        metrics = self.trainer.callback_metrics
+        self.report = {name.removeprefix("val/"): float(metrics[name]) for name in metrics if name.startswith("val/")}
+
+    def configure_optimizers(self):  # noqa: ANN201 (Lightning's union of ten types)
+        optimizer = self.make_optimizer(self.network.parameters())
+        schedule = LambdaLR(optimizer, lambda step: self.learning_rate_factor(step))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def learning_rate_factor(self, step: int) -> float:
+        """Linear warm-up, then half a cosine down to zero at the end of the run: from 0 to 1."""
+        warmup = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        return warmup * (1 + math.cos(math.pi * self.progress(step))) / 2
+
+    def progress(self, step: int) -> float:
+        """How much of the run is over after `step` updates, from 0 to 1, by steps or by the clock, whichever is further."""
+        trainer = self._trainer
+        if trainer is None:
+            return 0.0
+        by_steps = step / trainer.max_steps if trainer.max_steps > 0 else 0.0
+        timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+        by_clock = max((_elapsed(timer) for timer in timers), default=0.0)
+        if timers and trainer.world_size > 1:
+            # Clocks differ between ranks, and so would the learning rates and in the end the weights.
+            by_clock = trainer.strategy.broadcast(by_clock)
+        return min(1.0, max(by_steps, by_clock))
+
+
+def _elapsed(timer: Timer) -> float:
+    elapsed, left = timer.time_elapsed(), timer.time_remaining()
+    return elapsed / (elapsed + left) if left is not None and elapsed + left > 0 else 0.0
+
+
+def _average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    def update(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+        keep = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        return averaged + (current - averaged) * (1 - keep)
+
+    return update
