@@ -1,7 +1,7 @@
 """impasto: train a painter in minutes, run it in one forward pass.
 
-    import impasto
-    painted = impasto.load("starry_night")(photograph)   # PIL image, array or tensor in; the same kind out
+import impasto
+painted = impasto.load("starry_night")(photograph)   # PIL image, array or tensor in; the same kind out
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -177,6 +178,14 @@ def resize(image: Tensor, size: int) -> Tensor:
     return functional.interpolate(image[None], size=target, mode="bicubic", antialias=True)[0].clamp(0, 1)
 
 
+def centre_square(image: Tensor, size: int) -> Tensor:
+    """Scale (3, H, W) until its shorter side is `size` and cut the middle: (3, size, size)."""
+    height, width = image.shape[-2:]
+    scaled = resize(image, max(size, round(max(height, width) * size / min(height, width))))
+    top, left = ((side - size) // 2 for side in scaled.shape[-2:])
+    return scaled[:, top : top + size, left : left + size].contiguous()
+
+
 def find_images(sources: Sequence[str | Path]) -> list[Path]:
     """Return the files that `sources` mean: files as they are, folders walked, patterns expanded; each path once.
 
@@ -260,6 +269,7 @@ def _loaded(stream: BinaryIO, formats: list[str], max_pixels: int, at_least: int
         _check_size(_icon_content(stream), max_pixels)
     picture = Image.open(stream, formats=formats)
     _check_size(picture, max_pixels)
+    _check_effort(picture, stream)
     notes = []
     if getattr(picture, "is_animated", False) and picture.format != "MPO":  # whose further frames are previews
         notes.append("several frames: only the first is read")
@@ -280,13 +290,29 @@ def _icon_content(stream: BinaryIO) -> Image.Image:
 
 def _check_size(picture: Image.Image, max_pixels: int) -> None:
     pixels = picture.width * picture.height
-    # OpenJPEG takes up to 90 bytes a pixel, whatever the size of the file.
-    limit = max_pixels // 4 if picture.format == "JPEG2000" else max_pixels
-    if pixels > limit:
-        raise ImageError(f"{pixels / 1e6:.3g} megapixels, over the limit of {limit / 1e6:.3g}; raise --max-pixels")
+    if pixels > max_pixels:
+        raise ImageError(f"{pixels / 1e6:.3g} megapixels, over the limit of {max_pixels / 1e6:.3g}; raise --max-pixels")
+
+
+# JPEG 2000's styles of coding (COD, COC): levels, size of the code blocks, a transform, sizes of the precincts.
+_CODING_STYLE = re.compile(rb"(?s)(?=\xff(?:\x52\0(.).{5}|\x53\0(.)..)[\0-\x20]([\0-\x08][\0-\x08]).[\0\1](.{0,33}))")
+
+
+def _check_effort(picture: Image.Image, stream: BinaryIO) -> None:
+    """Refuse the few known ways of asking for hours or gigabytes in some hundred bytes and few pixels."""
     tags = getattr(picture, "tag_v2", {})
-    if tags.get(ExifTags.Base.TileWidth, 0) * tags.get(ExifTags.Base.TileLength, 0) > max(pixels, 2**22):
-        raise ImageError("its tiles are far larger than the picture; export it again")
+    tile = tags.get(ExifTags.Base.TileWidth, 0) * tags.get(ExifTags.Base.TileLength, 0)
+    is_excessive = tile > max(2**22, picture.width * picture.height)
+    if picture.info.get("progressive"):  # a pass over all of the picture costs an attacker a hundred bytes
+        stream.seek(0)
+        is_excessive = stream.read().count(b"\xff\xda") > 200
+    if picture.format == "JPEG2000":  # OpenJPEG keeps a kilobyte for each code block and each precinct
+        stream.seek(0)
+        for length, length_of_one, blocks, precincts in _CODING_STYLE.findall(stream.read()):
+            count = length[0] - 12 if length else length_of_one[0] - 9
+            is_excessive |= sum(blocks) < 4 or any(size % 16 < 4 or size < 64 for size in precincts[: max(0, count)])
+    if is_excessive:
+        raise ImageError("made to exhaust its reader; export it again")
 
 
 def _picture(picture: Image.Image, notes: list[str]) -> Picture:
@@ -328,6 +354,8 @@ def _split(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
 
 def _srgb(picture: Image.Image, profile: bytes | None) -> np.ndarray:
     """Return the colour of an opaque picture as sRGB: (H, W, 3) or (H, W), uint8, uint16, or float in [0, 1]."""
+    if picture.mode == "LAB":  # Pillow's conversion is to sRGB already
+        picture, profile = picture.convert("RGB"), None
     if picture.mode not in ("L", "RGB", "CMYK") and picture.mode[0] not in "IF":
         picture = picture.convert("L" if picture.mode == "1" else "RGB")
     if profile:
@@ -344,7 +372,7 @@ def _srgb(picture: Image.Image, profile: bytes | None) -> np.ndarray:
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:
-    """Bring grey of 16 bits, 32 bits or floats to [0, 1]: by its full scale, or by its own range where that is wider."""
+    """Bring grey of 16 bits, 32 bits or floats to [0, 1]: by its full scale, or by its own wider range."""
     if values.dtype.kind == "u":
         return values.astype(np.uint16)
     finite = values[np.isfinite(values)]
@@ -352,7 +380,7 @@ def _scaled(values: np.ndarray) -> np.ndarray:
     return np.nan_to_num((np.clip(values.astype(np.float64), low, high) - low) / (high - low))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _transform(profile: bytes) -> tuple[str, ImageCms.ImageCmsTransform | None]:
     """Return the mode that `profile` is for and the way from there to sRGB, None where that changes nothing."""
     mode = {b"GRAY": "L", b"RGB ": "RGB", b"CMYK": "CMYK"}.get(profile[16:20], "")
@@ -450,7 +478,7 @@ def _reason(error: Exception, *, writing: bool = False) -> str:
     if isinstance(error, ImageError):
         return str(error)
     if isinstance(error, UnidentifiedImageError):
-        return "not a picture of a known format; convert it to JPEG or PNG"
+        return "not a picture of a known format, or its beginning is damaged; convert it to JPEG or PNG"
     if isinstance(error, Image.DecompressionBombError):
         return "more pixels than allowed; raise --max-pixels"
     if isinstance(error, MemoryError):

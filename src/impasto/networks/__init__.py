@@ -49,4 +49,6 @@ def _check_option(name: str, limits: Mapping[str, tuple[int, int]], option: str,
         raise ModelError(f"network {name} has no option {str(option)[:40]!r}; it takes: {', '.join(limits)}")
     low, high = limits[option]
     if type(value) is not int or not low <= value <= high:
-        raise ModelError(f"network {name}: {option} must be a whole number from {low} to {high}, not {str(value)[:40]!r}")
+        raise ModelError(
+            f"network {name}: {option} must be a whole number from {low} to {high}, not {str(value)[:40]!r}"
+        )

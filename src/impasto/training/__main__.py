@@ -101,7 +101,9 @@ def start_network(config: DictConfig) -> torch.nn.Module:
 
 def output_path(config: DictConfig) -> Path:
     """Return where the style model goes: `output`, or beside the style picture."""
-    return Path(config.output) if config.output else Path(config.style.image).with_name(f"{config.style.name}.safetensors")
+    return (
+        Path(config.output) if config.output else Path(config.style.image).with_name(f"{config.style.name}.safetensors")
+    )
 
 
 def make_trainer(config: DictConfig, writer: StyleModelWriter) -> Trainer:
@@ -135,8 +137,17 @@ def describe(config: DictConfig, module: StyleModule, style: torch.Tensor, finge
         network=module.ema.module,
         spec=network_spec(**config.network),
         name=config.style.name,
-        loss={**module.loss.spec(), "weights": module.loss.features.weights, "fingerprint": module.loss.features.fingerprint()},
-        style={**known, "size": config.style.size, "screen": float(screen_energy(style[None])), "thumbnail": thumbnail(style)},
+        loss={
+            **module.loss.spec(),
+            "weights": module.loss.features.weights,
+            "fingerprint": module.loss.features.fingerprint(),
+        },
+        style={
+            **known,
+            "size": config.style.size,
+            "screen": float(screen_energy(style[None])),
+            "thumbnail": thumbnail(style),
+        },
         training={"data": fingerprint, "seed": config.seed, "crop": config.data.crop, **provenance()},
         report={"heldout": module.report},
         style_targets=module.loss.style_targets,

@@ -81,8 +81,11 @@ class StyleModelWriter(Callback):
             return
         model = self.describe(pl_module)
         model.training.update(steps=trainer.global_step, seconds=round(self.seconds(), 1))
-        model.training["images"] = trainer.global_step * trainer.accumulate_grad_batches * trainer.world_size * (
-            pl_module.trainer.datamodule.batch_size
+        model.training["images"] = (
+            trainer.global_step
+            * trainer.accumulate_grad_batches
+            * trainer.world_size
+            * (pl_module.trainer.datamodule.batch_size)
         )
         save_style_model(self.path, model)
 

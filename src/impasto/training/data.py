@@ -235,7 +235,8 @@ class ContentDataModule(LightningDataModule):
                 rest.append(path)
                 continue
             try:
-                kept.append(centre_square(images.read_image(path, at_least=self.heldout_size), self.heldout_size))
+                photograph = images.read_image(path, at_least=self.heldout_size)
+                kept.append(images.centre_square(photograph, self.heldout_size))
             except ImageError as error:
                 self.bad.add(path, str(error))
         return kept, rest
@@ -295,15 +296,6 @@ class _Stack(Dataset):
 
     def __getitem__(self, index: int) -> Tensor:
         return self.pictures[index]
-
-
-def centre_square(image: Tensor, size: int) -> Tensor:
-    """Scale (3, H, W) until its shorter side is `size` and cut the middle: (3, size, size)."""
-    height, width = image.shape[-2:]
-    longer = max(height, width) * size / min(height, width)
-    scaled = images.resize(image, max(size, round(longer)))
-    top, left = ((side - size) // 2 for side in scaled.shape[-2:])
-    return scaled[:, top : top + size, left : left + size].contiguous()
 
 
 def _fingerprint(paths: Sequence[Path], root: Path) -> str:

@@ -1,0 +1,354 @@
+"""The commands that people type. Imports stand inside the functions: `impasto --help` must not wait for torch."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from impasto.errors import ImpastoError, UsageError
+
+if TYPE_CHECKING:
+    from impasto.inference import Stylizer
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 all done, 1 some inputs failed, 2 usage."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments[:1] == ["train"] and arguments[1:] not in (["-h"], ["--help"]):
+        return _train(arguments[1:])  # its words are Hydra's
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except ImpastoError as error:
+        if options.debug:
+            raise
+        _complain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        _complain("interrupted; what was finished is kept")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="impasto", description="Train a painter in minutes, paint in one forward pass."
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_stylize(commands)
+    _add(commands, "train", lambda options: _train(["--help"]),
+         "train a painter: impasto train PICTURE [data.root=DIR] [any Hydra override]",
+         "Train a painter for one style. Give the style picture and, better than the sample photographs, a folder of your own: "
+         "impasto train painting.jpg data.root=photos. Every key of configs/train.yaml can be set as KEY=VALUE, among them "
+         "trainer.max_minutes, trainer.max_steps, style.size, loss.features.weights, data.batch_size, output, "
+         "ckpt_path=last, logger=tensorboard. `impasto train --cfg job` prints them all.")  # fmt: skip
+    _add_optimize(commands)
+    _add_compare(commands)
+    styles = _add(commands, "styles", _styles, "list the shipped styles and their measured reports")
+    styles.add_argument("--json", action="store_true", help="print a list of objects")
+    return parser
+
+
+def _add(commands: Any, name: str, run: Any, help: str, description: str = "") -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=help, description=description or f"{help[0].upper()}{help[1:]}.")
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    command.set_defaults(run=run)
+    return command
+
+
+# stylize
+
+
+def _add_stylize(commands: Any) -> None:
+    command = _add(commands, "stylize", _stylize, "paint images, folders or patterns with a trained style")
+    command.add_argument("sources", nargs="+", metavar="SOURCE", help="an image, a folder or a pattern such as '*.jpg'")
+    command.add_argument("-s", "--style", required=True, help="a shipped style's name or a style model's path")
+    command.add_argument(
+        "-o", "--output", type=Path, help="a file for one image, else a folder (default: beside each image)"
+    )
+    command.add_argument("--size", type=_positive, help="longer side of the result in pixels (default: the input's)")
+    command.add_argument("--keep-metadata", action="store_true", help="copy EXIF, place included, to the result")
+    command.add_argument("--overwrite", action="store_true", help="allow a result to replace its own input")
+    command.add_argument("--resume", action="store_true", help="leave results that are already there")
+    command.add_argument("--max-pixels", type=_positive, help="refuse larger images (default: 120000000)")
+    _add_device_and_json(command)
+
+
+def _stylize(options: argparse.Namespace) -> int:
+    from impasto import images
+    from impasto.inference import Stylizer
+
+    painter = Stylizer(options.style, options.device)
+    sources = [path for path in images.find_images(options.sources) if not path.stem.endswith(f".{painter.model.name}")]
+    if not sources:
+        raise UsageError("nothing to paint: all of these are already results of this style")
+    done, failed = [], []
+    for source, target in _progress(_targets(sources, painter.model.name, options.output), "image"):
+        if options.resume and target.is_file():
+            continue
+        try:
+            _stylize_one(painter, source, target, options)
+            done.append({"input": str(source), "output": str(target)})
+        except ImpastoError as error:
+            _complain(error)
+            failed.append({"input": images.printable(source), "error": str(error)})
+    if options.json:
+        print(json.dumps({"style": painter.model.name, "done": done, "failed": failed}, indent=2))
+    else:
+        for item in done:
+            print(images.printable(item["output"]))
+        if failed:
+            print(f"{len(done)} painted, {len(failed)} failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _stylize_one(painter: Stylizer, source: Path, target: Path, options: argparse.Namespace) -> None:
+    from impasto import images
+
+    if not options.overwrite and target.exists() and target.samefile(source):
+        raise UsageError(f"{images.printable(target)} is the input itself; choose another -o, or add --overwrite")
+    picture = images.read_picture(source, max_pixels=options.max_pixels or images.MAX_PIXELS)
+    pixels, alpha = picture.pixels, picture.alpha
+    if options.size:
+        pixels = images.resize(pixels, options.size)
+        alpha = None if alpha is None else images.resize(alpha, options.size)
+    images.write_image(target, painter(pixels), alpha=alpha, exif=picture.exif if options.keep_metadata else None)
+    for note in picture.notes:
+        print(f"{images.printable(source)}: {note}", file=sys.stderr)
+
+
+def _targets(sources: Sequence[Path], style: str, output: Path | None) -> list[tuple[Path, Path]]:
+    """Pair every source with a target of its own."""
+    from impasto import images
+
+    if output and len(sources) == 1 and output.suffix.lower() in images.IMAGE_SUFFIXES and not output.is_dir():
+        return [(sources[0], output)]
+    taken: set[Path] = set()
+    pairs = []
+    for source in sources:
+        folder = output or source.parent
+        suffix = (
+            source.suffix.lower() if source.suffix.lower() in images.IMAGE_SUFFIXES - {".heic", ".heif"} else ".png"
+        )
+        names = [
+            f"{source.stem}.{style}{suffix}",
+            *(f"{source.stem}-{i}.{style}{suffix}" for i in range(2, len(sources) + 1)),
+        ]
+        target = next(folder / name for name in names if folder / name not in taken)
+        taken.add(target)
+        pairs.append((source, target))
+    return pairs
+
+
+# train
+
+
+def _train(arguments: Sequence[str]) -> int:
+    """Hand over to a fresh process: Lightning's multi-GPU launcher runs `sys.argv` again, and ours begins with a verb."""
+    words = [_style_override(word) if _is_picture(word) else word for word in arguments]
+    if os.name == "nt":
+        import subprocess
+
+        return subprocess.call([sys.executable, "-m", "impasto.training", *words])
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "impasto.training", *words])
+
+
+def _is_picture(word: str) -> bool:
+    return not word.startswith("-") and (Path(word).is_file() or "=" not in word)
+
+
+def _style_override(picture: str) -> str:
+    quoted = picture.replace("\\", "\\\\").replace("'", "\\'")
+    return f"style.image='{quoted}'"
+
+
+# optimize
+
+
+def _add_optimize(commands: Any) -> None:
+    command = _add(
+        commands, "optimize", _optimize, "the reference: optimise the pixels of one image (Gatys et al. 2016)"
+    )
+    command.add_argument("content", type=Path, metavar="CONTENT", help="the photograph")
+    command.add_argument("-s", "--style", type=Path, required=True, metavar="IMAGE", help="the style picture")
+    command.add_argument("-o", "--output", type=Path, required=True, help="the result")
+    command.add_argument("--steps", type=_positive, default=500)
+    command.add_argument("--optimizer", choices=("lbfgs", "adam"), default="lbfgs")
+    command.add_argument(
+        "--init", default="content", help="content, noise, or a style model to polish (default: content)"
+    )
+    command.add_argument("--size", type=_positive, default=512, help="longer side in pixels (default: 512)")
+    command.add_argument("--style-size", type=_positive, default=384, help="the style picture's (default: 384)")
+    command.add_argument("--scales", type=_positive, default=1, help="coarse to fine, halving the size (default: 1)")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--loss-weights", default="torchvision", help="torchvision or a path (default: torchvision)")
+    _add_precision(command)
+    _add_device_and_json(command)
+
+
+def _optimize(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from impasto import images
+    from impasto.inference import Stylizer
+    from impasto.losses.perceptual import PerceptualLoss
+    from impasto.optimize import optimize_image
+    from impasto.runtime import pick_device
+
+    device = pick_device(options.device)
+    loss = PerceptualLoss.from_spec(options.loss_weights).to(device)
+    loss.set_style(images.resize(images.read_image(options.style), options.style_size)[None].to(device))
+    content = images.resize(images.read_image(options.content), options.size)[None].to(device)
+    init = options.init
+    if init not in ("content", "noise"):
+        init = Stylizer(init, options.device).paint(content.cpu()).to(device)
+    with tqdm(total=options.steps, unit="step", file=sys.stderr) as line:
+        result = optimize_image(
+            content, loss, steps=options.steps, optimizer=options.optimizer, init=init, scales=options.scales,
+            seed=options.seed, bfloat16=_bfloat16(options, device),
+            callback=lambda iterate: (line.set_postfix(loss=f"{iterate.total:.3f}"), line.update(iterate.step - line.n)),
+        )  # fmt: skip
+    images.write_image(options.output, result.image[0].cpu())
+    if options.json:
+        print(
+            json.dumps({"output": str(options.output), "best_step": result.best_step, "curve": result.curve}, indent=2)
+        )
+    else:
+        print(options.output)
+    return 0
+
+
+# compare
+
+
+def _add_compare(commands: Any) -> None:
+    command = _add(commands, "compare", _compare, "how many optimiser iterations does a painter equal?")
+    command.add_argument("sources", nargs="+", metavar="IMAGES", help="images, folders or patterns")
+    command.add_argument("-s", "--style", required=True, help="a shipped style's name or a style model's path")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the report goes")
+    command.add_argument("--steps", type=_positive, default=500)
+    command.add_argument("--size", type=_positive, default=256, help="side of the squares compared (default: 256)")
+    command.add_argument("--limit", type=_positive, help="only the first so many images")
+    command.add_argument("--loss-weights", help="torchvision or a path (default: what the model was trained with)")
+    command.add_argument("--style-image", type=Path, help="the style picture, needed with other weights")
+    _add_precision(command)
+    _add_device_and_json(command)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from impasto import images
+    from impasto.compare import compare, judge_of, write_report
+    from impasto.inference import Stylizer
+
+    painter = Stylizer(options.style, options.device)
+    loss = judge_of(painter.model, options.loss_weights, options.style_image)
+    paths = images.find_images(options.sources)[: options.limit]
+    with tqdm(total=3 * len(paths) * options.steps, unit="step", file=sys.stderr, mininterval=1) as line:
+
+        def progress(image: str, init: str, step: int) -> None:
+            line.set_description(f"{images.printable(image)} from {init}", refresh=False)
+            line.update(step > 0)
+
+        report, results = compare(
+            paths, painter, loss, steps=options.steps, size=options.size,
+            bfloat16=_bfloat16(options, painter.device), progress=progress,
+        )  # fmt: skip
+    written = write_report(options.output, report, results)
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print(*_sentences(report), *written, sep="\n")
+    return 0
+
+
+def _sentences(report: dict[str, Any]) -> Iterator[str]:
+    def after(steps: int | None) -> str:
+        return f"more than {report['steps']}" if steps is None else str(steps)
+
+    equal, loss, seconds = report["equal_iterations"], report["loss"], report["seconds"]
+    yield f"{report['style']}: equals {after(equal['noise'])} L-BFGS iterations from noise, {after(equal['content'])} from content"
+    yield f"total loss {loss['network']['total']:.3f}, the converged optimiser's {loss['converged']:.3f}: gap {report['gap']:.0%}"
+    yield f"polish: {after(report['polish_iterations'])} iterations from the network's output reach the converged loss"
+    yield f"speed: {seconds['network']:.3f} s against {seconds['noise']:.1f} s, {seconds['ratio']:.0f} times"
+    if report["screen"] is not None:
+        yield f"screen: {report['screen']:.2f} times the style's own"
+    yield f"judge: VGG-19, {report['judge']['weights']}, on {len(report['images'])} images at {report['size']} pixels"
+
+
+# styles
+
+
+def _styles(options: argparse.Namespace) -> int:
+    from impasto.checkpoint import read_papers, shipped_styles
+
+    known = [
+        {
+            "name": papers["name"],
+            "network": papers["network"]["name"],
+            "bytes": path.stat().st_size,
+            "report": papers["report"],
+        }
+        for path in shipped_styles()
+        for papers in [read_papers(path)]
+    ]
+    if options.json:
+        print(json.dumps(known, indent=2))
+        return 0
+    for style in known:
+        print(f"{style['name']:24} {style['network']:10} {style['bytes'] / 1e6:5.1f} MB")
+    if not known:
+        print("no styles are shipped with this installation; train one with `impasto train PICTURE`", file=sys.stderr)
+    return 0
+
+
+# shared
+
+
+def _add_device_and_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _add_precision(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="float32",
+                         help="of the gradients, never of the scores; bfloat16 is about twice as fast (default: float32)")  # fmt: skip
+
+
+def _bfloat16(options: argparse.Namespace, device: Any) -> bool:
+    from impasto.runtime import has_fast_bfloat16
+
+    return options.precision == "bfloat16" or (options.precision == "auto" and has_fast_bfloat16(device))
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def _progress(items: Sequence[Any], unit: str) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(items, unit=unit, file=sys.stderr, disable=len(items) < 2)
+
+
+def _complain(message: object) -> None:
+    print(f"impasto: {message}", file=sys.stderr)
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    return f"impasto {metadata.version('impasto')}"

@@ -1,0 +1,257 @@
+"""How good is a painter? Score it and the optimiser with the same loss, on the same images, at the same size."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from impasto import images
+from impasto.checkpoint import StyleModel
+from impasto.errors import UsageError
+from impasto.inference import Stylizer
+from impasto.losses.functional import screen_energy
+from impasto.losses.perceptual import PerceptualLoss
+from impasto.optimize import Optimized, optimize_image
+from impasto.runtime import cache_dir, pick_device, provenance, written_whole
+
+Curve = dict[int, dict[str, float]]
+_TERMS = ("content", "style", "tv", "total")
+_INITS = ("noise", "content", "network")
+_SHEET_ROWS = 8
+
+
+@dataclass
+class Comparison:
+    """One image: the photograph, the network's painting and its score, the optimiser's runs by where they started."""
+
+    name: str
+    photograph: Tensor
+    painted: Tensor
+    terms: dict[str, float]
+    seconds: float
+    runs: dict[str, Optimized]
+    run_seconds: dict[str, float]
+
+
+def judge_of(model: StyleModel, weights: str | None = None, style_image: Path | None = None) -> PerceptualLoss:
+    """Return the loss that `model` was trained with, its style set, or the same loss on other VGG-19 weights.
+
+    Args:
+        weights: `torchvision` or a path; by default what the model was trained with.
+        style_image: the style picture; needed when the weights are not those that the model's Gram matrices came from.
+
+    Raises:
+        UsageError: the style picture is needed and missing.
+    """
+    spec = {key: value for key, value in model.loss.items() if key not in ("weights", "fingerprint")}
+    loss = PerceptualLoss.from_spec(weights or model.loss.get("weights", "torchvision"), **spec)
+    if style_image:
+        loss.set_style(images.resize(images.read_image(style_image), int(model.style["size"]))[None])
+    elif loss.features.fingerprint() == model.loss.get("fingerprint") and set(loss.style_layers) <= set(
+        model.style_targets
+    ):
+        loss.style_targets = model.style_targets
+    else:
+        raise UsageError(
+            f"{model.name} was trained with other loss weights than {loss.features.weights}; name the style picture with "
+            "--style-image so that it can be measured with these"
+        )
+    return loss
+
+
+def compare(
+    paths: Sequence[Path],
+    stylizer: Stylizer,
+    loss: PerceptualLoss,
+    *,
+    steps: int = 500,
+    size: int = 256,
+    bfloat16: bool = False,
+    progress: Callable[[str, str, int], None] = lambda image, init, step: None,
+) -> tuple[dict[str, Any], list[Comparison]]:
+    """Paint and optimise the centre square, `size` pixels wide, of every image; return the report and what it came from.
+
+    The optimiser is L-BFGS (`optimize_image`) from noise, from the content image and from the network's own output. Finished
+    runs are kept in the user's cache, so a comparison that was interrupted goes on where it was, and another model of the
+    same style is compared at once. `progress` is called with image, start and step after every update.
+    """
+    device = stylizer.device
+    loss = loss.to(device)
+    results = []
+    for path in paths:
+        photograph = images.centre_square(images.read_image(path, at_least=size), size)[None]
+        stylizer.paint(photograph)  # the first pass pays for warming up
+        started = time.perf_counter()
+        painted = stylizer.paint(photograph)
+        seconds = time.perf_counter() - started
+        photograph, painted = photograph.to(device), painted.to(device)
+        with torch.no_grad():
+            terms = loss(painted, photograph).numbers()
+        result = Comparison(path.name, photograph[0].cpu(), painted[0].cpu(), terms, seconds, {}, {})
+        for init in _INITS:
+            start = painted if init == "network" else init
+            result.runs[init], result.run_seconds[init] = _cached_run(
+                photograph, loss, start, steps, bfloat16,
+                lambda iterate, name=path.name, init=init: progress(name, init, iterate.step),
+            )  # fmt: skip
+        results.append(result)
+    return summarize(results, stylizer.model, loss, steps=steps, size=size, bfloat16=bfloat16), results
+
+
+def summarize(
+    results: Sequence[Comparison], model: StyleModel, loss: PerceptualLoss, *, steps: int, size: int, bfloat16: bool
+) -> dict[str, Any]:
+    """Return the report: figures of the mean over all images, and of each."""
+    network = {term: _mean([result.terms[term] for result in results]) for term in _TERMS}
+    curves = {init: mean_curve([best_so_far(result.runs[init].curve) for result in results]) for init in _INITS}
+    # The best that the optimiser found for each image, wherever it started from a picture of its own.
+    converged = _mean([min(_lowest(result.runs[init].curve) for init in ("noise", "content")) for result in results])
+    seconds = {"network": _mean([result.seconds for result in results])}
+    seconds |= {init: _mean([result.run_seconds[init] for result in results]) for init in ("noise", "content")}
+    screens = screen_energy(torch.stack([result.painted for result in results])).tolist()
+    return {
+        "style": model.name,
+        "judge": {
+            "network": "vgg19",
+            "weights": Path(loss.features.weights).name,
+            "fingerprint": loss.features.fingerprint(),
+        },
+        "equal_iterations": {init: first_at_or_below(curves[init], network["total"]) for init in ("noise", "content")},
+        "polish_iterations": first_at_or_below(curves["network"], converged),
+        "gap": network["total"] / converged - 1,
+        "screen": _mean(screens) / model.style["screen"] if model.style.get("screen") else None,
+        "loss": {"network": network, "converged": converged, **curves},
+        "seconds": {**seconds, "ratio": seconds["noise"] / seconds["network"]},
+        "steps": steps,
+        "size": size,
+        "gradients": "bfloat16" if bfloat16 else "float32",
+        "machine": provenance(),
+        "images": [
+            {
+                "name": result.name,
+                "loss": {
+                    "network": result.terms,
+                    **{init: best_so_far(run.curve) for init, run in result.runs.items()},
+                },
+                "equal_iterations": {
+                    init: first_at_or_below(best_so_far(result.runs[init].curve), result.terms["total"])
+                    for init in ("noise", "content")
+                },
+            }
+            for result in results
+        ],
+    }
+
+
+def best_so_far(curve: Curve) -> Curve:
+    """Replace every entry by the one with the lowest total up to its step."""
+    best: dict[str, float] = {"total": math.inf}
+    kept = {}
+    for step in sorted(curve):
+        best = min(best, curve[step], key=lambda terms: terms["total"])
+        kept[step] = best
+    return kept
+
+
+def mean_curve(curves: Sequence[Curve]) -> Curve:
+    """Average curves over the images, at the steps that all of them have."""
+    shared = sorted(set.intersection(*(set(curve) for curve in curves)))
+    return {step: {term: _mean([curve[step][term] for curve in curves]) for term in _TERMS} for step in shared}
+
+
+def first_at_or_below(curve: Curve, total: float) -> int | None:
+    """Return the first step whose total is at or below `total`; None if there is none."""
+    return next((step for step in sorted(curve) if curve[step]["total"] <= total), None)
+
+
+def write_report(folder: Path, report: dict[str, Any], results: Sequence[Comparison]) -> list[Path]:
+    """Write `report.json`, `curve.png` and `contact_sheet.png` into `folder` and return their paths."""
+    paths = [folder / "report.json", folder / "curve.png", folder / "contact_sheet.png"]
+    with written_whole(paths[0]) as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    _draw_curve(paths[1], report)
+    rows = [
+        [result.photograph, result.painted, result.runs["noise"].image[0].cpu(), result.runs["content"].image[0].cpu()]
+        for result in results[:_SHEET_ROWS]
+    ]
+    titles = ["content", "network", f"{report['steps']} steps from noise", f"{report['steps']} steps from content"]
+    images.write_image(paths[2], images.contact_sheet(rows, titles=titles))
+    return paths
+
+
+def _draw_curve(path: Path, report: dict[str, Any]) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
+    for init, label in (
+        ("noise", "from noise"),
+        ("content", "from the content image"),
+        ("network", "polishing the network's output"),
+    ):
+        curve = report["loss"][init]
+        axes.plot(list(curve), [terms["total"] for terms in curve.values()], label=f"L-BFGS {label}")
+    axes.axhline(report["loss"]["network"]["total"], color="black", linestyle="--", label="network, one forward pass")
+    axes.set(xlabel="L-BFGS iterations", ylabel="total loss, best so far", yscale="log", title=report["style"])
+    axes.legend()
+    with written_whole(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    pyplot.close(figure)
+
+
+def _cached_run(
+    content: Tensor, loss: PerceptualLoss, init: str | Tensor, steps: int, bfloat16: bool, callback: Callable[..., None]
+) -> tuple[Optimized, float]:
+    """`optimize_image`, or its result from an earlier call with the same arguments."""
+    path = cache_dir() / "baselines" / f"{_run_key(content, loss, init, steps, bfloat16)}.safetensors"
+    try:
+        with safe_open(path, framework="pt") as file:
+            known = json.loads(file.metadata()["run"])
+            curve = {int(step): terms for step, terms in known["curve"].items()}
+            return Optimized(file.get_tensor("image"), known["best_step"], curve), known["seconds"]
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        pass  # not there, or damaged: do it (again)
+    started = time.perf_counter()
+    run = optimize_image(content, loss, steps=steps, init=init, bfloat16=bfloat16, callback=callback)
+    seconds = time.perf_counter() - started
+    known = {"curve": run.curve, "best_step": run.best_step, "seconds": seconds}
+    with written_whole(path) as temporary:
+        save_file({"image": run.image.contiguous().cpu()}, temporary, metadata={"run": json.dumps(known)})
+    return run, seconds
+
+
+def _run_key(content: Tensor, loss: PerceptualLoss, init: str | Tensor, steps: int, bfloat16: bool) -> str:
+    settings = [
+        loss.spec(),
+        loss.features.fingerprint(),
+        steps,
+        bfloat16,
+        str(pick_device(content.device.type)),
+        torch.__version__,
+    ]
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    digest.update(init.encode() if isinstance(init, str) else init.cpu().contiguous().numpy().tobytes())
+    for tensor in (content, *(loss.style_targets[layer] for layer in loss.style_layers)):
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _lowest(curve: Curve) -> float:
+    return min(terms["total"] for terms in curve.values())
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
