@@ -23,6 +23,7 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 QUADRANTS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (40, 60, 210), "sand": (230, 210, 160)}
 Maker = Callable[[], bytes]
+Box = tuple[int, int, int, int]
 
 
 def quad(width: int = 48, height: int = 32) -> Image.Image:
@@ -42,6 +43,11 @@ def encoded(picture: Image.Image, format: str, **options: object) -> bytes:
 
 
 # Small writers for what Pillow will not write.
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    """A marker segment of JPEG and of JPEG 2000."""
+    return bytes([255, marker]) + struct.pack(">H", len(body) + 2) + body
 
 
 def png_chunk(kind: bytes, data: bytes, *, checksum: int | None = None) -> bytes:
@@ -91,9 +97,6 @@ def j2k(width: int, height: int, *, block: int = 4, precincts: bytes = b"", in_t
     """A JPEG 2000 stream of next to no data; code blocks of 2 ** (block + 2), one byte of precinct size a level."""
     levels = max(0, len(precincts) - 1)
 
-    def segment(marker: int, body: bytes) -> bytes:
-        return bytes([255, marker]) + struct.pack(">H", len(body) + 2) + body
-
     def style(block: int, precincts: bytes) -> bytes:
         return segment(0x52, bytes([bool(precincts), 0, 0, 1, 1, levels, block, block, 0, 1]) + precincts)
 
@@ -106,10 +109,6 @@ def j2k(width: int, height: int, *, block: int = 4, precincts: bytes = b"", in_t
 
 def jpeg_scans(side: int, count: int) -> bytes:
     """A progressive grey JPEG of `count` passes, each a hundred bytes of "nothing in the next 32767 blocks"."""
-
-    def segment(marker: int, body: bytes) -> bytes:
-        return bytes([255, marker]) + struct.pack(">H", len(body) + 2) + body
-
     header = segment(0xDB, b"\0" + b"\1" * 64) + segment(0xC2, struct.pack(">BHHB", 8, side, side, 1) + b"\1\x11\0")
     header += segment(0xC4, b"\x10\1" + bytes(15) + b"\xe0")  # the only code: a run of 16384 blocks and more
     runs = -(-((side + 7) // 8 * ((side + 7) // 8)) // 32767)
@@ -368,6 +367,8 @@ def texts(count: int) -> PngImagePlugin.PngInfo:
         info.add_text(f"key {index}", "x" * 1000)
     return info
 
+
+ENTITIES = b'<!DOCTYPE a [<!ENTITY b "' + b"c" * 9000 + b'">]><a>' + b"&b;" * 9000 + b"</a>"
 
 READ: dict[str, Maker] = {
     **{f"plain/{name}": maker for name, maker in WHOLE.items()},

@@ -27,7 +27,7 @@ from impasto.runtime import cache_dir, pick_device, provenance, written_whole
 
 Curve = dict[int, dict[str, float]]
 _TERMS = ("content", "style", "tv", "total")
-_INITS = ("noise", "content", "network")
+_INITS = ("noise", "content", "polish")
 _SHEET_ROWS = 8
 
 
@@ -100,7 +100,7 @@ def compare(
             terms = loss(painted, photograph).numbers()
         result = Comparison(path.name, photograph[0].cpu(), painted[0].cpu(), terms, seconds, {}, {})
         for init in _INITS:
-            start = painted if init == "network" else init
+            start = painted if init == "polish" else init
             result.runs[init], result.run_seconds[init] = _cached_run(
                 photograph, loss, start, steps, bfloat16,
                 lambda iterate, name=path.name, init=init: progress(name, init, iterate.step),
@@ -128,7 +128,7 @@ def summarize(
             "fingerprint": loss.features.fingerprint(),
         },
         "equal_iterations": {init: first_at_or_below(curves[init], network["total"]) for init in ("noise", "content")},
-        "polish_iterations": first_at_or_below(curves["network"], converged),
+        "polish_iterations": first_at_or_below(curves["polish"], converged),
         "gap": network["total"] / converged - 1,
         "screen": _mean(screens) / model.style["screen"] if model.style.get("screen") else None,
         "loss": {"network": network, "converged": converged, **curves},
@@ -200,7 +200,7 @@ def _draw_curve(path: Path, report: dict[str, Any]) -> None:
     for init, label in (
         ("noise", "from noise"),
         ("content", "from the content image"),
-        ("network", "polishing the network's output"),
+        ("polish", "polishing the network's output"),
     ):
         curve = report["loss"][init]
         axes.plot(list(curve), [terms["total"] for terms in curve.values()], label=f"L-BFGS {label}")

@@ -294,23 +294,23 @@ def _check_size(picture: Image.Image, max_pixels: int) -> None:
         raise ImageError(f"{pixels / 1e6:.3g} megapixels, over the limit of {max_pixels / 1e6:.3g}; raise --max-pixels")
 
 
-# JPEG 2000's styles of coding (COD, COC): levels, size of the code blocks, a transform, sizes of the precincts.
+# JPEG 2000's coding styles (COD, COC): levels, size of the code blocks, a transform, size of the precincts per level.
 _CODING_STYLE = re.compile(rb"(?s)(?=\xff(?:\x52\0(.).{5}|\x53\0(.)..)[\0-\x20]([\0-\x08][\0-\x08]).[\0\1](.{0,33}))")
 
 
 def _check_effort(picture: Image.Image, stream: BinaryIO) -> None:
-    """Refuse the few known ways of asking for hours or gigabytes in some hundred bytes and few pixels."""
+    """Refuse the known ways of asking for hours or gigabytes in few bytes and few pixels."""
     tags = getattr(picture, "tag_v2", {})
     tile = tags.get(ExifTags.Base.TileWidth, 0) * tags.get(ExifTags.Base.TileLength, 0)
     is_excessive = tile > max(2**22, picture.width * picture.height)
-    if picture.info.get("progressive"):  # a pass over all of the picture costs an attacker a hundred bytes
-        stream.seek(0)
+    stream.seek(0)
+    if picture.info.get("progressive"):  # each pass over the whole picture may cost its author a hundred bytes
         is_excessive = stream.read().count(b"\xff\xda") > 200
     if picture.format == "JPEG2000":  # OpenJPEG keeps a kilobyte for each code block and each precinct
-        stream.seek(0)
-        for length, length_of_one, blocks, precincts in _CODING_STYLE.findall(stream.read()):
-            count = length[0] - 12 if length else length_of_one[0] - 9
-            is_excessive |= sum(blocks) < 4 or any(size % 16 < 4 or size < 64 for size in precincts[: max(0, count)])
+        for cod, coc, blocks, rest in _CODING_STYLE.findall(stream.read()):
+            sides = rest[: max(0, cod[0] - 12 if cod else coc[0] - 9)]
+            sides = [min(side % 16, side // 16) + reduced for reduced, side in enumerate(reversed(sides))]
+            is_excessive |= sum(blocks) < 4 or min(sides, default=4) < 4
     if is_excessive:
         raise ImageError("made to exhaust its reader; export it again")
 

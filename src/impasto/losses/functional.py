@@ -53,7 +53,7 @@ def screen_energy(image: Tensor) -> Tensor:
     """How much of a picture is a one-pixel checkerboard, per image: (N, 3, H, W) -> (N,).
 
     The mean square of the response to [[1, -1], [-1, 1]] / 4 on grey, over the variance of the grey picture. 1 for a
-    checkerboard, 1/16 for white noise, less for photographs. Perceptual losses reward such a screen, eyes do not.
+    checkerboard, 1/4 for white noise, far less for photographs. Perceptual losses reward such a screen, eyes do not.
     """
     grey = image.float().mean(dim=1, keepdim=True)
     kernel = torch.tensor([[1.0, -1.0], [-1.0, 1.0]], device=image.device).view(1, 1, 2, 2) / 4

@@ -6,6 +6,7 @@ The only file that sees a DictConfig.
 from __future__ import annotations
 
 import base64
+import importlib.util
 import io
 import netrc
 import os
@@ -162,12 +163,11 @@ def thumbnail(style: torch.Tensor) -> str:
 
 
 def demo_photographs() -> str:
-    """Return the folder of the sample photographs that come with scikit-image."""
-    try:
-        from skimage.data import data_dir
-    except ImportError as error:
-        raise UsageError("data=demo needs scikit-image; pip install 'impasto[demo]', or give data.root=DIR") from error
-    return str(data_dir)
+    """Return the folder of the sample photographs that come in scikit-image's wheel."""
+    package = importlib.util.find_spec("skimage")
+    if package is None or package.origin is None:
+        raise UsageError("data=demo needs scikit-image; pip install 'impasto[demo]', or give data.root=DIR")
+    return str(Path(package.origin).parent / "data")
 
 
 def wandb_has_no_key() -> bool:

@@ -26,13 +26,16 @@ _CACHE_BYTES = 1 << 30
 _UNSET = -1
 
 
-def list_images(root: Path, annotations: Path | None = None, categories: Sequence[str] = ()) -> list[Path]:
+def list_images(
+    root: Path, annotations: Path | None = None, categories: Sequence[str] = (), include: Sequence[str] = ()
+) -> list[Path]:
     """Return the images to train on, sorted: every image under `root`, or those of a COCO annotation file.
 
     Args:
         root: a folder; with `annotations`, the one that its file names are relative to.
         annotations: a COCO instances file.
         categories: with `annotations`, keep only images that show one of these (by name).
+        include: without `annotations`, keep only files whose names match one of these patterns.
 
     Raises:
         DataError: nothing found, an unreadable annotation file or an unknown category.
@@ -42,7 +45,8 @@ def list_images(root: Path, annotations: Path | None = None, categories: Sequenc
     if annotations is None:
         if categories:
             raise DataError("data.categories needs data.annotations=FILE.json, which says what the images show")
-        return images.find_images([root])
+        found = images.find_images([root])
+        return [path for path in found if not include or any(path.match(pattern) for pattern in include)]
     names = _coco_file_names(annotations, set(categories))
     return sorted(root / name for name in names)
 
@@ -187,7 +191,7 @@ class ContentDataModule(LightningDataModule):
     """Training crops from a folder of photographs, and a few whole photographs held out for judging.
 
     Args:
-        root, annotations, categories: see `list_images`.
+        root, annotations, categories, include: see `list_images`.
         crop: side of the training crops in pixels.
         batch_size: crops per step and rank.
         workers: decoding processes, or `auto`: none for a set that fits the cache, else the cores that are free.
@@ -201,6 +205,7 @@ class ContentDataModule(LightningDataModule):
         root: str | Path,
         annotations: str | Path | None = None,
         categories: Sequence[str] = (),
+        include: Sequence[str] = (),
         crop: int = 192,
         batch_size: int = 4,
         workers: int | str = "auto",
@@ -211,14 +216,17 @@ class ContentDataModule(LightningDataModule):
     ):
         super().__init__()
         self.root, self.annotations = Path(root), Path(annotations) if annotations else None
-        self.categories, self.crop, self.batch_size, self.seed = tuple(categories), crop, batch_size, seed
+        self.categories, self.include = tuple(categories), tuple(include)
+        self.crop, self.batch_size, self.seed = crop, batch_size, seed
         self.workers, self.max_bad, self.heldout, self.heldout_size = workers, max_bad, heldout, heldout_size
         self.prepared = False
 
     def setup(self, stage: str | None = None) -> None:
         if self.prepared:
             return
-        paths = list_images(self.root, self.annotations, self.categories)
+        paths = list_images(self.root, self.annotations, self.categories, self.include)
+        if not paths:
+            raise DataError(f"data.root={self.root}: no image there is wanted; loosen data.categories or data.include")
         self.fingerprint = _fingerprint(paths, self.root)
         self.bad = BadImages(len(paths), self.max_bad)
         shuffled = [paths[i] for i in np.random.default_rng(self.seed).permutation(len(paths))]

@@ -1,0 +1,34 @@
+# make demo   set everything up, train a style, paint photographs with it, compare it with the optimiser
+# make test   set everything up, run all tests
+# make check  lint, format and types
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# VGG-19's weights: a copy beside the checkout where there is one, else torchvision's download.
+VGG := $(or $(firstword $(wildcard ../shared/vgg19/*.safetensors)),torchvision)
+PHOTOGRAPHS = $(shell $(BIN)/python -c 'import skimage, pathlib; print(pathlib.Path(skimage.__file__).parent / "data")')
+
+.PHONY: demo test check clean
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/python scripts/make_styles.py oils --size 512 -o demo
+	$(BIN)/impasto train demo/oils.png data=demo loss.features.weights=$(VGG) trainer.max_minutes=3 paths.run=demo/run
+	$(BIN)/impasto stylize $(PHOTOGRAPHS)/astronaut.png $(PHOTOGRAPHS)/chelsea.png $(PHOTOGRAPHS)/coffee.png -s demo/oils.safetensors -o demo
+	$(BIN)/impasto compare $(PHOTOGRAPHS)/astronaut.png $(PHOTOGRAPHS)/coffee.png -s demo/oils.safetensors -o demo/comparison --steps 60 --precision auto
+	@echo "The style: demo/oils.png. The painter: demo/oils.safetensors. The paintings: demo/*.oils.png"
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+clean:
+	rm -rf .venv demo

@@ -1,0 +1,249 @@
+"""The house stands as planned: floors, light imports, configs, command line, README."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from PIL import Image
+
+from impasto import cli
+from impasto.losses.perceptual import PerceptualLoss
+from impasto.networks import build_network, network_names
+from impasto.training import __main__ as training
+
+FLOORS = [
+    {"errors", "runtime"},
+    {"images", "networks", "losses"},
+    {"checkpoint", "optimize"},
+    {"inference", "video"},
+    {"training", "compare", "export", "serve"},
+    {"cli", "__main__", "__init__"},
+]
+SOURCE = ROOT / "src" / "impasto"
+TRAINING_ONLY = {"pytorch_lightning", "hydra", "omegaconf", "wandb"}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def floor(name: str) -> int:
+    return next(level for level, rooms in enumerate(FLOORS) if name in rooms)
+
+
+def imports(path: Path) -> list[tuple[str, bool]]:
+    """Every imported module with whether it stands at the top level."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = []
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+            if node.module == "impasto":
+                names = [f"impasto.{alias.name}" for alias in node.names]
+        found += [(name, node.col_offset == 0) for name in names]
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_go_strictly_down(path: Path) -> None:
+    here = room(path)
+    for module, _ in imports(path):
+        if module.startswith("impasto."):
+            there = module.split(".")[1]
+            assert there == here or floor(there) < floor(here), f"{here} imports {there}, which is not below it"
+        assert here == "training" or module.split(".")[0] not in TRAINING_ONLY, f"{module} belongs in training/"
+
+
+def test_the_command_line_imports_nothing_heavy() -> None:
+    heavy = "[m for m in ('torch', 'numpy', 'PIL', 'hydra') if m in sys.modules]"
+    code = f"import sys; from impasto.cli import _parser; _parser(); import impasto; print({heavy})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def composed(*overrides: str):  # noqa: ANN201
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        return compose("train", ["style.image=x.png", "data.root=.", *overrides])
+
+
+def members(group: str) -> list[str]:
+    return sorted(path.stem for path in (ROOT / "configs" / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", members("network"))
+def test_network_configs_are_their_constructors(name: str) -> None:
+    options = dict(composed(f"network={name}").network)
+    build_network(**options)
+    assert name in network_names() and set(members("network")) == set(network_names())
+
+
+@pytest.mark.parametrize("name", members("loss"))
+def test_loss_configs_score_a_picture(name: str, random_vgg: Path) -> None:
+    loss = PerceptualLoss.from_spec(**training.loss_spec(composed(f"loss={name}", f"loss.features.weights={random_vgg}")))
+    loss.set_style(torch.rand(1, 3, 32, 32))
+    assert loss(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)).total > 0
+
+
+def test_the_default_loss_config_states_the_constructors_defaults() -> None:
+    stated = training.loss_spec(composed())
+    for name, parameter in inspect.signature(PerceptualLoss).parameters.items():
+        if name != "features":
+            default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+            assert stated[name] == default
+
+
+@pytest.mark.parametrize("name", members("logger"))
+def test_logger_configs_log(name: str, tmp_path: Path) -> None:
+    logger = instantiate(composed(f"logger={name}", f"paths.run={tmp_path}", "style.name=x").logger)
+    logger.log_metrics({"loss": 1.0}, step=1)
+    logger.finalize("success")
+    if name == "wandb":
+        import wandb
+
+        wandb.finish()
+    assert name == "none" or list(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize("name", members("trainer"))
+def test_trainer_configs_build_a_trainer(name: str, tmp_path: Path) -> None:
+    config = composed(f"trainer={name}", "trainer.accelerator=cpu", "trainer.devices=1", f"paths.run={tmp_path}", "logger=none")
+    trainer = training.make_trainer(config, training.StyleModelWriter(tmp_path / "x", lambda module: None))
+    assert trainer.max_steps == -1 and trainer.gradient_clip_val == 5.0
+
+
+@pytest.mark.parametrize("name", members("data"))
+def test_data_configs_find_images(name: str, photographs: Path) -> None:
+    overrides = [f"data={name}"] if name == "demo" else [f"data={name}", f"data.root={photographs}", "data.crop=32"]
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        data = instantiate(compose("train", ["style.image=x.png", *overrides]).data)
+    data.setup()
+    assert len(data.dataset.paths) >= 9 and not data.bad.reasons
+
+
+@pytest.mark.parametrize("name", members("optimizer"))
+def test_optimizer_configs_step(name: str) -> None:
+    parameter = torch.nn.Parameter(torch.ones(1))
+    optimizer = instantiate(composed(f"optimizer={name}").optimizer)([parameter])
+    parameter.sum().backward()
+    optimizer.step()
+    assert parameter.item() < 1
+
+
+@pytest.mark.parametrize("group", ["callbacks", "style", "experiment"])
+def test_other_configs_compose(group: str, tmp_path: Path) -> None:
+    for name in members(group):
+        config = composed(f"{group}={name}", f"paths.run={tmp_path}", "style.image=x.png")
+        assert instantiate(config.callbacks)
+        if group == "experiment":
+            header = (ROOT / "configs" / group / f"{name}.yaml").read_text().splitlines()
+            assert any(f"impasto train experiment={name}" in line for line in header), "an experiment gives its command"
+
+
+def test_every_config_group_is_tested() -> None:
+    tested = {"network", "loss", "logger", "trainer", "data", "optimizer", "callbacks", "style", "experiment"}
+    assert {path.name for path in (ROOT / "configs").iterdir() if path.is_dir()} == tested
+
+
+def stylize(*arguments: object) -> int:
+    return cli.main(["stylize", *map(str, arguments), "--device", "cpu"])
+
+
+def test_stylize_writes_beside_the_photograph(painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (30, 21), "teal").save(tmp_path / "a photo.jpg")
+    assert stylize(tmp_path / "a photo.jpg", "-s", painter) == 0
+    assert Image.open(tmp_path / "a photo.tiny.jpg").size == (30, 21)
+    assert capsys.readouterr().out.strip() == str(tmp_path / "a photo.tiny.jpg")
+
+
+def test_stylize_does_the_good_ones_and_names_the_bad(painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "b.jpg", "b.png"):
+        Image.new("RGB", (20, 20), "red").save(tmp_path / "in" / name)
+    (tmp_path / "in" / "c.jpg").write_bytes(b"not a picture")
+    assert stylize(tmp_path / "in", "-s", painter, "-o", tmp_path / "out", "--size", 16, "--json") == 1
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)
+    assert len(result["done"]) == 3 == len({item["output"] for item in result["done"]})
+    assert {Image.open(item["output"]).size for item in result["done"]} == {(16, 16)}
+    assert [item["input"].endswith("c.jpg") for item in result["failed"]] == [True]
+    assert "c.jpg" in captured.err and "Traceback" not in captured.err
+
+
+def test_one_stem_twice_makes_two_results(painter: Path, tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        Image.new("RGB", (18, 18)).save(tmp_path / folder / "same.png")
+    assert stylize(tmp_path / "x", tmp_path / "y", "-s", painter, "-o", tmp_path / "out") == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"same.tiny.png", "same-2.tiny.png"}
+
+
+def test_the_input_is_never_overwritten_unasked(painter: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "p.png"
+    Image.new("RGB", (20, 20), "red").save(photo)
+    before = photo.read_bytes()
+    assert stylize(photo, "-s", painter, "-o", photo) == 1 and photo.read_bytes() == before
+    assert stylize(photo, "-s", painter, "-o", photo, "--overwrite") == 0 and photo.read_bytes() != before
+
+
+@pytest.mark.parametrize(("arguments", "code"), [
+    (["stylize", "nowhere.jpg", "-s", "nobody"], 1), (["stylize"], 2), (["nonsense"], 2),
+    (["stylize", "x.jpg", "-s", "x", "--size", "0"], 2),
+])  # fmt: skip
+def test_exit_codes(arguments: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        assert cli.main(arguments) == code
+    except SystemExit as exit:
+        assert exit.code == code
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_optimize_and_compare_from_the_command_line(
+    painter: Path, photographs: Path, random_vgg: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, output = photographs / "01.png", tmp_path / "out.png"
+    shared = ["--steps", "3", "--size", "40", "--device", "cpu"]
+    for init in ("noise", str(painter)):
+        words = ["-s", photo, "-o", output, "--style-size", 32, "--loss-weights", random_vgg, "--init", init]
+        assert cli.main(["optimize", str(photo), *map(str, words), *shared]) == 0
+        assert Image.open(output).size == (40, 40)
+    assert cli.main(["compare", str(photo), "-s", str(painter), "-o", str(tmp_path / "report"), *shared]) == 0
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"report.json", "curve.png", "contact_sheet.png"}
+    assert "L-BFGS iterations" in capsys.readouterr().out
+
+
+def test_styles_lists_what_is_shipped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["styles", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert len(listed) == len(list((ROOT / "checkpoints").glob("*.safetensors")))
+
+
+def test_a_picture_given_to_train_is_quoted_for_hydra() -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    for name in ("a b.jpg", "it's.png", "x=1,y.jpg", "back\\slash.png", "a{b}[c].png"):
+        (override,) = OverridesParser.create().parse_overrides([cli._style_override(name)])
+        assert override.key_or_group == "style.image" and override.value() == name
+
+
+def test_the_readme_tells_the_truth_about_commands_and_files() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    parser = cli._parser()
+    known = next(action for action in parser._actions if hasattr(action, "choices") and action.choices).choices
+    for command, rest in re.findall(r"^impasto (\w+)(.*)$", text, flags=re.MULTILINE):
+        assert command in known, command
+        if command != "train":
+            for flag in re.findall(r"(?<=\s)--?[a-z][\w-]*", rest):
+                assert any(flag in action.option_strings for action in known[command]._actions), f"{command} {flag}"
+    for link in re.findall(r"\]\((?!http|#)([^)]+)\)", text):
+        assert (ROOT / link).exists(), link

@@ -1,0 +1,209 @@
+"""The formulas by known values, the loss network by torchvision's, the loss by its definition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+from conftest import REAL_VGG, photograph
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+
+from impasto.errors import UsageError, WeightsError
+from impasto.losses.features import LAYERS, VGGFeatures
+from impasto.losses.functional import (
+    gram_matrix,
+    relative_feature_loss,
+    relative_gram_loss,
+    screen_energy,
+    total_variation,
+)
+from impasto.losses.perceptual import PerceptualLoss
+
+
+def checkerboard(size: int) -> torch.Tensor:
+    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    return ((rows + columns) % 2).float().expand(1, 3, size, size)
+
+
+def test_gram_matrix_of_known_features() -> None:
+    features = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])  # 2 channels, 1x2
+    expected = torch.tensor([[[1.0 + 4.0, 3.0 + 8.0], [11.0, 9.0 + 16.0]]]) / (2 * 1 * 2)
+    torch.testing.assert_close(gram_matrix(features), expected)
+
+
+@given(st.integers(1, 3), st.integers(1, 8), st.integers(1, 9), st.integers(1, 9))
+@settings(max_examples=25, deadline=None)
+def test_gram_matrix_is_symmetric_and_positive(n: int, c: int, h: int, w: int) -> None:
+    gram = gram_matrix(torch.randn(n, c, h, w))
+    assert gram.shape == (n, c, c)
+    torch.testing.assert_close(gram, gram.mT)
+    assert torch.linalg.eigvalsh(gram).min() > -1e-5
+
+
+def test_gram_matrix_ignores_where_things_are() -> None:
+    features = torch.randn(1, 5, 6, 7)
+    shuffled = features.flatten(2)[:, :, torch.randperm(42)].reshape(1, 5, 6, 7)
+    torch.testing.assert_close(gram_matrix(features), gram_matrix(shuffled))
+
+
+def test_gram_matrix_stays_float32_where_half_precision_overflows() -> None:
+    features = torch.full((1, 2, 64, 64), 300.0, dtype=torch.float16)
+    with torch.autocast("cpu", torch.bfloat16):
+        gram = gram_matrix(features)
+    assert gram.dtype == torch.float32
+    torch.testing.assert_close(gram, torch.full((1, 2, 2), 300.0**2 / 2))
+
+
+def test_relative_losses_are_zero_for_equals_and_ignore_scale() -> None:
+    x, y = torch.randn(2, 4, 5, 5), torch.randn(2, 4, 5, 5)
+    assert relative_feature_loss(x, x).eq(0).all()
+    torch.testing.assert_close(relative_feature_loss(x, y), relative_feature_loss(7 * x, 7 * y))
+    a, b = gram_matrix(x), gram_matrix(y)
+    torch.testing.assert_close(relative_gram_loss(a, b), relative_gram_loss(1e3 * a, 1e3 * b))
+    torch.testing.assert_close(relative_gram_loss(torch.zeros_like(b), b), torch.ones(2), atol=1e-6, rtol=1e-6)
+
+
+def test_predicting_the_mean_costs_one() -> None:
+    target = torch.randn(3, 4, 6, 6)
+    mean = target.mean(dim=(1, 2, 3), keepdim=True).expand_as(target)
+    torch.testing.assert_close(relative_feature_loss(mean, target), torch.ones(3))
+
+
+def test_total_variation_of_known_pictures() -> None:
+    assert total_variation(torch.full((2, 3, 8, 8), 0.3)).tolist() == [0, 0]
+    assert total_variation(checkerboard(8)).item() == 2
+    ramp = torch.linspace(0, 1, 11).expand(1, 3, 4, 11)
+    torch.testing.assert_close(total_variation(ramp), torch.tensor([0.1]))
+    assert total_variation(torch.rand(1, 3, 1, 1)).item() == 0
+
+
+def test_screen_energy_of_known_pictures() -> None:
+    torch.testing.assert_close(screen_energy(checkerboard(32)), torch.ones(1), rtol=1e-3, atol=0)
+    noise = torch.rand(1, 1, 512, 512, generator=torch.Generator().manual_seed(0)).expand(1, 3, 512, 512)
+    assert screen_energy(noise).item() == pytest.approx(4 / 16, rel=0.02)  # four taps of a quarter each
+    assert screen_energy(torch.linspace(0, 1, 64).expand(1, 3, 64, 64)).item() < 1e-10
+
+
+def test_layers_have_torchvisions_indices_and_values(random_vgg: Path) -> None:
+    from torchvision.models import vgg19
+
+    reference = vgg19(weights=None).features.eval()
+    state = {key.removeprefix("features."): value.float() for key, value in load_file(random_vgg).items()}
+    reference.load_state_dict(state)
+    image = photograph(1, 48)[None]
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    x = (image - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
+    features = VGGFeatures(["relu1_1", "relu2_2", "relu3_4", "relu5_1"], str(random_vgg))(image)
+    for index, layer in enumerate(reference):
+        x = layer(x)
+        name = {1: "relu1_1", 8: "relu2_2", 17: "relu3_4", 29: "relu5_1"}.get(index)
+        if name:
+            torch.testing.assert_close(features[name], x, rtol=1e-3, atol=1e-3)
+
+
+def test_nothing_is_computed_beyond_the_deepest_layer(random_vgg: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, convolve = [], F.conv2d
+    monkeypatch.setattr(F, "conv2d", lambda *args, **kwargs: calls.append(1) or convolve(*args, **kwargs))
+    VGGFeatures(["relu2_1", "relu1_1"], str(random_vgg))(torch.rand(1, 3, 16, 16))
+    assert len(calls) == 3  # conv1_1, conv1_2, conv2_1
+
+
+def test_the_loss_network_is_frozen_and_stays_out_of_checkpoints(random_vgg: Path) -> None:
+    features = VGGFeatures(["relu1_2"], str(random_vgg))
+    image = torch.rand(1, 3, 16, 16)
+    before = features(image)["relu1_2"]
+    features.train()
+    assert torch.equal(features(image)["relu1_2"], before)
+    assert not list(features.parameters()) and not features.state_dict()
+
+
+def test_unknown_and_missing_layers_are_named(random_vgg: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="relu9_9"):
+        VGGFeatures(["relu9_9"], str(random_vgg))
+    shallow = {key: value for key, value in load_file(random_vgg).items() if int(key.split(".")[1]) < 10}
+    save_file(shallow, tmp_path / "shallow.safetensors")
+    with pytest.raises(WeightsError, match=r"relu3_1.*torchvision"):
+        VGGFeatures(["relu3_1"], str(tmp_path / "shallow.safetensors"))
+    with pytest.raises(WeightsError, match="no such file"):
+        VGGFeatures(["relu1_1"], str(tmp_path / "none.safetensors"))
+    (tmp_path / "bad.pth").write_bytes(b"not a pickle")
+    with pytest.raises(WeightsError, match=r"bad\.pth"):
+        VGGFeatures(["relu1_1"], str(tmp_path / "bad.pth"))
+
+
+def test_a_pth_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    class Attack:
+        def __reduce__(self) -> tuple:
+            return (Path(tmp_path / "ran").touch, ())
+
+    torch.save({"features.0.weight": Attack()}, tmp_path / "attack.pth")
+    with pytest.raises(WeightsError):
+        VGGFeatures(["relu1_1"], str(tmp_path / "attack.pth"))
+    assert not (tmp_path / "ran").exists()
+
+
+def test_offline_is_one_sentence_with_the_remedies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def offline(*args: object, **kwargs: object) -> None:
+        raise URLError("no route to host")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
+    with pytest.raises(WeightsError, match=r"no route to host.*loss\.features\.weights=PATH") as caught:
+        VGGFeatures(["relu1_1"], "torchvision")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_loss_is_the_sum_of_its_definition(random_vgg: Path) -> None:
+    loss = PerceptualLoss.from_spec(
+        str(random_vgg), content_layers=["relu2_1"], style_layers=["relu1_1", "relu2_1"], style_weight=3.0, tv_weight=0.5
+    )
+    style, output, content = (photograph(seed, 32)[None] for seed in range(3))
+    loss.set_style(style)
+    of = loss.features
+    terms = loss(output, content)
+    f, c, s = of(output), of(content), of(style)
+    expected_content = (f["relu2_1"] - c["relu2_1"]).square().mean() / c["relu2_1"].var(unbiased=False)
+    expected_style = sum(
+        (gram_matrix(f[name]) - gram_matrix(s[name])).norm() ** 2 / gram_matrix(s[name]).norm() ** 2
+        for name in ("relu1_1", "relu2_1")
+    )
+    torch.testing.assert_close(terms.content, expected_content, rtol=1e-4, atol=0)
+    torch.testing.assert_close(terms.style, 3 * expected_style / 2, rtol=1e-4, atol=0)
+    torch.testing.assert_close(terms.tv, 0.5 * total_variation(output)[0])
+    torch.testing.assert_close(terms.total, terms.content + terms.style + terms.tv)
+
+
+def test_a_picture_is_its_own_content_and_its_own_style(loss: PerceptualLoss) -> None:
+    content, style = photograph(3, 64)[None], photograph(99, 64)[None]
+    assert loss(content, content).content.item() == 0
+    assert loss(style, content).style.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_terms_are_means_over_the_batch(loss: PerceptualLoss) -> None:
+    output, content = (torch.stack([photograph(seed + i, 48) for i in range(2)]) for seed in (10, 20))
+    both = loss(output, content).numbers()
+    each = [loss(output[i : i + 1], content[i : i + 1]).numbers() for i in range(2)]
+    for term, value in both.items():
+        assert value == pytest.approx((each[0][term] + each[1][term]) / 2, rel=1e-4)
+
+
+def test_a_loss_without_a_style_says_so(random_vgg: Path) -> None:
+    with pytest.raises(UsageError, match="set_style"):
+        PerceptualLoss.from_spec(str(random_vgg))(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32))
+
+
+@pytest.mark.real
+def test_bfloat16_agrees_with_float32_within_two_percent() -> None:
+    loss = PerceptualLoss.from_spec(str(REAL_VGG))
+    loss.set_style(photograph(99, 128)[None])
+    output, content = photograph(1, 128)[None], photograph(2, 128)[None]
+    exact = loss(output, content)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = loss(output, content)
+    for a, b in zip(exact, rounded, strict=True):
+        assert b.dtype == torch.float32
+        assert b.item() == pytest.approx(a.item(), rel=0.02)

@@ -1,0 +1,240 @@
+"""Network, style model, Stylizer and optimiser, with real parts and small pictures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import photograph
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+
+import impasto
+from impasto.checkpoint import StyleModel, load_style_model, save_style_model
+from impasto.compare import best_so_far, compare, first_at_or_below, judge_of, mean_curve, write_report
+from impasto.errors import ModelError, UsageError
+from impasto.inference import Stylizer, pad_to_multiple
+from impasto.losses.perceptual import PerceptualLoss
+from impasto.networks import build_network, network_names, network_spec
+from impasto.optimize import optimize_image, scored_steps
+
+
+@pytest.mark.parametrize("name", network_names())
+def test_every_network_keeps_size_and_range(name: str) -> None:
+    network = build_network(name)
+    size = 5 * network.stride
+    output = network(torch.rand(2, 3, size, 2 * size))
+    assert output.shape == (2, 3, size, 2 * size)
+    assert 0 <= output.min() and output.max() <= 1
+
+
+def test_johnsons_network_has_the_published_size() -> None:
+    network, macs = build_network("johnson"), []
+
+    def count(module: torch.nn.Conv2d, _: object, output: torch.Tensor) -> None:
+        macs.append(output[0, 0].numel() * module.weight.numel())
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(count)
+    network(torch.rand(1, 3, 64, 64))
+    assert sum(parameter.numel() for parameter in network.parameters()) == 1_679_235
+    assert sum(macs) == 153_792 * 64 * 64
+
+
+@pytest.mark.parametrize("spec", [{"name": "nobody"}, {"name": "johnson", "width": 10**9}, {"name": "johnson", "x": 1},
+                                  {"name": "johnson", "width": "32"}, {"name": "../johnson"}])  # fmt: skip
+def test_a_spec_out_of_bounds_is_refused(spec: dict) -> None:
+    with pytest.raises(ModelError):
+        build_network(**spec)
+
+
+def test_a_style_model_comes_back_as_it_was(painter: Path, tmp_path: Path, loss: PerceptualLoss) -> None:
+    model = load_style_model(painter)
+    save_style_model(tmp_path / "again.safetensors", model)
+    again = load_style_model(tmp_path / "again.safetensors")
+    assert (again.name, again.spec, again.loss, again.style) == (model.name, model.spec, model.loss, model.style)
+    for key, value in model.network.state_dict().items():
+        assert torch.equal(again.network.state_dict()[key], value)
+    for layer, gram in loss.style_targets.items():
+        assert torch.equal(again.style_targets[layer], gram)
+
+
+def test_half_precision_weights_move_no_pixel_by_more_than_a_level(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    network = build_network("johnson")
+    save_style_model(tmp_path / "m.safetensors", StyleModel(network, network_spec("johnson"), "m"))
+    before, picture = network.eval(), photograph(5, 64)[None]
+    after = load_style_model(tmp_path / "m.safetensors").network
+    with torch.no_grad():
+        levels = [(net(picture) * 255).round() for net in (before, after)]
+    assert (levels[0] - levels[1]).abs().max() <= 1
+
+
+def test_models_that_were_altered_are_refused_in_one_line(painter: Path, tmp_path: Path) -> None:
+    tensors = load_file(painter)
+    with safe_open(painter, "pt") as file:
+        papers = json.loads(file.metadata()["impasto"])
+    first = next(key for key in tensors if key.startswith("network."))
+    altered = {
+        "missing tensor": ({key: value for key, value in tensors.items() if key != first}, papers),
+        "wrong shape": ({**tensors, first: torch.zeros(2)}, papers),
+        "not a number": ({**tensors, first: torch.full_like(tensors[first], float("nan"))}, papers),
+        "newer format": (tensors, {**papers, "format": 99}),
+        "huge network": (tensors, {**papers, "network": {"name": "johnson", "width": 10**7}}),
+        "spec not a dict": (tensors, {**papers, "network": ["johnson"]}),
+        "code for a name": (tensors, {**papers, "network": {"name": "os.system", "_target_": "os.system"}}),
+        "name not text": (tensors, {**papers, "name": 5}),
+        "papers not a dict": (tensors, [1]),
+    }
+    for label, (state, claim) in altered.items():
+        path = tmp_path / f"{label}.safetensors"
+        save_file(state, path, metadata={"impasto": json.dumps(claim)})
+        with pytest.raises(ModelError, match=label) as caught:
+            load_style_model(path)
+        assert "\n" not in str(caught.value)
+    for label, data in {"empty": b"", "text": b"hello", "pickle": b"\x80\x04K\x01.", "cut": painter.read_bytes()[:-9]}.items():
+        (tmp_path / label).write_bytes(data)
+        with pytest.raises(ModelError, match=label):
+            load_style_model(tmp_path / label)
+    with pytest.raises(ModelError, match="no such"):
+        load_style_model(tmp_path / "nowhere.safetensors")
+
+
+def test_a_failed_write_leaves_the_old_model(painter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "kept.safetensors"
+    path.write_bytes(painter.read_bytes())
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("impasto.checkpoint.save_file", full)
+    with pytest.raises(ModelError, match="No space left"):
+        save_style_model(path, load_style_model(path))
+    assert path.read_bytes() == painter.read_bytes()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@given(st.integers(1, 64), st.integers(1, 64))
+@settings(max_examples=40, deadline=None)
+def test_padding_reaches_the_multiple_and_keeps_the_picture(height: int, width: int) -> None:
+    picture = torch.rand(1, 3, height, width)
+    padded = pad_to_multiple(picture, 4)
+    assert padded.shape[-2] % 4 == 0 == padded.shape[-1] % 4 and min(padded.shape[-2:]) >= 16
+    assert torch.equal(padded[..., :height, :width], picture)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (7, 9), (16, 16), (17, 31), (64, 33), (30, 300)])
+def test_the_output_has_the_inputs_size(painter: Path, size: tuple[int, int]) -> None:
+    assert Stylizer(painter, "cpu").paint(torch.rand(1, 3, *size)).shape == (1, 3, *size)
+
+
+def test_each_kind_of_picture_comes_back_as_the_same_kind(painter: Path) -> None:
+    paint = impasto.load(painter, "cpu")
+    tensor = photograph(1, 20)
+    painted = paint(tensor)
+    assert painted.shape == tensor.shape and painted.dtype == torch.float32
+    assert paint(tensor[None].double()).dtype == torch.float64
+    pixels = (tensor.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    expected = (painted * 255).round().permute(1, 2, 0).numpy().astype(np.uint8)
+    from_array, from_pil = paint(pixels), paint(Image.fromarray(pixels))
+    assert from_array.dtype == np.uint8 and isinstance(from_pil, Image.Image)
+    np.testing.assert_array_equal(from_array, expected)
+    np.testing.assert_array_equal(np.asarray(from_pil), expected)
+    with pytest.raises(UsageError, match="cannot paint str"):
+        paint("photo.jpg")
+
+
+def test_painting_needs_neither_trainer_nor_config_nor_torchvision(painter: Path) -> None:
+    code = (
+        f"import sys, torch, impasto; impasto.load({str(painter)!r}, 'cpu')(torch.rand(3, 8, 8)); "
+        "print([m for m in ('torchvision', 'pytorch_lightning', 'hydra', 'omegaconf', 'wandb', 'matplotlib') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("init", ["noise", "content"])
+def test_the_optimiser_lowers_the_loss_and_keeps_its_best(loss: PerceptualLoss, optimizer: str, init: str) -> None:
+    content, steps = photograph(2, 48)[None], []
+    result = optimize_image(content, loss, steps=12, optimizer=optimizer, init=init, callback=lambda it: steps.append(it.step))
+    totals = {step: terms["total"] for step, terms in result.curve.items()}
+    assert steps == list(range(13)) and sorted(totals) == scored_steps(12)
+    assert totals[result.best_step] == min(totals.values()) < totals[0]
+    assert result.image.shape == content.shape and 0 <= result.image.min() and result.image.max() <= 1
+    with torch.no_grad():
+        assert float(loss(result.image, content).total) == pytest.approx(min(totals.values()), rel=1e-4)
+
+
+def test_one_iteration_is_one_update(loss: PerceptualLoss) -> None:
+    """The first L-BFGS step is along the gradient, of length min(1, 1 / |g|_1) times it (learning rate 1)."""
+    content, seen = photograph(2, 32)[None], []
+    optimize_image(content, loss, steps=1, callback=lambda iterate: seen.append(iterate.image.clone()))
+    pixels = seen[0].clone().requires_grad_()
+    loss(pixels, content).total.backward()
+    gradient = pixels.grad
+    expected = seen[0] - gradient * min(1.0, 1.0 / gradient.abs().sum().item())
+    torch.testing.assert_close(seen[1], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_starts_are_what_they_say(loss: PerceptualLoss) -> None:
+    content = photograph(2, 32)[None]
+
+    def start(**options: object) -> torch.Tensor:
+        seen: list[torch.Tensor] = []
+        optimize_image(content, loss, steps=1, callback=lambda iterate: seen.append(iterate.image.clone()), **options)
+        return seen[0]
+
+    assert torch.equal(start(init="content"), content)
+    assert torch.equal(start(init=content.flip(-1)), content.flip(-1))
+    assert torch.equal(start(init="noise", seed=1), start(init="noise", seed=1))
+    assert not torch.equal(start(init="noise", seed=1), start(init="noise", seed=2))
+    with pytest.raises(UsageError, match="unknown init"):
+        start(init="nothing")
+    assert optimize_image(content, loss, steps=1, scales=2).image.shape == content.shape
+
+
+def test_reading_the_curve() -> None:
+    curve = {0: {"total": 9.0}, 2: {"total": 4.0}, 4: {"total": 5.0}, 6: {"total": 3.0}}
+    curve = {step: {**terms, "content": 0.0, "style": terms["total"], "tv": 0.0} for step, terms in curve.items()}
+    best = best_so_far(curve)
+    assert [best[step]["total"] for step in best] == [9, 4, 4, 3]
+    assert first_at_or_below(best, 4.0) == 2 and first_at_or_below(best, 3.5) == 6 and first_at_or_below(best, 1.0) is None
+    assert mean_curve([best, {0: best[0], 4: best[6]}])[4]["total"] == 3.5
+
+
+def test_comparison_scores_network_and_optimiser_with_one_loss(painter: Path, photographs: Path, tmp_path: Path) -> None:
+    paths, stylizer = sorted(photographs.glob("*.png"))[:2], Stylizer(painter, "cpu")
+    loss, updates = judge_of(stylizer.model), []
+    options = {"steps": 6, "size": 48}
+    report, results = compare(paths, stylizer, loss, **options, progress=lambda *call: updates.append(call))
+    assert len(updates) == 2 * 3 * 7
+    for result, entry in zip(results, report["images"], strict=True):
+        with torch.no_grad():
+            expected = loss(result.painted[None], result.photograph[None]).numbers()
+        assert entry["loss"]["network"] == pytest.approx(expected)
+    mean = sum(entry["loss"]["network"]["total"] for entry in report["images"]) / 2
+    assert report["loss"]["network"]["total"] == pytest.approx(mean)
+    assert report["gap"] == pytest.approx(mean / report["loss"]["converged"] - 1)
+    assert set(report["equal_iterations"]) == {"noise", "content"}
+    assert report["judge"]["fingerprint"] == loss.features.fingerprint()
+    again, _ = compare(paths, stylizer, loss, **options, progress=lambda *call: pytest.fail("not taken from the cache"))
+    assert again["loss"] == report["loss"]
+    for path in write_report(tmp_path / "report", report, results):
+        assert path.stat().st_size > 500
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["gap"] == report["gap"]
+
+
+def test_another_judge_needs_the_style_picture(painter: Path, random_vgg: Path, tmp_path: Path) -> None:
+    other = {key: value * 2 for key, value in load_file(random_vgg).items()}
+    save_file(other, tmp_path / "other.safetensors")
+    with pytest.raises(UsageError, match="--style-image"):
+        judge_of(load_style_model(painter), str(tmp_path / "other.safetensors"))

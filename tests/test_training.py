@@ -1,0 +1,234 @@
+"""Data as a pure function, the schedule, two ranks against one, and whole runs of the training command."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import photograph
+from PIL import Image
+from torch import multiprocessing
+from torch.nn.parallel import DistributedDataParallel
+
+from impasto import images
+from impasto.checkpoint import load_style_model
+from impasto.errors import DataError
+from impasto.losses.perceptual import PerceptualLoss
+from impasto.networks import build_network
+from impasto.training.data import ContentDataModule, CropDataset, StreamSampler, list_images, random_crop
+from impasto.training.module import StyleModule
+
+
+def dataset(folder: Path, seed: int = 0) -> CropDataset:
+    return CropDataset(images.find_images([folder]), crop=32, seed=seed)
+
+
+def test_a_sample_is_a_pure_function_of_seed_epoch_and_index(photographs: Path) -> None:
+    first, second = dataset(photographs), dataset(photographs)
+    numbers = [0, 5, 12, 100]
+    forward = [first[number]["image"] for number in numbers]
+    backward = [second[number]["image"] for number in reversed(numbers)][::-1]
+    assert all(torch.equal(a, b) for a, b in zip(forward, backward, strict=True))
+    assert not torch.equal(dataset(photographs, seed=1)[0]["image"], forward[0])
+
+
+def test_each_epoch_shows_each_image_once_in_another_order_and_crop(photographs: Path) -> None:
+    data = dataset(photographs)
+    orders = [data.order(epoch).tolist() for epoch in (0, 1)]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(12)) and orders[0] != orders[1]
+    again = orders[1].index(orders[0][0])
+    assert not torch.equal(data[0]["image"], data[12 + again]["image"])
+
+
+@pytest.mark.parametrize(("ranks", "start"), [(1, 0), (2, 0), (3, 4)])
+def test_ranks_share_the_stream_without_gap_or_overlap(ranks: int, start: int) -> None:
+    batches = [list(islice(StreamSampler(2, start, rank, ranks), 5)) for rank in range(ranks)]
+    numbers = sorted(number for rank in batches for batch in rank for number in batch)
+    assert numbers == list(range(start * 2 * ranks, (start + 5) * 2 * ranks))
+
+
+def test_crops_keep_range_and_size() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8)
+    for seed in range(5):
+        crop = random_crop(pixels, 24, np.random.default_rng(seed))
+        assert crop.shape == (3, 24, 24) and crop.dtype == torch.float32 and 0 <= crop.min() <= crop.max() <= 1
+
+
+def test_a_coco_file_chooses_the_images(photographs: Path, tmp_path: Path) -> None:
+    coco = {
+        "images": [{"id": i, "file_name": f"{i:02}.png"} for i in (1, 2, 4)],
+        "categories": [{"id": 7, "name": "dog"}, {"id": 9, "name": "cat"}],
+        "annotations": [{"image_id": 1, "category_id": 7}, {"image_id": 4, "category_id": 9}, {"image_id": 4, "category_id": 7}],
+    }
+    file = tmp_path / "instances.json"
+    file.write_text(json.dumps(coco))
+    assert [path.name for path in list_images(photographs, file)] == ["01.png", "02.png", "04.png"]
+    assert [path.name for path in list_images(photographs, file, ["cat"])] == ["04.png"]
+    assert [path.name for path in list_images(photographs, file, ["dog"])] == ["01.png", "04.png"]
+    with pytest.raises(DataError, match=r"horse.*dog, cat"):
+        list_images(photographs, file, ["horse"])
+    file.write_text("[]")
+    with pytest.raises(DataError, match="not a COCO instances file"):
+        list_images(photographs, file)
+    with pytest.raises(DataError, match="no such folder"):
+        list_images(tmp_path / "nowhere")
+
+
+def folder_with_bad_files(folder: Path, total: int, bad: int) -> Path:
+    for i in range(total):
+        Image.fromarray(np.full((40, 50, 3), i, np.uint8)).save(folder / f"{i:03}.png")
+    for i in range(bad):
+        (folder / f"{i * 7:03}.png").write_bytes(b"\x89PNG broken")
+    return folder
+
+
+def test_a_few_bad_images_are_set_aside_and_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ContentDataModule(folder_with_bad_files(tmp_path, 50, 1), crop=32)
+    data.setup()
+    assert [path.name for path in data.bad.reasons] == ["000.png"]
+    assert capsys.readouterr().err.count("000.png") == 1
+    assert len(data.heldout_images) == 8
+    for number in range(100):
+        assert data.dataset[number]["image"].shape == (3, 32, 32)
+
+
+def test_many_bad_images_end_the_run_with_the_list(tmp_path: Path) -> None:
+    data = ContentDataModule(folder_with_bad_files(tmp_path, 20, 4), crop=32, max_bad=0.1)
+    with pytest.raises(DataError, match=r"3 of 20 images are bad.*max_bad") as caught:
+        data.setup()
+    assert str(caught.value).count(".png") == 3
+
+
+def test_a_tiny_image_is_bad_too_and_workers_report_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = dataset(folder_with_bad_files(tmp_path, 30, 0))
+    Image.new("RGB", (3, 3)).save(data.paths[5])
+    module = ContentDataModule(tmp_path, crop=32, max_bad=0.5)
+    module.setup()
+    capsys.readouterr()
+    module.dataset, module.bad.reasons = data, {}  # as if the set had been too large for the cache
+    position = data.order(0).tolist().index(5)
+    sample = data[position]
+    assert sample["bad"] == 5 and sample["image"].shape == (3, 32, 32)
+    module.on_before_batch_transfer({"image": sample["image"][None], "bad": torch.tensor([5])}, 0)
+    assert "005.png: only 3 pixels" in capsys.readouterr().err
+
+
+def test_warm_up_then_cosine_to_zero(loss: PerceptualLoss) -> None:
+    class Run:
+        max_steps, callbacks, world_size = 100, (), 1
+
+    module = StyleModule(build_network("johnson", width=4, blocks=1), loss, torch.optim.Adam, warmup_steps=10)
+    module._trainer = Run()  # type: ignore[assignment]
+    factors = [module.learning_rate_factor(step) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1) and factors[100] == 0
+    assert factors[50] == pytest.approx(0.5)
+    assert factors.index(max(factors)) in (9, 10) and factors[10:] == sorted(factors[10:], reverse=True)
+
+
+def _gradient_of_rank(rank: int, port: int, vgg: str, folder: str) -> None:
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE="2")
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo")
+    torch.manual_seed(0)
+    network = DistributedDataParallel(build_network("johnson", width=4, blocks=1))
+    _backward(network, vgg, slice(2 * rank, 2 * rank + 2))
+    torch.save([parameter.grad for parameter in network.parameters()], f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def _backward(network: torch.nn.Module, vgg: str, part: slice) -> None:
+    loss = PerceptualLoss.from_spec(vgg)
+    loss.set_style(photograph(99, 64)[None])
+    batch = torch.stack([photograph(seed, 32) for seed in range(4)])[part]
+    loss(network(batch), batch).total.backward()
+
+
+def test_two_ranks_of_two_have_the_gradient_of_one_rank_of_four(random_vgg: Path, tmp_path: Path) -> None:
+    multiprocessing.spawn(_gradient_of_rank, (29_500 + os.getpid() % 500, str(random_vgg), str(tmp_path)), nprocs=2)
+    torch.manual_seed(0)
+    network = build_network("johnson", width=4, blocks=1)
+    _backward(network, str(random_vgg), slice(0, 4))
+    scale = max(parameter.grad.abs().max().item() for parameter in network.parameters())
+    for rank in range(2):
+        for parameter, gradient in zip(network.parameters(), torch.load(tmp_path / f"{rank}.pt"), strict=True):
+            torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-5 * scale)
+
+
+def command(folder: Path, photographs: Path, vgg: Path, *overrides: str) -> list[str]:
+    return [
+        sys.executable, "-m", "impasto.training", f"style.image={photographs / '01.png'}", f"data.root={photographs}",
+        f"loss.features.weights={vgg}", "network.width=4", "network.blocks=1", "data.crop=32", "data.batch_size=2",
+        "data.heldout_size=48", "style.size=64", f"output={folder / 'style.safetensors'}", f"paths.run={folder / 'run'}", *overrides,
+    ]  # fmt: skip
+
+
+def run(*arguments: object) -> str:
+    result = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=280)  # type: ignore[arg-type]
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def steps_of(folder: Path) -> int:
+    return load_style_model(folder / "style.safetensors").training["steps"]
+
+
+def test_a_run_leaves_style_model_checkpoint_metrics_and_contact_sheet(
+    photographs: Path, random_vgg: Path, tmp_path: Path
+) -> None:
+    out = run(tmp_path, photographs, random_vgg, "trainer.max_steps=6", "trainer.val_check_interval=3", "style.title='A, title'")
+    assert out.strip() == str(tmp_path / "style.safetensors")
+    model = load_style_model(tmp_path / "style.safetensors")
+    assert model.training["steps"] == 6 and model.training["images"] == 12
+    assert model.style["title"] == "A, title" and len(model.style["thumbnail"]) > 100
+    assert {"content", "style", "tv", "total", "screen"} == set(model.report["heldout"])
+    assert set(model.style_targets) == {"relu1_2", "relu2_2", "relu3_3", "relu3_4"}
+    assert {"run", "style.safetensors"} == {path.name for path in tmp_path.iterdir()}
+    assert {"config.yaml", "contact_sheet.png", "last.ckpt", "metrics.csv"} == {p.name for p in (tmp_path / "run").iterdir()}
+    header = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[0]
+    assert {"train/content", "train/total", "val/total", "val/screen"} <= set(header.split(","))
+    checkpoint = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    assert not [key for key in checkpoint["state_dict"] if "loss" in key], "the loss network is in the checkpoint"
+
+
+def test_a_killed_run_goes_on_where_it_was(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    endless = ("trainer.max_steps=100000", "callbacks.checkpoint.every_n_train_steps=5", "trainer.val_check_interval=100000")
+    process = subprocess.Popen(
+        command(tmp_path, photographs, random_vgg, *endless), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 200
+    while not (tmp_path / "style.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = steps_of(tmp_path)
+    assert before >= 5
+    run(tmp_path, photographs, random_vgg, f"trainer.max_steps={before + 20}", "ckpt_path=last")
+    assert steps_of(tmp_path) == before + 20
+
+
+def test_two_processes_train_one_style_model(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    run(tmp_path, photographs, random_vgg, "trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.max_steps=4")
+    model = load_style_model(tmp_path / "style.safetensors")
+    assert model.training["steps"] == 4 and model.training["images"] == 4 * 2 * 2
+
+
+def test_mistakes_are_one_line_with_the_remedy(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(photographs, broken)
+    for name in ("01.png", "02.png", "04.png"):
+        (broken / name).write_bytes(b"")
+    result = subprocess.run(
+        command(tmp_path, photographs, random_vgg, f"data.root={broken}"), capture_output=True, text=True, timeout=280
+    )
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert "of 12 images are bad" in result.stderr and "01.png" in result.stderr
