@@ -63,7 +63,7 @@ def png(width: int, height: int, depth: int, colour: int, rows: bytes, *extra: b
 
 def png_zeros(width: int, height: int) -> bytes:
     """A whole and valid black one-bit picture: a thousandth of its pixels in bytes."""
-    return png(width, height, 1, 0, bytes((width // 8 + 1) * height))
+    return png(width, height, 1, 0, bytes((-(-width // 8) + 1) * height))
 
 
 def bmp(width: int, height: int, data: bytes = b"", *, depth: int = 24, compression: int = 0) -> bytes:
@@ -71,9 +71,7 @@ def bmp(width: int, height: int, data: bytes = b"", *, depth: int = 24, compress
     return b"BM" + struct.pack("<IHHI", 54 + len(data), 0, 0, 54) + info + data
 
 
-def gif(
-    width: int, height: int, frame: tuple[int, int, int, int] = (0, 0, 1, 1), data: bytes = b"\x02\x02\x44\x01\0"
-) -> bytes:
+def gif(width: int, height: int, frame: Box = (0, 0, 1, 1), data: bytes = b"\x02\x02\x44\x01\0") -> bytes:
     screen = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)
     return screen + b"\x2c" + struct.pack("<HHHHB", *frame, 0) + data + b";"
 
@@ -146,18 +144,12 @@ def profile(space: bytes, tags: dict[bytes, bytes], *, kind: bytes = b"mntr", co
 
 def display_p3() -> bytes:
     """Display P3 by its definition: the sRGB curve, DCI-P3 primaries under D65, adapted to D50 (Bradford)."""
-    columns = {
-        b"rXYZ": (0.51512, 0.24120, -0.00105),
-        b"gXYZ": (0.29198, 0.69225, 0.04189),
-        b"bXYZ": (0.15710, 0.06657, 0.78407),
-    }
-    encoded_levels = np.linspace(0, 1, 1024)
-    linear = np.where(encoded_levels <= 0.04045, encoded_levels / 12.92, ((encoded_levels + 0.055) / 1.055) ** 2.4)
+    levels = np.linspace(0, 1, 1024)
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
     curve = b"curv" + struct.pack(">II", 0, 1024) + (linear * 65535).round().astype(">u2").tobytes()
-    xyz = {
-        tag: b"XYZ " + bytes(4) + struct.pack(">3i", *(round(v * 65536) for v in value))
-        for tag, value in columns.items()
-    }
+    red, green, blue = (0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)
+    columns = {b"rXYZ": red, b"gXYZ": green, b"bXYZ": blue}
+    xyz = {tag: b"XYZ " + bytes(4) + struct.pack(">3i", *(round(v * 65536) for v in c)) for tag, c in columns.items()}
     name = b"Display P3 by definition\0"
     text = b"desc" + struct.pack(">II", 0, len(name)) + name + bytes(4 + 4 + 2 + 1 + 67)
     white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
@@ -204,7 +196,7 @@ WHOLE: dict[str, Maker] = {
     "photo.avif": lambda: encoded(quad(), "AVIF", quality=95, subsampling="4:4:4"),
     "photo.mpo": mpo,
     "photo.ico": lambda: encoded(quad(), "ICO", sizes=[(48, 32)]),
-    "bmp.ico": lambda: encoded(quad(), "ICO", sizes=[(48, 32)], bitmap_format="bmp"),
+    "bmp.ico": lambda: encoded(quad().convert("RGBA"), "ICO", sizes=[(48, 32)], bitmap_format="bmp"),
     "photo.ppm": lambda: encoded(quad(), "PPM"),
     "photo.jp2": lambda: encoded(quad(), "JPEG2000"),
     "photo.j2k": lambda: encoded(quad(), "JPEG2000", no_jp2=True),
@@ -228,12 +220,9 @@ def with_png(*chunks: bytes) -> bytes:
 
 
 def with_jpeg(*segments: tuple[int, bytes]) -> bytes:
+    """The quadrants as JPEG with marker segments put in at the start."""
     data = WHOLE["photo.jpg"]()
-    return (
-        data[:2]
-        + b"".join(bytes([255, kind]) + struct.pack(">H", len(body) + 2) + body for kind, body in segments)
-        + data[2:]
-    )
+    return data[:2] + b"".join(segment(*each) for each in segments) + data[2:]
 
 
 REFUSED: dict[str, Maker] = {
@@ -263,13 +252,9 @@ REFUSED: dict[str, Maker] = {
     "bomb/png.png": lambda: png(60_000, 60_000, 8, 2, b""),
     "bomb/whole-png.png": lambda: png_zeros(20_000, 20_000),
     "bomb/png-over-limit.png": lambda: png(11_000, 11_000, 8, 2, b""),
-    "bomb/two-headers.png": lambda: with_png(
-        png_chunk(b"IHDR", struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0))
-    ),
-    "bomb/jpeg.jpg": lambda: resized_header(WHOLE["photo.jpg"](), b"\xff\xc0", 5, struct.pack(">HH", 65_000, 65_000)),
-    "bomb/progressive.jpg": lambda: resized_header(
-        WHOLE["progressive.jpg"](), b"\xff\xc2", 5, struct.pack(">HH", 65_000, 65_000)
-    ),
+    "bomb/two-headers.png": lambda: with_png(png(50_000, 50_000, 8, 2, b"")[8:33]),
+    "bomb/jpeg.jpg": lambda: resized_header(WHOLE["photo.jpg"](), b"\xff\xc0", 5, b"\xfd\xe8\xfd\xe8"),
+    "bomb/progressive.jpg": lambda: resized_header(WHOLE["progressive.jpg"](), b"\xff\xc2", 5, b"\xfd\xe8\xfd\xe8"),
     "bomb/bmp.bmp": lambda: bmp(50_000, 50_000),
     "bomb/rle.bmp": lambda: bmp(50_000, 50_000, b"\xff\0" * 500, depth=8, compression=1),
     "bomb/gif.gif": lambda: gif(65_535, 65_535),
@@ -342,15 +327,8 @@ def deep_rgb() -> bytes:
 def interlaced() -> bytes:
     """Adam7: seven reduced pictures one after the other."""
     pixels, rows = np.asarray(quad()), b""
-    for y, x, down, right in [
-        (0, 0, 8, 8),
-        (0, 4, 8, 8),
-        (4, 0, 8, 4),
-        (0, 2, 4, 4),
-        (2, 0, 4, 2),
-        (0, 1, 2, 2),
-        (1, 0, 2, 1),
-    ]:
+    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+    for y, x, down, right in passes:
         rows += b"".join(b"\0" + row.tobytes() for row in pixels[y::down, x::right])
     header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 48, 32, 8, 2, 0, 0, 1))
     return b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
@@ -359,6 +337,14 @@ def interlaced() -> bytes:
 def animated(format: str, **options: object) -> bytes:
     frames = [Image.new("RGB", (48, 32), (i * 9, 0, 99)) for i in range(11)]
     return encoded(quad(), format, save_all=True, append_images=frames, **options)
+
+
+def loop(data: bytearray) -> bytes:
+    """A TIFF whose list of pages comes back to its first page."""
+    first = struct.unpack_from("<I", data, 4)[0]
+    count = struct.unpack_from("<H", data, first)[0]
+    struct.pack_into("<I", data, first + 2 + 12 * count, first)
+    return bytes(data)
 
 
 def texts(count: int) -> PngImagePlugin.PngInfo:
@@ -398,9 +384,7 @@ READ: dict[str, Maker] = {
     "frames/avif.avif": lambda: animated("AVIF", quality=95, subsampling="4:4:4"),
     "frames/pages.tif": lambda: animated("TIFF"),
     "frames/loop.tif": lambda: loop(bytearray(WHOLE["photo.tif"]())),
-    "frames/two-icons.ico": lambda: ico(
-        (48, 32, WHOLE["photo.png"]()), (16, 16, encoded(Image.new("RGB", (16, 16)), "PNG"))
-    ),
+    "frames/two-icons.ico": lambda: ico((48, 32, WHOLE["photo.png"]()), (16, 16, png_zeros(16, 16))),
     "frames/lying-icon.ico": lambda: ico((16, 16, WHOLE["photo.png"]())),
     "profile/srgb.jpg": lambda: encoded(quad(), "JPEG", quality=95, icc_profile=srgb()),
     "profile/noise.jpg": lambda: encoded(quad(), "JPEG", quality=95, icc_profile=noise(3000, 12)),
@@ -411,28 +395,16 @@ READ: dict[str, Maker] = {
     "profile/huge.jpg": lambda: encoded(quad(), "JPEG", quality=95, icc_profile=srgb() + bytes(10_000_000)),
     "metadata/noise-exif.jpg": lambda: with_jpeg((0xE1, b"Exif\0\0" + noise(5000, 13))),
     "metadata/empty-exif.jpg": lambda: with_jpeg((0xE1, b"Exif\0\0")),
-    "metadata/exif-loop.jpg": lambda: with_jpeg(
-        (0xE1, b"Exif\0\0II*\0\x08\0\0\0\1\0\x69\x87\4\0\1\0\0\0\x08\0\0\0\x08\0\0\0")
-    ),
+    "metadata/exif-loop.jpg": lambda: with_jpeg((0xE1, b"Exif\0\0" + tiff({0x8769: 8}, next_ifd=8))),
     "metadata/orientation-99.jpg": lambda: encoded(quad(), "JPEG", quality=95, exif=exif(Orientation=99)),
     "metadata/huge-exif.jpg": lambda: encoded(quad(), "JPEG", quality=95, exif=exif(ImageDescription="x" * 60_000)),
     "metadata/full-of-segments.jpg": lambda: with_jpeg(*[(0xEA, noise(60_000, i)) for i in range(50)]),
     "metadata/texts.png": lambda: encoded(quad(), "PNG", pnginfo=texts(500)),
     "metadata/xmp.png": lambda: with_png(png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x:xmpmeta" + b"<a" * 50_000)),
-    "metadata/entities.jpg": lambda: with_jpeg(
-        (0xE1, b"http://ns.adobe.com/xap/1.0/\0<!DOCTYPE a [<!ENTITY b '" + b"c" * 9000 + b"'>]>")
-    ),
+    "metadata/entities.jpg": lambda: with_jpeg((0xE1, b"http://ns.adobe.com/xap/1.0/\0" + ENTITIES)),
     "metadata/trailing-noise.jpg": lambda: WHOLE["photo.jpg"]() + noise(50_000, 14),
     "metadata/leading-restart.jpg": lambda: with_jpeg((0xFE, b"a remark\0\xff\xd8\xff")),
 }
-
-
-def loop(data: bytearray) -> bytes:
-    """A TIFF whose list of pages comes back to its first page."""
-    first = struct.unpack_from("<I", data, 4)[0]
-    count = struct.unpack_from("<H", data, first)[0]
-    struct.pack_into("<I", data, first + 2 + 12 * count, first)
-    return bytes(data)
 
 
 NAMES = [

@@ -23,12 +23,14 @@ from impasto.networks import build_network, network_names
 from impasto.training import __main__ as training
 
 FLOORS = [
-    {"errors", "runtime"},
+    {"errors"},
+    {"runtime"},
     {"images", "networks", "losses"},
     {"checkpoint", "optimize"},
     {"inference", "video"},
     {"training", "compare", "export", "serve"},
-    {"cli", "__main__", "__init__"},
+    {"cli", "__init__"},
+    {"__main__"},
 ]
 SOURCE = ROOT / "src" / "impasto"
 TRAINING_ONLY = {"pytorch_lightning", "hydra", "omegaconf", "wandb"}
@@ -69,7 +71,9 @@ def test_imports_go_strictly_down(path: Path) -> None:
 def test_the_command_line_imports_nothing_heavy() -> None:
     heavy = "[m for m in ('torch', 'numpy', 'PIL', 'hydra') if m in sys.modules]"
     code = f"import sys; from impasto.cli import _parser; _parser(); import impasto; print({heavy})"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def composed(*overrides: str):  # noqa: ANN201
@@ -90,7 +94,9 @@ def test_network_configs_are_their_constructors(name: str) -> None:
 
 @pytest.mark.parametrize("name", members("loss"))
 def test_loss_configs_score_a_picture(name: str, random_vgg: Path) -> None:
-    loss = PerceptualLoss.from_spec(**training.loss_spec(composed(f"loss={name}", f"loss.features.weights={random_vgg}")))
+    loss = PerceptualLoss.from_spec(
+        **training.loss_spec(composed(f"loss={name}", f"loss.features.weights={random_vgg}"))
+    )
     loss.set_style(torch.rand(1, 3, 32, 32))
     assert loss(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)).total > 0
 
@@ -117,7 +123,9 @@ def test_logger_configs_log(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", members("trainer"))
 def test_trainer_configs_build_a_trainer(name: str, tmp_path: Path) -> None:
-    config = composed(f"trainer={name}", "trainer.accelerator=cpu", "trainer.devices=1", f"paths.run={tmp_path}", "logger=none")
+    config = composed(
+        f"trainer={name}", "trainer.accelerator=cpu", "trainer.devices=1", f"paths.run={tmp_path}", "logger=none"
+    )
     trainer = training.make_trainer(config, training.StyleModelWriter(tmp_path / "x", lambda module: None))
     assert trainer.max_steps == -1 and trainer.gradient_clip_val == 5.0
 
@@ -159,14 +167,18 @@ def stylize(*arguments: object) -> int:
     return cli.main(["stylize", *map(str, arguments), "--device", "cpu"])
 
 
-def test_stylize_writes_beside_the_photograph(painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stylize_writes_beside_the_photograph(
+    painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Image.new("RGB", (30, 21), "teal").save(tmp_path / "a photo.jpg")
     assert stylize(tmp_path / "a photo.jpg", "-s", painter) == 0
     assert Image.open(tmp_path / "a photo.tiny.jpg").size == (30, 21)
     assert capsys.readouterr().out.strip() == str(tmp_path / "a photo.tiny.jpg")
 
 
-def test_stylize_does_the_good_ones_and_names_the_bad(painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stylize_does_the_good_ones_and_names_the_bad(
+    painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "in").mkdir()
     for name in ("a.png", "b.jpg", "b.png"):
         Image.new("RGB", (20, 20), "red").save(tmp_path / "in" / name)
@@ -231,7 +243,7 @@ def test_styles_lists_what_is_shipped(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_picture_given_to_train_is_quoted_for_hydra() -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    for name in ("a b.jpg", "it's.png", "x=1,y.jpg", "back\\slash.png", "a{b}[c].png"):
+    for name in ("a b.jpg", "it's.png", "x=1,y.jpg", "back\\slash.png", "end\\", "a{b}[c].png"):
         (override,) = OverridesParser.create().parse_overrides([cli._style_override(name)])
         assert override.key_or_group == "style.image" and override.value() == name
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from impasto.errors import UsageError, WeightsError
-from impasto.losses.features import LAYERS, VGGFeatures
+from impasto.losses.features import VGGFeatures
 from impasto.losses.functional import (
     gram_matrix,
     relative_feature_loss,
@@ -159,7 +159,11 @@ def test_offline_is_one_sentence_with_the_remedies(monkeypatch: pytest.MonkeyPat
 
 def test_the_loss_is_the_sum_of_its_definition(random_vgg: Path) -> None:
     loss = PerceptualLoss.from_spec(
-        str(random_vgg), content_layers=["relu2_1"], style_layers=["relu1_1", "relu2_1"], style_weight=3.0, tv_weight=0.5
+        str(random_vgg),
+        content_layers=["relu2_1"],
+        style_layers=["relu1_1", "relu2_1"],
+        style_weight=3.0,
+        tv_weight=0.5,
     )
     style, output, content = (photograph(seed, 32)[None] for seed in range(3))
     loss.set_style(style)

@@ -33,7 +33,7 @@ def test_every_network_keeps_size_and_range(name: str) -> None:
     size = 5 * network.stride
     output = network(torch.rand(2, 3, size, 2 * size))
     assert output.shape == (2, 3, size, 2 * size)
-    assert 0 <= output.min() and output.max() <= 1
+    assert output.min() >= 0 and output.max() <= 1
 
 
 def test_johnsons_network_has_the_published_size() -> None:
@@ -101,7 +101,12 @@ def test_models_that_were_altered_are_refused_in_one_line(painter: Path, tmp_pat
         with pytest.raises(ModelError, match=label) as caught:
             load_style_model(path)
         assert "\n" not in str(caught.value)
-    for label, data in {"empty": b"", "text": b"hello", "pickle": b"\x80\x04K\x01.", "cut": painter.read_bytes()[:-9]}.items():
+    for label, data in {
+        "empty": b"",
+        "text": b"hello",
+        "pickle": b"\x80\x04K\x01.",
+        "cut": painter.read_bytes()[:-9],
+    }.items():
         (tmp_path / label).write_bytes(data)
         with pytest.raises(ModelError, match=label):
             load_style_model(tmp_path / label)
@@ -158,18 +163,22 @@ def test_painting_needs_neither_trainer_nor_config_nor_torchvision(painter: Path
         f"import sys, torch, impasto; impasto.load({str(painter)!r}, 'cpu')(torch.rand(3, 8, 8)); "
         "print([m for m in ('torchvision', 'pytorch_lightning', 'hydra', 'omegaconf', 'wandb', 'matplotlib') if m in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
 @pytest.mark.parametrize("init", ["noise", "content"])
 def test_the_optimiser_lowers_the_loss_and_keeps_its_best(loss: PerceptualLoss, optimizer: str, init: str) -> None:
     content, steps = photograph(2, 48)[None], []
-    result = optimize_image(content, loss, steps=12, optimizer=optimizer, init=init, callback=lambda it: steps.append(it.step))
+    result = optimize_image(
+        content, loss, steps=12, optimizer=optimizer, init=init, callback=lambda it: steps.append(it.step)
+    )
     totals = {step: terms["total"] for step, terms in result.curve.items()}
     assert steps == list(range(13)) and sorted(totals) == scored_steps(12)
     assert totals[result.best_step] == min(totals.values()) < totals[0]
-    assert result.image.shape == content.shape and 0 <= result.image.min() and result.image.max() <= 1
+    assert result.image.shape == content.shape and result.image.min() >= 0 and result.image.max() <= 1
     with torch.no_grad():
         assert float(loss(result.image, content).total) == pytest.approx(min(totals.values()), rel=1e-4)
 
@@ -207,11 +216,15 @@ def test_reading_the_curve() -> None:
     curve = {step: {**terms, "content": 0.0, "style": terms["total"], "tv": 0.0} for step, terms in curve.items()}
     best = best_so_far(curve)
     assert [best[step]["total"] for step in best] == [9, 4, 4, 3]
-    assert first_at_or_below(best, 4.0) == 2 and first_at_or_below(best, 3.5) == 6 and first_at_or_below(best, 1.0) is None
+    assert (
+        first_at_or_below(best, 4.0) == 2 and first_at_or_below(best, 3.5) == 6 and first_at_or_below(best, 1.0) is None
+    )
     assert mean_curve([best, {0: best[0], 4: best[6]}])[4]["total"] == 3.5
 
 
-def test_comparison_scores_network_and_optimiser_with_one_loss(painter: Path, photographs: Path, tmp_path: Path) -> None:
+def test_comparison_scores_network_and_optimiser_with_one_loss(
+    painter: Path, photographs: Path, tmp_path: Path
+) -> None:
     paths, stylizer = sorted(photographs.glob("*.png"))[:2], Stylizer(painter, "cpu")
     loss, updates = judge_of(stylizer.model), []
     options = {"steps": 6, "size": 48}

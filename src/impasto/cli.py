@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -167,7 +168,8 @@ def _is_picture(word: str) -> bool:
 
 
 def _style_override(picture: str) -> str:
-    quoted = picture.replace("\\", "\\\\").replace("'", "\\'")
+    # Hydra takes a backslash literally, but for one that stands before a quote.
+    quoted = re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + ("\\'" if match[2] else ""), picture)
     return f"style.image='{quoted}'"
 
 

@@ -262,6 +262,7 @@ def _loaded(stream: BinaryIO, formats: list[str], max_pixels: int, at_least: int
     """Identify, check and decode the first picture of `stream`; return it with the notes on it."""
     if Image.MAX_IMAGE_PIXELS is not None:  # Pillow's guard stays on behind ours, but must not be the stricter one
         Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
+    stream.seek(0)
     start = stream.read(4)
     if not start:
         raise ImageError("the file is empty; download or export it again")
@@ -303,14 +304,19 @@ def _check_effort(picture: Image.Image, stream: BinaryIO) -> None:
     tags = getattr(picture, "tag_v2", {})
     tile = tags.get(ExifTags.Base.TileWidth, 0) * tags.get(ExifTags.Base.TileLength, 0)
     is_excessive = tile > max(2**22, picture.width * picture.height)
-    stream.seek(0)
-    if picture.info.get("progressive"):  # each pass over the whole picture may cost its author a hundred bytes
-        is_excessive = stream.read().count(b"\xff\xda") > 200
+    data = b""
+    if picture.format == "JPEG2000" or picture.info.get("progressive"):
+        place = stream.tell()
+        stream.seek(0)
+        data = stream.read()
+        stream.seek(place)
     if picture.format == "JPEG2000":  # OpenJPEG keeps a kilobyte for each code block and each precinct
-        for cod, coc, blocks, rest in _CODING_STYLE.findall(stream.read()):
+        for cod, coc, blocks, rest in _CODING_STYLE.findall(data):
             sides = rest[: max(0, cod[0] - 12 if cod else coc[0] - 9)]
             sides = [min(side % 16, side // 16) + reduced for reduced, side in enumerate(reversed(sides))]
             is_excessive |= sum(blocks) < 4 or min(sides, default=4) < 4
+    elif data.count(b"\xff\xda") > 200:  # each pass over a whole JPEG may cost its author a hundred bytes
+        is_excessive = True
     if is_excessive:
         raise ImageError("made to exhaust its reader; export it again")
 
@@ -326,7 +332,7 @@ def _picture(picture: Image.Image, notes: list[str]) -> Picture:
         notes.append("colour profile damaged or of another kind: taken as sRGB")
     if mask is None or mask.getextrema() == (255, 255):
         return Picture(pixels, None, exif, tuple(notes))
-    alpha = from_array(np.asarray(mask))[:1].clone()
+    alpha = torch.from_numpy(np.array(mask))[None].float().div_(255)
     return Picture(_fill_hidden(pixels, alpha), alpha, exif, tuple(notes))
 
 
@@ -433,7 +439,7 @@ def _walked(folder: Path) -> list[Path]:
 
 
 def _globbed(pattern: Path) -> list[Path]:
-    with suppress(ValueError, NotImplementedError, OSError):  # not a pattern at all, or not one that can be followed
+    with suppress(ValueError, IndexError, NotImplementedError, OSError):  # no pattern, or none that can be followed
         return sorted(filter(_is_picture_file, Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))))
     return []
 
@@ -460,7 +466,9 @@ def _encoded(image: Tensor, alpha: Tensor | None, exif: bytes | None, format: st
     picture = to_pil(image)
     if alpha is not None:
         picture.putalpha(to_pil(alpha))
-    options = _SAVE_OPTIONS[format] | {"icc_profile": _srgb_profile()} | ({"exif": exif} if exif else {})
+    options = _SAVE_OPTIONS[format] | {"icc_profile": _srgb_profile()}
+    if exif:
+        options |= {"exif": exif, "compression": None}  # libtiff, which compresses, cannot write an EXIF block
     buffer = io.BytesIO()
     picture.save(buffer, format, **options)
     return buffer.getvalue()

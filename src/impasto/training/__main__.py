@@ -115,8 +115,7 @@ def make_trainer(config: DictConfig, writer: StyleModelWriter) -> Trainer:
         minutes = _DEFAULT_MINUTES
     if options["precision"] == "auto":
         options["precision"] = "bf16-mixed" if has_fast_bfloat16(pick_device()) else "32-true"
-    return instantiate(
-        OmegaConf.create(options),
+    return instantiate(OmegaConf.create(options), _partial_=True)(
         max_steps=-1 if steps is None else steps,
         max_epochs=-1,
         max_time=None if minutes is None else timedelta(minutes=minutes),

@@ -76,15 +76,17 @@ class BadImages:
         self.total, self.allowed, self.reasons = total, allowed, {}
 
     def add(self, path: Path, reason: str) -> None:
-        """Set `path` aside.
+        """Set `path` aside, with one line on stderr the first time."""
+        if path not in self.reasons:
+            self.reasons[path] = reason
+            print(f"set aside: {reason}", file=sys.stderr)
+
+    def check(self) -> None:
+        """End the run if too many are bad.
 
         Raises:
             DataError: more than the allowed fraction is bad; the message lists them.
         """
-        if path in self.reasons:
-            return
-        self.reasons[path] = reason
-        print(f"set aside: {reason}", file=sys.stderr)
         if len(self.reasons) > self.allowed * self.total:
             names = "\n  ".join(images.printable(path) for path in self.reasons)
             raise DataError(
@@ -234,6 +236,7 @@ class ContentDataModule(LightningDataModule):
         self.dataset = CropDataset(sorted(rest), self.crop, self.seed)
         if len(rest) * (self.crop * _SCALES[1]) ** 2 * 4.5 < _CACHE_BYTES:  # 3 bytes a pixel, aspect ratio 3:2
             self._fill_cache()
+        self.bad.check()
         self.prepared = True
 
     def _hold_out(self, paths: list[Path]) -> tuple[list[Tensor], list[Path]]:
@@ -292,6 +295,7 @@ class ContentDataModule(LightningDataModule):
             if index != _UNSET:
                 path = self.dataset.paths[index]
                 self.bad.add(path, self.dataset.bad.get(index, f"{images.printable(path)}: unreadable or too small"))
+        self.bad.check()
         return batch["image"]
 
 

@@ -42,7 +42,7 @@ class StyleModule(LightningModule):
         super().__init__()
         self.network, self.loss, self.make_optimizer = network, loss, make_optimizer
         self.warmup_steps = warmup_steps
-        self.ema = AveragedModel(network, avg_fn=_average(ema_decay))
+        self.ema = AveragedModel(network, avg_fn=_average(ema_decay)).requires_grad_(False)
         self.painted: list[tuple[Tensor, Tensor]] = []
         self.report: dict[str, float] = {}
 
