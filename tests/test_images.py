@@ -217,7 +217,7 @@ def test_nothing_visible_is_white() -> None:
 
 
 def test_every_kind_of_transparency_is_read() -> None:
-    palette = hostile.quad().quantize(4)
+    grey, palette = hostile.quad().convert("L"), hostile.quad().quantize(4)
     one, some = {"transparency": palette.getpixel((0, 0))}, {"transparency": bytes([255, 0, 128, 255])}
     files = {
         "rgba": hostile.encoded(Image.new("RGBA", (48, 32), (9, 9, 9, 128)), "PNG"),
@@ -225,7 +225,7 @@ def test_every_kind_of_transparency_is_read() -> None:
         "palette, one colour": hostile.encoded(palette, "PNG", **one),
         "palette, bytes": hostile.encoded(palette, "PNG", **some),
         "rgb, one colour": hostile.encoded(hostile.quad(), "PNG", transparency=(220, 40, 40)),
-        "grey, one level": hostile.encoded(hostile.quad().convert("L"), "PNG", transparency=93),
+        "grey, one level": hostile.encoded(grey, "PNG", transparency=grey.getpixel((0, 0))),
         "gif": hostile.encoded(palette, "GIF", **one),
         "webp": hostile.encoded(Image.new("RGBA", (48, 32), (9, 9, 9, 128)), "WEBP"),
     }
@@ -284,7 +284,7 @@ def test_far_larger_jpeg_comes_back_reduced() -> None:
     reduced = read_image(stream(data), at_least=140)
     assert reduced.shape == (3, 150, 200)
     assert read_image(stream(data), at_least=1200).shape == (3, 1200, 1600)
-    assert (reduced - resize(read_image(stream(data)), 200))[:, 25::50, 25::50].abs().max() < 0.01
+    assert (reduced - resize(read_image(stream(data)), 200))[:, 20:150:100, 20:200:150].abs().max() < 0.01
 
 
 # Tensors, arrays, Pillow.

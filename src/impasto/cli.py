@@ -15,6 +15,7 @@ from impasto.errors import ImpastoError, UsageError
 
 if TYPE_CHECKING:
     from impasto.inference import Stylizer
+    from impasto.optimize import Iterate
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -214,10 +215,15 @@ def _optimize(options: argparse.Namespace) -> int:
     if init not in ("content", "noise"):
         init = Stylizer(init, options.device).paint(content.cpu()).to(device)
     with tqdm(total=options.steps, unit="step", file=sys.stderr) as line:
+
+        def show(iterate: Iterate) -> None:
+            line.set_postfix(loss=f"{iterate.total:.3f}", refresh=False)
+            line.update(iterate.step - line.n)
+
         result = optimize_image(
             content, loss, steps=options.steps, optimizer=options.optimizer, init=init, scales=options.scales,
             seed=options.seed, bfloat16=_bfloat16(options, device),
-            callback=lambda iterate: (line.set_postfix(loss=f"{iterate.total:.3f}"), line.update(iterate.step - line.n)),
+            callback=show,
         )  # fmt: skip
     images.write_image(options.output, result.image[0].cpu())
     if options.json:

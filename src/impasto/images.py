@@ -54,10 +54,11 @@ IMAGE_SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix 
 
 _SAVE_OPTIONS: dict[str, dict[str, object]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
+    "PNG": {"compress_level": 3},  # thrice as fast as the default, no larger
     "WEBP": {"quality": 95},
     "AVIF": {"quality": 90, "subsampling": "4:4:4"},
     "TIFF": {"compression": "tiff_adobe_deflate"},
-    **{name: {} for name in ("PNG", "GIF", "BMP", "PPM", "JPEG2000", "TGA")},
+    **{name: {} for name in ("GIF", "BMP", "PPM", "JPEG2000", "TGA")},
 }
 _HOLDS_ALPHA = {"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA"}
 
@@ -144,7 +145,7 @@ def to_pil(image: Tensor) -> Image.Image:
     if not torch.isfinite(image).all():
         raise ImageError("the picture holds NaN or infinite values; try another model or --device cpu")
     # Rounded, not truncated, which would darken every picture by half a level.
-    levels = image.detach().float().clamp(0, 1).mul(255).round().to(torch.uint8)
+    levels = image.detach().float().clamp(0, 1).mul_(255).round_().to(torch.uint8)
     array = levels.permute(1, 2, 0).contiguous().cpu().numpy()
     return Image.fromarray(array if len(image) == 3 else array[..., 0])
 
@@ -491,7 +492,7 @@ def _reason(error: Exception, *, writing: bool = False) -> str:
         return "more pixels than allowed; raise --max-pixels"
     if isinstance(error, MemoryError):
         return "not enough memory; make the picture smaller"
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.strerror and (writing or error.filename):
         return f"{error.strerror.lower()}; check the name, the permissions and the disk"
     detail = printable(str(error))[:80] or type(error).__name__
     if writing:

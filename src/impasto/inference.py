@@ -34,7 +34,8 @@ class Stylizer:
     def __init__(self, model: StyleModel | str | Path, device: str = "auto"):
         self.model = model if isinstance(model, StyleModel) else load_style_model(find_style_model(model))
         self.device = pick_device(device)
-        self.network = self.model.network.to(self.device, memory_format=torch.channels_last)
+        self.stride: int = self.model.network.stride  # type: ignore[assignment]
+        self.network = self.model.network.to(self.device).to(memory_format=torch.channels_last)
 
     def __call__(self, image: Picture) -> Picture:
         if isinstance(image, Image.Image):
@@ -51,7 +52,7 @@ class Stylizer:
     def paint(self, batch: Tensor) -> Tensor:
         """Paint (N, 3, H, W) float images in [0, 1]; returns the same shape and range, float32, on the CPU."""
         height, width = batch.shape[-2:]
-        padded = pad_to_multiple(batch.float(), self.network.stride)
+        padded = pad_to_multiple(batch.float(), self.stride)
         padded = padded.to(self.device, memory_format=torch.channels_last)
         return self.network(padded)[..., :height, :width].float().clamp(0, 1).cpu().contiguous()
 

@@ -115,17 +115,17 @@ def _iterates(
     image = start.clone(memory_format=torch.contiguous_format).requires_grad_()
     update = _make_optimizer(optimizer, image)
 
-    def closure() -> Tensor:
+    def closure() -> float:
         with torch.autocast(image.device.type, torch.bfloat16, enabled=bfloat16):
             total = loss.compare(image, target).total
         # L-BFGS flattens the gradient with view(), which a channels_last gradient refuses.
         (gradient,) = torch.autograd.grad(total, image)
         image.grad = gradient.contiguous()
-        return total.detach()
+        return total.item()
 
-    yield Iterate(0, image.detach(), float(closure()))
+    yield Iterate(0, image.detach(), closure())
     for step in range(1, steps + 1):
-        total = float(update.step(closure))  # of the pixels before this update
+        total: float = update.step(closure)  # of the pixels before this update
         yield Iterate(step, image.detach(), total)
 
 

@@ -48,6 +48,9 @@ class VGGFeatures(nn.Module):
         WeightsError: an unknown layer, weights that cannot be had, or weights too shallow for the layers.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, layers: Sequence[str], weights: str = "torchvision"):
         super().__init__()
         if unknown := [name for name in layers if name not in LAYERS]:

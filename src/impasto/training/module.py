@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 
 import torch
-from pytorch_lightning import LightningModule
+from pytorch_lightning import Callback, LightningModule
 from pytorch_lightning.callbacks import Timer
 from torch import Tensor, nn
 from torch.nn import Parameter
@@ -88,7 +88,8 @@ class StyleModule(LightningModule):
         if trainer is None:
             return 0.0
         by_steps = step / trainer.max_steps if trainer.max_steps > 0 else 0.0
-        timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]
+        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it dynamically
+        timers = [callback for callback in callbacks if isinstance(callback, Timer)]
         by_clock = max((_elapsed(timer) for timer in timers), default=0.0)
         if timers and trainer.world_size > 1:
             # Clocks differ between ranks, and so would the learning rates and in the end the weights.

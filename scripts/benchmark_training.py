@@ -1,0 +1,99 @@
+"""Training throughput against a plain loop: the same network, loss and crops, step by step in turn.
+
+    python scripts/benchmark_training.py --vgg WEIGHTS [--pairs 8]
+
+The plain loop is written as pytorch/examples writes it: float32, default memory layout, content features inside the graph.
+Ours is `StyleModule.training_step` under the precision that `trainer.precision=auto` chooses. Prints both rates and the
+ratio of each pair of steps with its spread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from datetime import date
+
+import torch
+from torch import Tensor
+
+from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss, total_variation
+from impasto.losses.perceptual import PerceptualLoss
+from impasto.networks import build_network
+from impasto.runtime import has_fast_bfloat16, pick_device, provenance
+from impasto.training.module import StyleModule
+
+
+def plain_step(loss: PerceptualLoss, device: torch.device) -> Callable[[Tensor], None]:
+    network = build_network("johnson").to(device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
+    # The same weights as torchvision's module would hold them.
+    features = loss.features.to(memory_format=torch.contiguous_format)
+
+    def step(batch: Tensor) -> None:
+        optimizer.zero_grad()
+        output = network(batch)
+        of_output, of_content = features(output), features(batch)
+        content = torch.stack([relative_feature_loss(of_output[k], of_content[k]) for k in loss.content_layers]).mean()
+        grams = [relative_gram_loss(gram_matrix(of_output[k]), loss.style_targets[k]) for k in loss.style_layers]
+        total = content + 10 * torch.stack(grams).mean() + total_variation(output).mean()
+        total.backward()
+        optimizer.step()
+
+    return step
+
+
+def our_step(loss: PerceptualLoss, device: torch.device) -> Callable[[Tensor], None]:
+    network = build_network("johnson").to(memory_format=torch.channels_last)
+    module = StyleModule(network, loss, torch.optim.Adam).to(device)
+    module.log_dict = module.log = lambda *args, **kwargs: None  # type: ignore[method-assign]  # no trainer to log to
+    optimizer = torch.optim.Adam(module.network.parameters(), lr=2e-3)
+
+    def step(batch: Tensor) -> None:
+        optimizer.zero_grad()
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+            total = module.training_step(batch, 0)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(module.network.parameters(), 5.0)
+        optimizer.step()
+        module.on_train_batch_end(None, batch, 0)
+
+    return step
+
+
+def seconds(step: Callable[[Tensor], None], batch: Tensor) -> float:
+    started = time.perf_counter()
+    step(batch)
+    if batch.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vgg", default="torchvision", help="VGG-19's weights: torchvision or a path")
+    parser.add_argument("--pairs", type=int, default=8)
+    parser.add_argument("--crop", type=int, default=256)
+    parser.add_argument("--batch", type=int, default=4)
+    options = parser.parse_args()
+
+    device = pick_device()
+    losses = [PerceptualLoss.from_spec(options.vgg).to(device) for _ in range(2)]
+    for loss in losses:
+        loss.set_style(torch.rand(1, 3, 256, 384).to(device))
+    plain, ours = plain_step(losses[0], device), our_step(losses[1], device)
+    batch = torch.rand(options.batch, 3, options.crop, options.crop, device=device)
+    for step in (plain, ours):
+        step(batch)
+    pairs = [(seconds(plain, batch), seconds(ours, batch)) for _ in range(options.pairs)]
+
+    ratios = sorted(a / b for a, b in pairs)
+    for name, times in (("plain", [a for a, _ in pairs]), ("impasto", [b for _, b in pairs])):
+        print(f"{name:8} {options.batch / statistics.median(times):6.2f} images/s")
+    print(f"ratio    {statistics.median(ratios):6.2f}  (from {ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} pairs)")
+    print(f"{options.batch} crops of {options.crop} pixels, {provenance()}, {date.today()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Put a trained style model among the shipped ones: no thumbnail of the painting, the measured report inside.
+
+python scripts/ship_style.py MODEL REPORT.json
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from impasto.checkpoint import load_style_model, save_style_model
+from impasto.runtime import asset_dir
+
+KEPT = ("equal_iterations", "polish_iterations", "gap", "screen", "judge", "steps", "size", "gradients", "machine")
+
+
+def main(model_path: str, report_path: str) -> None:
+    model = load_style_model(Path(model_path))
+    report = json.loads(Path(report_path).read_text(encoding="utf-8"))
+    model.style.pop("thumbnail", None)
+    model.loss["weights"] = report["judge"]["weights"]
+    model.report |= {key: report[key] for key in KEPT} | {"images": len(report["images"])}
+    target = asset_dir("checkpoints") / f"{model.name}.safetensors"
+    save_style_model(target, model)
+    print(target)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
