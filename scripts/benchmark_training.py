@@ -16,8 +16,10 @@ from collections.abc import Callable
 from datetime import date
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torchvision.models import vgg19
 
+from impasto.losses.features import IMAGENET_MEAN, IMAGENET_STD, LAYERS, VGGFeatures
 from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss, total_variation
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
@@ -25,11 +27,36 @@ from impasto.runtime import has_fast_bfloat16, pick_device, provenance
 from impasto.training.module import StyleModule
 
 
+def torchvision_features(ours: VGGFeatures) -> PlainFeatures:
+    """The same weights in torchvision's module, the layers collected as pytorch/examples collects them."""
+    depth = max(LAYERS[name][0] for name in ours.layers) + 2
+    module = PlainFeatures(vgg19(weights=None).features[:depth], {LAYERS[name][0] + 1: name for name in ours.layers})
+    for name, (index, *_) in LAYERS.items():
+        if index < depth:
+            module.layers[index].weight.data = getattr(ours, f"{name}_weight").detach().contiguous()
+            module.layers[index].bias.data = getattr(ours, f"{name}_bias").detach()
+    return module.requires_grad_(False)
+
+
+class PlainFeatures(nn.Module):
+    def __init__(self, layers: nn.Sequential, names: dict[int, str]):
+        super().__init__()
+        self.layers, self.names = layers, names
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        mean, std = (image.new_tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+        x, features = (image - mean) / std, {}
+        for index, layer in enumerate(self.layers):
+            x = layer(x)
+            if index in self.names:
+                features[self.names[index]] = x
+        return features
+
+
 def plain_step(loss: PerceptualLoss, device: torch.device) -> Callable[[Tensor], None]:
     network = build_network("johnson").to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
-    # The same weights as torchvision's module would hold them.
-    features = loss.features.to(memory_format=torch.contiguous_format)
+    features = torchvision_features(loss.features).to(device)
 
     def step(batch: Tensor) -> None:
         optimizer.zero_grad()
@@ -84,7 +111,7 @@ def main() -> None:
         loss.set_style(torch.rand(1, 3, 256, 384).to(device))
     plain, ours = plain_step(losses[0], device), our_step(losses[1], device)
     batch = torch.rand(options.batch, 3, options.crop, options.crop, device=device)
-    for step in (plain, ours):
+    for step in (plain, ours, plain, ours):
         step(batch)
     pairs = [(seconds(plain, batch), seconds(ours, batch)) for _ in range(options.pairs)]
 

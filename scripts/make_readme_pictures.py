@@ -1,6 +1,6 @@
 """Paint the README's pictures: sample photographs of scikit-image (CC0 or public domain) with the shipped styles.
 
-    python scripts/make_readme_pictures.py
+python scripts/make_readme_pictures.py
 """
 
 from __future__ import annotations

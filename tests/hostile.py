@@ -142,15 +142,19 @@ def profile(space: bytes, tags: dict[bytes, bytes], *, kind: bytes = b"mntr", co
     return header.ljust(128, b"\0") + table + body
 
 
-def display_p3() -> bytes:
-    """Display P3 by its definition: the sRGB curve, DCI-P3 primaries under D65, adapted to D50 (Bradford)."""
+# The columns of RGB to XYZ under D65, adapted to D50 (Bradford).
+DISPLAY_P3 = (0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)
+SRGB = (0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410)
+
+
+def rgb_profile(primaries: tuple[tuple[float, ...], ...] = DISPLAY_P3) -> bytes:
+    """A profile by definition: these primaries and the sRGB curve, as a table of 1024 values."""
     levels = np.linspace(0, 1, 1024)
     linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
     curve = b"curv" + struct.pack(">II", 0, 1024) + (linear * 65535).round().astype(">u2").tobytes()
-    red, green, blue = (0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)
-    columns = {b"rXYZ": red, b"gXYZ": green, b"bXYZ": blue}
+    columns = dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True))
     xyz = {tag: b"XYZ " + bytes(4) + struct.pack(">3i", *(round(v * 65536) for v in c)) for tag, c in columns.items()}
-    name = b"Display P3 by definition\0"
+    name = b"by definition\0"
     text = b"desc" + struct.pack(">II", 0, len(name)) + name + bytes(4 + 4 + 2 + 1 + 67)
     white = b"XYZ " + bytes(4) + struct.pack(">3i", 63190, 65536, 54061)
     tags = {b"desc": text, b"cprt": b"text" + bytes(4) + b"none\0", b"wtpt": white}
@@ -277,6 +281,7 @@ REFUSED: dict[str, Maker] = {
     "bomb/ppm-digits.ppm": lambda: b"P6 " + b"9" * 5000 + b" 1 255\n",
     "bomb/tga.tga": lambda: bytes([0, 0, 10, *[0] * 9]) + struct.pack("<HHBB", 65_000, 65_000, 24, 0) + bytes(20),
     "bomb/icon.ico": lambda: ico((48, 32, png_zeros(20_000, 20_000))),
+    "bomb/icon-within-pillows-limit.ico": lambda: ico((48, 32, png_zeros(15_000, 15_900))),
     "bomb/icon-dib.ico": lambda: ico((48, 32, bmp(30_000, 60_000, b"\xff\0" * 500, depth=8, compression=1)[14:])),
     "no size/png.png": lambda: png(0, 0, 8, 2, b""),
     "no size/bmp.bmp": lambda: bmp(0, 5, bytes(100)),
@@ -295,6 +300,8 @@ REFUSED: dict[str, Maker] = {
     "damaged/directory.tif": lambda: b"II*\0" + struct.pack("<IH", 8, 65_535) + noise(500, 5),
     "damaged/nowhere.tif": lambda: b"II*\0" + struct.pack("<I", 2**31),
     "damaged/tags.tif": lambda: tiff({256: 48, 257: 32, 258: 77, 277: 60_000, 273: 0, 279: 1536}, bytes(1536)),
+    "rare grey/of-12-bits.tif": lambda: tiff({256: 4, 257: 1, 258: 12, 273: 0, 279: 6, 278: 1}, bytes(6)),
+    "rare grey/inverted.tif": lambda: tiff({256: 2, 257: 1, 258: 16, 262: 0, 273: 0, 279: 4, 278: 1}, bytes(4)),
     "damaged/counts.tif": lambda: tiff({256: 48, 257: 32}) + noise(200, 6),
     "damaged/entries.ico": lambda: struct.pack("<HHH", 0, 1, 65_535) + noise(64, 7),
     "damaged/none.ico": lambda: struct.pack("<HHH", 0, 1, 0),
@@ -389,7 +396,7 @@ READ: dict[str, Maker] = {
     "profile/srgb.jpg": lambda: encoded(quad(), "JPEG", quality=95, icc_profile=srgb()),
     "profile/noise.jpg": lambda: encoded(quad(), "JPEG", quality=95, icc_profile=noise(3000, 12)),
     "profile/empty.png": lambda: encoded(quad(), "PNG", icc_profile=b"\0"),
-    "profile/cut.jpg": lambda: encoded(quad(), "JPEG", quality=95, icc_profile=display_p3()[:400]),
+    "profile/cut.jpg": lambda: encoded(quad(), "JPEG", quality=95, icc_profile=rgb_profile()[:400]),
     "profile/of-grey.jpg": lambda: encoded(quad(), "JPEG", quality=95, icc_profile=profile(b"GRAY", {})),
     "profile/no-tags.png": lambda: encoded(quad(), "PNG", icc_profile=profile(b"RGB ", {})),
     "profile/huge.jpg": lambda: encoded(quad(), "JPEG", quality=95, icc_profile=srgb() + bytes(10_000_000)),

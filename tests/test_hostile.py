@@ -66,7 +66,9 @@ def test_what_is_no_file_is_refused(corpus: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", hostile.READ)
 def test_odd_but_good_file_keeps_size_and_colours(corpus: Path, name: str) -> None:
-    pixels = read_image(corpus / "read" / name) * 255
+    picture = read_picture(corpus / "read" / name)
+    pixels = picture.pixels * 255
+    assert name.startswith("profile") or not any("profile" in note for note in picture.notes)
     assert pixels.shape == (3, 32, 48)
     tolerance = 8 if "lab" in name else 2  # eight bits of CIELAB are coarse
     for colour, (y, x) in zip(hostile.QUADRANTS.values(), [(8, 12), (8, 36), (24, 12), (24, 36)], strict=True):

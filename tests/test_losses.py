@@ -111,6 +111,9 @@ def test_nothing_is_computed_beyond_the_deepest_layer(random_vgg: Path, monkeypa
     monkeypatch.setattr(F, "conv2d", lambda *args, **kwargs: calls.append(1) or convolve(*args, **kwargs))
     VGGFeatures(["relu2_1", "relu1_1"], str(random_vgg))(torch.rand(1, 3, 16, 16))
     assert len(calls) == 3  # conv1_1, conv1_2, conv2_1
+    calls.clear()
+    features = VGGFeatures(["relu2_1", "relu1_1"], str(random_vgg))(torch.rand(1, 3, 16, 16), ["relu1_1"])
+    assert len(calls) == 1 and set(features) == {"relu1_1"}
 
 
 def test_the_loss_network_is_frozen_and_stays_out_of_checkpoints(random_vgg: Path) -> None:

@@ -94,6 +94,8 @@ def test_models_that_were_altered_are_refused_in_one_line(painter: Path, tmp_pat
         "code for a name": (tensors, {**papers, "network": {"name": "os.system", "_target_": "os.system"}}),
         "name not text": (tensors, {**papers, "name": 5}),
         "papers not a dict": (tensors, [1]),
+        "gram not triangular": ({**tensors, "style.relu1_2": torch.zeros(7)}, papers),
+        "gram not a number": ({**tensors, "style.relu1_2": torch.full((3,), float("inf"))}, papers),
     }
     for label, (state, claim) in altered.items():
         path = tmp_path / f"{label}.safetensors"

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from impasto.errors import ModelError
+from impasto.images import printable
 from impasto.networks import build_network
 from impasto.runtime import asset_dir, written_whole
 
@@ -24,6 +25,7 @@ FORMAT = 1  # raised when an older impasto could not read the file any more
 SUFFIX = ".safetensors"
 _KEY = "impasto"
 _MAX_JSON, _MAX_BYTES = 1_000_000, 500_000_000
+_MAX_CHANNELS = 512  # of the loss network, hence of a Gram matrix
 _NETWORK, _STYLE = "network.", "style."
 
 
@@ -69,7 +71,7 @@ def save_style_model(path: Path, model: StyleModel) -> None:
         with written_whole(path) as temporary:
             save_file(tensors, temporary, metadata={_KEY: json.dumps(papers)})
     except OSError as error:
-        raise ModelError(f"{path}: cannot be written ({error.strerror}); choose another place") from error
+        raise ModelError(f"{printable(path)}: cannot be written ({error.strerror}); choose another place") from error
 
 
 def load_style_model(path: Path) -> StyleModel:
@@ -84,7 +86,7 @@ def load_style_model(path: Path) -> StyleModel:
     with _opened(path) as file:
         state = {key: _read_tensor(file, _NETWORK + key, value, path) for key, value in network.state_dict().items()}
         targets = {
-            key.removeprefix(_STYLE): _full_matrix(file.get_tensor(key).float())
+            key.removeprefix(_STYLE): _read_gram(file, key, path)
             for key in sorted(file.keys())
             if key.startswith(_STYLE)
         }
@@ -98,21 +100,25 @@ def load_style_model(path: Path) -> StyleModel:
 def read_papers(path: Path) -> dict[str, Any]:
     """Return the metadata of a style model without touching its weights; raises as `load_style_model`."""
     if not path.is_file():
-        raise ModelError(f"{path}: no such style model; `impasto styles` lists those that are here")
+        raise ModelError(f"{printable(path)}: no such style model; `impasto styles` lists those that are here")
     if path.stat().st_size > _MAX_BYTES:
-        raise ModelError(f"{path}: too large for a style model ({path.stat().st_size >> 20} MB)")
+        raise ModelError(f"{printable(path)}: too large for a style model ({path.stat().st_size >> 20} MB)")
     with _opened(path) as file:
         text = (file.metadata() or {}).get(_KEY, "")
     if not text or len(text) > _MAX_JSON:
-        raise ModelError(f"{path}: a safetensors file, but not a style model of impasto")
+        raise ModelError(f"{printable(path)}: a safetensors file, but not a style model of impasto")
     try:
         papers = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: the description inside is damaged; train or download the model again") from error
+        raise ModelError(
+            f"{printable(path)}: the description inside is damaged; train or download the model again"
+        ) from error
     if not isinstance(papers, dict) or not isinstance(papers.get("format"), int):
-        raise ModelError(f"{path}: the description inside is not one of impasto's")
+        raise ModelError(f"{printable(path)}: the description inside is not one of impasto's")
     if papers["format"] > FORMAT:
-        raise ModelError(f"{path}: made by a newer impasto (format {papers['format']}); pip install -U impasto")
+        raise ModelError(
+            f"{printable(path)}: made by a newer impasto (format {papers['format']}); pip install -U impasto"
+        )
     _expect(papers, "name", str, path)
     return papers
 
@@ -135,40 +141,58 @@ def find_style_model(style: str | Path) -> Path:
     if str(style) in shipped:
         return shipped[str(style)]
     names = ", ".join(shipped) or "none are installed; train one with `impasto train PICTURE`"
-    raise ModelError(f"{style}: neither a style model file nor a shipped style ({names})")
+    raise ModelError(f"{printable(style)}: neither a style model file nor a shipped style ({names})")
 
 
 def _opened(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt", device="cpu")
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: not a whole safetensors file; train or download the model again") from error
+        raise ModelError(
+            f"{printable(path)}: not a whole safetensors file; train or download the model again"
+        ) from error
 
 
 def _build(spec: dict[str, Any], path: Path) -> nn.Module:
     try:
         return build_network(**spec)
     except (ModelError, TypeError) as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise ModelError(f"{printable(path)}: {error}") from error
 
 
 def _read_tensor(file: Any, key: str, like: Tensor, path: Path) -> Tensor:
     try:
         part = file.get_slice(key)
         if tuple(part.get_shape()) != tuple(like.shape) or part.get_dtype() not in ("F16", "BF16", "F32"):
-            raise ModelError(f"{path}: {key} does not fit the network described; the file was altered")
+            raise ModelError(f"{printable(path)}: {key} does not fit the network described; the file was altered")
         value = file.get_tensor(key).float()
     except SafetensorError as error:
-        raise ModelError(f"{path}: {key} is missing; the file was altered") from error
+        raise ModelError(f"{printable(path)}: {key} is missing; the file was altered") from error
     if not torch.isfinite(value).all():
-        raise ModelError(f"{path}: {key} holds values that are not numbers; train or download the model again")
+        raise ModelError(
+            f"{printable(path)}: {key} holds values that are not numbers; train or download the model again"
+        )
     return value
+
+
+def _read_gram(file: Any, key: str, path: Path) -> Tensor:
+    part = file.get_slice(key)
+    shape = part.get_shape()
+    channels = math.isqrt(2 * shape[0]) if len(shape) == 1 else 0
+    if not 0 < channels <= _MAX_CHANNELS or channels * (channels + 1) // 2 != shape[0] or part.get_dtype() != "F32":
+        raise ModelError(f"{printable(path)}: {key} is not a Gram matrix; the file was altered")
+    triangle = file.get_tensor(key)
+    if not torch.isfinite(triangle).all():
+        raise ModelError(
+            f"{printable(path)}: {key} holds values that are not numbers; train or download the model again"
+        )
+    return _full_matrix(triangle)
 
 
 def _expect(papers: dict[str, Any], key: str, kind: type, path: Path) -> Any:
     value = papers.get(key)
     if not isinstance(value, kind):
-        raise ModelError(f"{path}: the description inside has no valid {key!r}; the file was altered")
+        raise ModelError(f"{printable(path)}: the description inside has no valid {key!r}; the file was altered")
     return value
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["train"] and arguments[1:] not in (["-h"], ["--help"]):
         return _train(arguments[1:])  # its words are Hydra's
     options = _parser().parse_args(arguments)
+    if not options.debug:
+        warnings.simplefilter("ignore")  # Pillow's and torch's remarks are not for the person at the command line
     try:
         return options.run(options)
     except ImpastoError as error:

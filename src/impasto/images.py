@@ -54,7 +54,7 @@ IMAGE_SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix 
 
 _SAVE_OPTIONS: dict[str, dict[str, object]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
-    "PNG": {"compress_level": 3},  # thrice as fast as the default, no larger
+    "PNG": {"compress_level": 3},  # three times as fast as the default, hardly larger
     "WEBP": {"quality": 95},
     "AVIF": {"quality": 90, "subsampling": "4:4:4"},
     "TIFF": {"compression": "tiff_adobe_deflate"},
@@ -272,11 +272,7 @@ def _loaded(stream: BinaryIO, formats: list[str], max_pixels: int, at_least: int
     picture = Image.open(stream, formats=formats)
     _check_size(picture, max_pixels)
     _check_effort(picture, stream)
-    notes = []
-    if getattr(picture, "is_animated", False) and picture.format != "MPO":  # whose further frames are previews
-        notes.append("several frames: only the first is read")
-    if picture.mode[0] in "IF" or any(";16" in str(tile.args)[:12] for tile in picture.tile):
-        notes.append("16-bit picture: written with 8 bits")
+    notes = _remarks(picture)
     if at_least:
         picture.draft(None, (at_least, at_least))
     picture.load()
@@ -320,6 +316,20 @@ def _check_effort(picture: Image.Image, stream: BinaryIO) -> None:
         is_excessive = True
     if is_excessive:
         raise ImageError("made to exhaust its reader; export it again")
+
+
+def _remarks(picture: Image.Image) -> list[str]:
+    """Return what to tell of `picture`, opened and not yet decoded."""
+    notes, tags = [], getattr(picture, "tag_v2", {})
+    raw_modes = [str(tile.args)[:12] for tile in getattr(picture, "tile", [])]
+    is_inverted = picture.mode == "I;16" and tags.get(ExifTags.Base.PhotometricInterpretation) == 0
+    if is_inverted or any("I;12" in raw for raw in raw_modes):
+        raise ImageError("grey of a kind that Pillow misreads; export it with 8 bits")
+    if getattr(picture, "is_animated", False) and picture.format != "MPO":  # whose further frames are previews
+        notes.append("several frames: only the first is read")
+    if picture.mode[0] in "IF" or any(";16" in raw for raw in raw_modes):
+        notes.append("16-bit picture: written with 8 bits")
+    return notes
 
 
 def _picture(picture: Image.Image, notes: list[str]) -> Picture:
@@ -369,9 +379,7 @@ def _srgb(picture: Image.Image, profile: bytes | None) -> np.ndarray:
         mode, transform = _transform(profile)
         if (picture.mode, mode) == ("L", "RGB"):
             picture = picture.convert("RGB")
-        if picture.mode != mode:
-            raise ImageCms.PyCMSError("the profile is for another kind of colour")
-        if transform:
+        if transform:  # raises if the profile is for another kind of colour
             picture = ImageCms.applyTransform(picture, transform) or picture
     if picture.mode[0] in "IF":
         return _scaled(np.asarray(picture))

@@ -41,6 +41,8 @@ class VGGFeatures(nn.Module):
     Frozen: the weights are buffers that no optimiser and no checkpoint sees, and there is nothing that `train()`
     could change. Images go in as they are; ImageNet's mean and deviation are applied here and nowhere else.
 
+    `forward` takes `layers` to ask for fewer of them.
+
     Shape:
         (N, 3, H, W) in [0, 1], sides of at least 16 -> {name: (N, C, H / 2^p, W / 2^p)}, p poolings before the layer.
 
@@ -66,14 +68,17 @@ class VGGFeatures(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
+    def forward(self, image: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+        wanted = set(layers or self.layers)
         x = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         features = {}
         for name in self._path:
+            if len(features) == len(wanted):
+                break
             if LAYERS[name][3]:
                 x = F.max_pool2d(x, 2)
             x = F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=1).relu()
-            if name in self.layers:
+            if name in wanted:
                 features[name] = x
         return features
 

@@ -98,8 +98,7 @@ class PerceptualLoss(nn.Module):
     @torch.no_grad()
     def content_features(self, content: Tensor) -> dict[str, Tensor]:
         """Features of the content image that `compare` aims at; compute them once when many outputs are scored."""
-        features = self.features(content)
-        return {name: features[name] for name in self.content_layers}
+        return self.features(content, self.content_layers)
 
     def compare(self, output: Tensor, content_features: dict[str, Tensor]) -> LossTerms:
         """`forward` with the content image's features already at hand."""
