@@ -252,12 +252,14 @@ def test_the_readme_tells_the_truth_about_commands_and_files() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     parser = cli._parser()
     known = next(action for action in parser._actions if hasattr(action, "choices") and action.choices).choices
-    code = "\n".join(re.findall(r"^```\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL))
+    code = "\n".join(re.findall(r"^```\w*\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
     commands = re.findall(r"^impasto (\w+)(.*)$", code, flags=re.MULTILINE)
     assert len(commands) >= 10
     for command, rest in commands:
         assert command in known, command
-        if command != "train":
+        if command == "train":
+            composed(*(word for word in rest.split() if "=" in word))
+        else:
             for flag in re.findall(r"(?<=\s)--?[a-z][\w-]*", rest):
                 assert any(flag in action.option_strings for action in known[command]._actions), f"{command} {flag}"
     for link in re.findall(r"\]\((?!http|#)([^)]+)\)", text):
