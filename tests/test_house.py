@@ -258,7 +258,7 @@ def test_the_readme_tells_the_truth_about_commands_and_files() -> None:
     for command, rest in commands:
         assert command in known, command
         if command == "train":
-            composed(*(word for word in rest.split() if "=" in word))
+            composed(*(word for word in rest.split("#")[0].split() if "=" in word))
         else:
             for flag in re.findall(r"(?<=\s)--?[a-z][\w-]*", rest):
                 assert any(flag in action.option_strings for action in known[command]._actions), f"{command} {flag}"
