@@ -258,3 +258,10 @@ def test_mistakes_are_one_line_with_the_remedy(photographs: Path, random_vgg: Pa
     )
     assert result.returncode == 1 and "Traceback" not in result.stderr
     assert "3 of 12 images are bad" in result.stderr and "01.png" in result.stderr
+
+
+def test_a_key_that_is_missing_is_named(photographs: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "impasto.training", f"style.image={photographs / '01.png'}"]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=280, cwd=tmp_path)
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert "impasto: data.root is not set" in result.stderr

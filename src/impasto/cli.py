@@ -158,7 +158,9 @@ def _targets(sources: Sequence[Path], style: str, output: Path | None) -> list[t
 
 def _train(arguments: Sequence[str]) -> int:
     """Hand over to a fresh process: Lightning's multi-GPU launcher runs `sys.argv` again, and ours begins with a verb."""
-    words = [_style_override(word) if _is_picture(word) else word for word in arguments]
+    if "--debug" in arguments:
+        os.environ["IMPASTO_DEBUG"] = "1"
+    words = [_style_override(word) if _is_picture(word) else word for word in arguments if word != "--debug"]
     if os.name == "nt":
         import subprocess
 
@@ -317,10 +319,16 @@ def _styles(options: argparse.Namespace) -> int:
         print(json.dumps(known, indent=2))
         return 0
     for style in known:
-        print(f"{style['name']:24} {style['network']:10} {style['bytes'] / 1e6:5.1f} MB")
+        print(f"{style['name']:24} {style['network']:10} {style['bytes'] / 1e6:5.1f} MB   {_measured(style['report'])}")
     if not known:
         print("no styles are shipped with this installation; train one with `impasto train PICTURE`", file=sys.stderr)
     return 0
+
+
+def _measured(report: dict[str, Any]) -> str:
+    if "equal_iterations" not in report:
+        return "not compared yet"
+    return f"equals {report['equal_iterations']['noise']} L-BFGS iterations from noise, gap {report['gap']:.0%}"
 
 
 # shared

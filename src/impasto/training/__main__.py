@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 import importlib.util
 import io
+import logging
 import netrc
 import os
 import sys
+import warnings
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import hydra
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pytorch_lightning import Trainer, seed_everything
 
 from impasto import images
@@ -38,11 +41,11 @@ _THUMBNAIL = 128
 def train(config: DictConfig) -> Path:
     """Run the training that `config` describes and return the path of the style model."""
     seed_everything(config.seed, verbose=False)
+    style = read_style(config)
     checkpoint = prepare_run(config)
     data = instantiate(config.data)
     data.setup()
 
-    style = read_style(config)
     loss = PerceptualLoss.from_spec(**loss_spec(config))
     loss.set_style(style[None])
     module = StyleModule(start_network(config), loss, instantiate(config.optimizer))
@@ -179,12 +182,21 @@ def wandb_has_no_key() -> bool:
         return True
 
 
+def _quieten_lightning() -> None:
+    """Leave stderr to the progress line: the trainer's remarks are about its own workings."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module=name)
+
+
 OmegaConf.register_new_resolver("demo_photographs", demo_photographs)
 OmegaConf.register_new_resolver("wandb_has_no_key", wandb_has_no_key)
 
 
 @hydra.main(version_base="1.3", config_path=str(asset_dir("configs")), config_name="train")
 def main(config: DictConfig) -> None:
+    if not os.environ.get("IMPASTO_DEBUG"):
+        _quieten_lightning()
     try:
         print(train(config))
     except ImpastoError as error:
@@ -192,6 +204,12 @@ def main(config: DictConfig) -> None:
             raise
         print(f"impasto: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except MissingMandatoryValue as error:
+        print(f"impasto: {error.full_key} is not set; give {error.full_key}=…", file=sys.stderr)
+        sys.exit(UsageError.exit_code)
+    except OmegaConfBaseException as error:  # a value of the wrong kind, or an interpolation that fails
+        print(f"impasto: {str(error).splitlines()[0]}", file=sys.stderr)
+        sys.exit(UsageError.exit_code)
 
 
 if __name__ == "__main__":
