@@ -24,7 +24,8 @@ from impasto import images
 from impasto.checkpoint import load_style_model
 from impasto.errors import DataError
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.networks import build_network
+from impasto.networks import build_network, network_spec
+from impasto.training.__main__ import start_model
 from impasto.training.data import ContentDataModule, CropDataset, StreamSampler, list_images, random_crop
 from impasto.training.module import StyleModule
 
@@ -265,3 +266,18 @@ def test_a_key_that_is_missing_is_named(photographs: Path, tmp_path: Path) -> No
     result = subprocess.run(words, capture_output=True, text=True, timeout=280, cwd=tmp_path)
     assert result.returncode == 2 and "Traceback" not in result.stderr
     assert "impasto: data.root is not set" in result.stderr
+
+
+def test_a_run_starts_from_what_init_names(photographs: Path, random_vgg: Path, tmp_path: Path, painter: Path) -> None:
+    """One step at a learning rate of zero leaves the weights that the run started from."""
+    run(tmp_path, photographs, random_vgg, f"init={painter}", "trainer.max_steps=1", "optimizer.lr=0")
+    start, end = (load_style_model(path).network.state_dict() for path in (painter, tmp_path / "style.safetensors"))
+    assert all(torch.equal(start[key], end[key]) for key in start)
+
+
+def test_auto_starts_from_a_shipped_style_of_the_same_network() -> None:
+    johnson = network_spec("johnson")
+    start = start_model("auto", johnson)
+    assert start is not None and load_style_model(start).spec == johnson
+    assert start_model("auto", network_spec("johnson", width=4)) is None
+    assert start_model("none", johnson) is None

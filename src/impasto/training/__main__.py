@@ -25,7 +25,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pytorch_lightning import Trainer, seed_everything
 
 from impasto import images
-from impasto.checkpoint import StyleModel, find_style_model, load_style_model
+from impasto.checkpoint import StyleModel, find_style_model, load_style_model, read_papers, shipped_styles
 from impasto.errors import ImpastoError, UsageError
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
@@ -91,16 +91,28 @@ def loss_spec(config: DictConfig) -> dict[str, Any]:
 
 def start_network(config: DictConfig) -> torch.nn.Module:
     """Build the network, with random weights or those of `init`."""
-    network = build_network(**config.network)
-    if config.init != "none":
-        start = load_style_model(find_style_model(config.init))
-        if start.spec != network_spec(**config.network):
-            raise UsageError(f"init={config.init} has the network {start.spec}, not {dict(config.network)}")
-        network.load_state_dict(start.network.state_dict())
+    network, spec = build_network(**config.network), network_spec(**config.network)
+    start = start_model(config.init, spec)
+    if start is not None:
+        if read_papers(start)["network"] != spec:
+            raise UsageError(
+                f"init={config.init} has another network than {dict(spec)}; name one that has it, or init=none"
+            )
+        network.load_state_dict(load_style_model(start).network.state_dict())
+        print(f"starting from {start.stem} (init=none starts from random weights)", file=sys.stderr)
     network.to(memory_format=torch.channels_last)
     if config.compile:
         network.compile()
     return network
+
+
+def start_model(init: str, spec: dict[str, Any]) -> Path | None:
+    """Return the style model that `init` means; `auto` is the first shipped one with the same network, if any."""
+    if init == "none":
+        return None
+    if init == "auto":
+        return next((path for path in shipped_styles() if read_papers(path)["network"] == spec), None)
+    return find_style_model(init)
 
 
 def output_path(config: DictConfig) -> Path:
