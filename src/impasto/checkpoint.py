@@ -168,11 +168,7 @@ def _read_tensor(file: Any, key: str, like: Tensor, path: Path) -> Tensor:
         value = file.get_tensor(key).float()
     except SafetensorError as error:
         raise ModelError(f"{printable(path)}: {key} is missing; the file was altered") from error
-    if not torch.isfinite(value).all():
-        raise ModelError(
-            f"{printable(path)}: {key} holds values that are not numbers; train or download the model again"
-        )
-    return value
+    return _finite(value, key, path)
 
 
 def _read_gram(file: Any, key: str, path: Path) -> Tensor:
@@ -181,12 +177,15 @@ def _read_gram(file: Any, key: str, path: Path) -> Tensor:
     channels = math.isqrt(2 * shape[0]) if len(shape) == 1 else 0
     if not 0 < channels <= _MAX_CHANNELS or channels * (channels + 1) // 2 != shape[0] or part.get_dtype() != "F32":
         raise ModelError(f"{printable(path)}: {key} is not a Gram matrix; the file was altered")
-    triangle = file.get_tensor(key)
-    if not torch.isfinite(triangle).all():
+    return _full_matrix(_finite(file.get_tensor(key), key, path))
+
+
+def _finite(value: Tensor, key: str, path: Path) -> Tensor:
+    if not torch.isfinite(value).all():
         raise ModelError(
             f"{printable(path)}: {key} holds values that are not numbers; train or download the model again"
         )
-    return _full_matrix(triangle)
+    return value
 
 
 def _expect(papers: dict[str, Any], key: str, kind: type, path: Path) -> Any:
