@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from impasto.errors import UsageError
-from impasto.losses.features import IMAGENET_MEAN
 from impasto.losses.perceptual import PerceptualLoss
 
 OPTIMIZERS = ("lbfgs", "adam")
@@ -66,8 +65,8 @@ def optimize_image(
         loss: with its style set; on the same device as `content`.
         steps: updates at full size.
         optimizer: `lbfgs` as neural-style sets it (learning rate 1, history 100, no line search, tolerances 0) or `adam`.
-        init: `content`, `noise` (neural-style's: the mean colour of ImageNet and the faintest normal noise, from `seed`),
-            or an image of `content`'s shape, such as a network's output.
+        init: `content`, `noise` (mid-grey with normal noise of deviation 0.1, from `seed`), or an image of `content`'s
+            shape, such as a network's output.
         scales: coarse-to-fine; before the full size, `steps` updates at each of 1/2, 1/4 … of it, the style's own size kept.
         bfloat16: compute the gradients (not the scores) in bfloat16; twice as fast where the hardware has it.
         callback: called after every update.
@@ -151,9 +150,9 @@ def _initial_image(content: Tensor, init: str | Tensor, seed: int) -> Tensor:
     if init == "content":
         return content
     if init == "noise":
-        # Drawn on the CPU, so that every device starts from the same noise. neural-style's amplitude is 0.001 of 255.
-        noise = torch.randn(content.shape, generator=torch.Generator().manual_seed(seed)) * (0.001 / 255)
-        return (noise + torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1)).to(content)
+        # Drawn on the CPU, so that every device starts from the same noise.
+        noise = torch.randn(content.shape, generator=torch.Generator().manual_seed(seed))
+        return (0.5 + 0.1 * noise).to(content)
     raise UsageError(f"unknown init {init!r}; choose content, noise or a style model")
 
 

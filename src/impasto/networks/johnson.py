@@ -8,7 +8,21 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance normalisation whose output keeps the input's memory format.
+
+    PyTorch's leaves channels_last behind, and every layer after it then converts back and forth.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        output = super().forward(input.contiguous())
+        if input.is_contiguous(memory_format=torch.channels_last):
+            return output.contiguous(memory_format=torch.channels_last)
+        return output
 
 
 class ConvLayer(nn.Sequential):
@@ -21,7 +35,7 @@ class ConvLayer(nn.Sequential):
         ]
         if norm:
             # Instead of batch norm: Ulyanov et al., "Instance Normalization" (2016).
-            layers.append(nn.InstanceNorm2d(out_channels, affine=True))
+            layers.append(InstanceNorm(out_channels, affine=True))
         super().__init__(*layers)
 
 
