@@ -234,7 +234,7 @@ def model_samples() -> Samples:
         for name in network_names():
             model = StyleModel(
                 build_network(name, **smallest(name)), network_spec(name, **smallest(name)), "fuzzed", style={"title": "A title", "size": 256},
-                style_targets={"relu1_2": torch.eye(4)[None]}, report={"loss": 1.5, "equal_iterations": {"noise": 50}},
+                style_targets={"0123abcd": {"relu1_2": torch.eye(4)[None]}}, report={"loss": 1.5, "equal_iterations": {"noise": 50}},
             )  # fmt: skip
             path = Path(folder, f"{name}.safetensors")
             save_style_model(path, model)

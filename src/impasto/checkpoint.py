@@ -41,8 +41,8 @@ class StyleModel:
         style: title, artist, year, size (pixels), screen energy of the style picture; a thumbnail, if it may be kept.
         training: data fingerprint, steps, seconds, device, versions, seed.
         report: measured figures: held-out loss, equal iterations.
-        style_targets: layer name -> Gram matrix (1, C, C) of the style picture, so that the loss can be had again
-            without the picture.
+        style_targets: fingerprint of a loss network -> layer name -> Gram matrix (1, C, C) of the style picture, so
+            that the loss can be had again without the picture.
     """
 
     network: nn.Module
@@ -52,7 +52,7 @@ class StyleModel:
     style: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
-    style_targets: dict[str, Tensor] = field(default_factory=dict)
+    style_targets: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
 
 _PAPERS = ("name", "loss", "style", "training", "report")
@@ -65,8 +65,9 @@ def save_style_model(path: Path, model: StyleModel) -> None:
     """
     papers = {"format": FORMAT, "network": model.spec, **{key: getattr(model, key) for key in _PAPERS}}
     tensors = {_NETWORK + key: value.half().contiguous().cpu() for key, value in model.network.state_dict().items()}
-    for layer, gram in model.style_targets.items():
-        tensors[_STYLE + layer] = _upper_triangle(gram).cpu()
+    for fingerprint, grams in model.style_targets.items():
+        for layer, gram in grams.items():
+            tensors[f"{_STYLE}{fingerprint}.{layer}"] = _upper_triangle(gram).cpu()
     try:
         with written_whole(path) as temporary:
             save_file(tensors, temporary, metadata={_KEY: json.dumps(papers)})
@@ -85,11 +86,11 @@ def load_style_model(path: Path) -> StyleModel:
     network = _build(spec, path)
     with _opened(path) as file:
         state = {key: _read_tensor(file, _NETWORK + key, value, path) for key, value in network.state_dict().items()}
-        targets = {
-            key.removeprefix(_STYLE): _read_gram(file, key, path)
-            for key in sorted(file.keys())
-            if key.startswith(_STYLE)
-        }
+        targets: dict[str, dict[str, Tensor]] = {}
+        for key in sorted(file.keys()):
+            if key.startswith(_STYLE):
+                fingerprint, _, layer = key.removeprefix(_STYLE).partition(".")
+                targets.setdefault(fingerprint, {})[layer] = _read_gram(file, key, path)
     network.load_state_dict(state)
     model = StyleModel(network.eval().requires_grad_(False), spec, str(papers["name"]), style_targets=targets)
     for key in _PAPERS[1:]:

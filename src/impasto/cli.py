@@ -50,11 +50,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_stylize(commands)
     _add(commands, "train", lambda options: _train(["--help"]),
-         "train a painter: impasto train PICTURE [data.root=DIR] [any Hydra override]",
-         "Train a painter for one style. Give the style picture and, better than the sample photographs, a folder of your own: "
-         "impasto train painting.jpg data.root=photos. Every key of configs/train.yaml can be set as KEY=VALUE, among them "
-         "trainer.max_minutes, trainer.max_steps, style.size, loss.features.weights, data.batch_size, output, "
-         "ckpt_path=last, logger=tensorboard. `impasto train --cfg job` prints them all.")  # fmt: skip
+         "train a painter: impasto train PICTURE [data.root=DIR] [--minutes N] [any Hydra override]",
+         "Train a painter for one style: impasto train painting.jpg. It takes two minutes and the sample photographs; a "
+         "folder of your own is better (data.root=photos), and so is more time (--minutes N, or --quality draft, good or "
+         f"best: {', '.join(f'{minutes:g}' for minutes in _QUALITIES.values())} minutes). "
+         "Every key of configs/train.yaml can be set as KEY=VALUE, among them trainer.max_steps, style.size, "
+         "loss=vgg19, init=none, data.batch_size, output, ckpt_path=last, logger=tensorboard. "
+         "`impasto train --cfg job` prints them all.")  # fmt: skip
     _add_optimize(commands)
     _add_compare(commands)
     styles = _add(commands, "styles", _styles, "list the shipped styles and their measured reports")
@@ -92,7 +94,8 @@ def _stylize(options: argparse.Namespace) -> int:
     from impasto.inference import Stylizer
 
     painter = Stylizer(options.style, options.device)
-    sources = [path for path in images.find_images(options.sources) if not path.stem.endswith(f".{painter.model.name}")]
+    named, result = {Path(source) for source in options.sources}, f".{painter.model.name}"
+    sources = [path for path in images.find_images(options.sources) if path in named or not path.stem.endswith(result)]
     if not sources:
         raise UsageError("nothing to paint: all of these are already results of this style")
     done, failed = [], []
@@ -158,15 +161,38 @@ def _targets(sources: Sequence[Path], style: str, output: Path | None) -> list[t
 
 def _train(arguments: Sequence[str]) -> int:
     """Hand over to a fresh process: Lightning's multi-GPU launcher runs `sys.argv` again, and ours begins with a verb."""
-    if "--debug" in arguments:
+    options, words = _train_parser().parse_known_args(arguments)
+    if options.debug:
         os.environ["IMPASTO_DEBUG"] = "1"
-    words = [_style_override(word) if _is_picture(word) else word for word in arguments if word != "--debug"]
+    words = _overrides(options.minutes or _QUALITIES[options.quality], words)
     if os.name == "nt":
         import subprocess
 
         return subprocess.call([sys.executable, "-m", "impasto.training", *words])
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "impasto.training", *words])
+
+
+_QUALITIES = {"draft": 0.5, "good": 2.0, "best": 20.0}  # minutes
+
+
+def _train_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="impasto train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--minutes", type=_minutes)
+    parser.add_argument("--quality", choices=_QUALITIES, default="good")
+    parser.add_argument("--debug", action="store_true")
+    return parser
+
+
+def _overrides(minutes: float, words: Sequence[str]) -> list[str]:
+    """What was typed as Hydra overrides: the picture by its key, and what was left unsaid, the duration and the data."""
+    words = [_style_override(word) if _is_picture(word) else word for word in words]
+    unsaid = []
+    if not any(word.startswith(("trainer.max_steps=", "trainer.max_minutes=", "experiment=")) for word in words):
+        unsaid.append(f"trainer.max_minutes={minutes:g}")
+    if not any(word.startswith(("data=", "data.root=", "data.annotations=")) for word in words):
+        unsaid.append("data=demo")
+    return [*unsaid, *words]
 
 
 def _is_picture(word: str) -> bool:
@@ -198,7 +224,7 @@ def _add_optimize(commands: Any) -> None:
     command.add_argument("--style-size", type=_positive, default=384, help="the style picture's (default: 384)")
     command.add_argument("--scales", type=_positive, default=1, help="coarse to fine, halving the size (default: 1)")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--loss-weights", default="torchvision", help="torchvision or a path (default: torchvision)")
+    command.add_argument("--loss-weights", default="slim", help="slim, torchvision or a path (default: slim)")
     _add_precision(command)
     _add_device_and_json(command)
 
@@ -251,7 +277,7 @@ def _add_compare(commands: Any) -> None:
     command.add_argument("--steps", type=_positive, default=500)
     command.add_argument("--size", type=_positive, default=256, help="side of the squares compared (default: 256)")
     command.add_argument("--limit", type=_positive, help="only the first so many images")
-    command.add_argument("--loss-weights", help="torchvision or a path (default: what the model was trained with)")
+    command.add_argument("--loss-weights", help="torchvision, slim or a path (default: what the model was trained with)")
     command.add_argument("--style-image", type=Path, help="the style picture, needed with other weights")
     _add_precision(command)
     _add_device_and_json(command)
@@ -296,7 +322,8 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
     yield f"speed: {seconds['network']:.3f} s against {seconds['noise']:.1f} s, {seconds['ratio']:.0f} times"
     if report["screen"] is not None:
         yield f"screen: {report['screen']:.2f} times the style's own"
-    yield f"judge: VGG-19, {report['judge']['weights']}, on {len(report['images'])} images at {report['size']} pixels"
+    judge = "the slim loss network" if report["judge"]["network"] == "slim" else f"VGG-19, {report['judge']['weights']}"
+    yield f"judge: {judge}, on {len(report['images'])} images at {report['size']} pixels"
 
 
 # styles
@@ -348,6 +375,13 @@ def _bfloat16(options: argparse.Namespace, device: Any) -> bool:
     from impasto.runtime import has_fast_bfloat16
 
     return options.precision == "bfloat16" or (options.precision == "auto" and has_fast_bfloat16(device))
+
+
+def _minutes(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 100_000:
+        raise argparse.ArgumentTypeError(f"must be a number of minutes above 0, not {text}")
+    return value
 
 
 def _positive(text: str) -> int:

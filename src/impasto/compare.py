@@ -20,6 +20,7 @@ from impasto import images
 from impasto.checkpoint import StyleModel
 from impasto.errors import UsageError
 from impasto.inference import Stylizer
+from impasto.losses.features import SLIM
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.optimize import Optimized, optimize_image
@@ -45,29 +46,34 @@ class Comparison:
 
 
 def judge_of(model: StyleModel, weights: str | None = None, style_image: Path | None = None) -> PerceptualLoss:
-    """Return the loss that `model` was trained with, its style set, or the same loss on other VGG-19 weights.
+    """Return the loss that `model` was trained with, its style set, or the same loss on another loss network.
 
     Args:
-        weights: `torchvision` or a path; by default what the model was trained with.
-        style_image: the style picture; needed when the weights are not those that the model's Gram matrices came from.
+        weights: `torchvision`, `slim` or a path; by default what the model was trained with, or where that is not at
+            hand, `slim`.
+        style_image: the style picture; needed when the model carries no Gram matrices made with these weights.
 
     Raises:
         UsageError: the style picture is needed and missing.
     """
     spec = {key: value for key, value in model.loss.items() if key not in ("weights", "fingerprint")}
-    loss = PerceptualLoss.from_spec(weights or model.loss.get("weights", "torchvision"), **spec)
+    loss = PerceptualLoss.from_spec(weights or _weights_at_hand(model), **spec)
+    known = model.style_targets.get(loss.features.fingerprint(), {})
     if style_image:
         loss.set_style(images.resize(images.read_image(style_image), int(model.style["size"]))[None])
-    elif loss.features.fingerprint() == model.loss.get("fingerprint") and set(loss.style_layers) <= set(
-        model.style_targets
-    ):
-        loss.style_targets = model.style_targets
+    elif set(loss.style_layers) <= set(known):
+        loss.style_targets = known
     else:
         raise UsageError(
             f"{model.name} was trained with other loss weights than {loss.features.weights}; name the style picture with "
             "--style-image so that it can be measured with these"
         )
     return loss
+
+
+def _weights_at_hand(model: StyleModel) -> str:
+    weights = str(model.loss.get("weights", "torchvision"))
+    return weights if weights in ("torchvision", SLIM) or Path(weights).is_file() else SLIM
 
 
 def compare(
@@ -114,7 +120,8 @@ def summarize(
 ) -> dict[str, Any]:
     """Return the report: figures of the mean over all images, and of each."""
     network = {term: _mean([result.terms[term] for result in results]) for term in _TERMS}
-    curves = {init: mean_curve([best_so_far(result.runs[init].curve) for result in results]) for init in _INITS}
+    best = [{init: best_so_far(run.curve) for init, run in result.runs.items()} for result in results]
+    curves = {init: mean_curve([runs[init] for runs in best]) for init in _INITS}
     # The best that the optimiser found for each image, wherever it started from a picture of its own.
     converged = _mean([min(_lowest(result.runs[init].curve) for init in ("noise", "content")) for result in results])
     seconds = {"network": _mean([result.seconds for result in results])}
@@ -123,7 +130,7 @@ def summarize(
     return {
         "style": model.name,
         "judge": {
-            "network": "vgg19",
+            "network": SLIM if loss.features.weights == SLIM else "vgg19",
             "weights": Path(loss.features.weights).name,
             "fingerprint": loss.features.fingerprint(),
         },
@@ -140,16 +147,12 @@ def summarize(
         "images": [
             {
                 "name": result.name,
-                "loss": {
-                    "network": result.terms,
-                    **{init: best_so_far(run.curve) for init, run in result.runs.items()},
-                },
+                "loss": {"network": result.terms, **runs},
                 "equal_iterations": {
-                    init: first_at_or_below(best_so_far(result.runs[init].curve), result.terms["total"])
-                    for init in ("noise", "content")
+                    init: first_at_or_below(runs[init], result.terms["total"]) for init in ("noise", "content")
                 },
             }
-            for result in results
+            for result, runs in zip(results, best, strict=True)
         ],
     }
 

@@ -1,4 +1,9 @@
-"""VGG-19, the loss network (Simonyan and Zisserman, "Very Deep Convolutional Networks", 2015), as a feature extractor."""
+"""VGG-19, the loss network (Simonyan and Zisserman, "Very Deep Convolutional Networks", 2015), as a feature extractor.
+
+`slim` is a narrow stand-in distilled from it, which travels with impasto: half of the channels, about a quarter of the
+work. Each of its layers ends in a linear map that keeps the distances of VGG-19's channel space, so whatever is measured
+on its features (a relative error, a relative distance of Gram matrices) is measured in VGG-19's terms.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import WeightsError
+from impasto.runtime import asset_dir
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, per RGB channel
 _BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # channels, convolutions; a 2x2 max pooling between blocks
@@ -28,6 +34,7 @@ def _layer_table() -> dict[str, tuple[int, int, int, bool]]:
 
 
 LAYERS = _layer_table()
+SLIM = "slim"
 
 
 class VGGFeatures(nn.Module):
@@ -35,8 +42,9 @@ class VGGFeatures(nn.Module):
 
     Args:
         layers: names such as "relu3_2". Nothing beyond the deepest one is computed.
-        weights: `torchvision` (its ImageNet weights, downloaded once, checked and cached by torchvision) or the path
-            of a state dict with torchvision's keys, `.safetensors` or `.pth`.
+        weights: `torchvision` (its ImageNet weights, downloaded once, checked and cached by torchvision), `slim` (the
+            stand-in that travels with impasto, for relu1_2, relu2_2, relu3_2, relu3_3 and relu3_4) or the path of a
+            state dict with torchvision's keys, `.safetensors` or `.pth`.
 
     Frozen: the weights are buffers that no optimiser and no checkpoint sees, and there is nothing that `train()`
     could change. Images go in as they are; ImageNet's mean and deviation are applied here and nowhere else.
@@ -44,7 +52,8 @@ class VGGFeatures(nn.Module):
     `forward` takes `layers` to ask for fewer of them.
 
     Shape:
-        (N, 3, H, W) in [0, 1], sides of at least 16 -> {name: (N, C, H / 2^p, W / 2^p)}, p poolings before the layer.
+        (N, 3, H, W) in [0, 1], sides of at least 16 -> {name: (N, C, H / 2^p, W / 2^p)}, p poolings before the layer;
+        C is VGG-19's number of channels, or the slim network's.
 
     Raises:
         WeightsError: an unknown layer, weights that cannot be had, or weights too shallow for the layers.
@@ -61,9 +70,12 @@ class VGGFeatures(nn.Module):
         self.weights = weights
         depth = max(list(LAYERS).index(name) for name in layers)
         self._path = list(LAYERS)[: depth + 1]
-        for name, (weight, bias) in zip(self._path, _load_convolutions(weights, self._path), strict=True):
-            self.register_buffer(f"{name}_weight", weight, persistent=False)
-            self.register_buffer(f"{name}_bias", bias, persistent=False)
+        state = _read(weights)
+        for name in self._path:
+            self._keep(name, _convolution(state, name, weights))
+        for name in self.layers:
+            if (expansion := _expansion(state, name, weights)) is not None:
+                self._keep(f"{name}_map", expansion)
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self.to(memory_format=torch.channels_last)
@@ -79,38 +91,64 @@ class VGGFeatures(nn.Module):
                 x = F.max_pool2d(x, 2)
             x = F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=1).relu()
             if name in wanted:
-                features[name] = x
+                features[name] = self._expanded(name, x)
         return features
+
+    def _expanded(self, name: str, x: Tensor) -> Tensor:
+        weight = getattr(self, f"{name}_map_weight", None)
+        return x if weight is None else F.conv2d(x, weight, getattr(self, f"{name}_map_bias"))
+
+    def _keep(self, name: str, weight_and_bias: tuple[Tensor, Tensor]) -> None:
+        for part, tensor in zip(("weight", "bias"), weight_and_bias, strict=True):
+            self.register_buffer(f"{name}_{part}", tensor.float(), persistent=False)
 
     def fingerprint(self) -> str:
         """Twelve hex digits of the SHA-256 of the weights in use: tells one loss network from another in reports."""
         digest = hashlib.sha256()
-        for name in self._path:
-            for part in ("weight", "bias"):
-                digest.update(getattr(self, f"{name}_{part}").cpu().contiguous().numpy().tobytes())
+        for name, tensor in self.named_buffers():
+            if name not in ("mean", "std"):
+                digest.update(tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:12]
 
 
-def _load_convolutions(weights: str, path: Sequence[str]) -> list[tuple[Tensor, Tensor]]:
-    state = _torchvision_state() if weights == "torchvision" else _read_state(Path(weights))
-    convolutions = []
-    for name in path:
-        index, in_channels, channels, _ = LAYERS[name]
-        weight, bias = state.get(f"features.{index}.weight"), state.get(f"features.{index}.bias")
-        if weight is None or bias is None:
-            raise WeightsError(
-                f"{weights}: too shallow, it has no weights for {name}; name layers before it in loss.content_layers "
-                "and loss.style_layers, or use the full VGG-19 with loss.features.weights=torchvision"
-            )
-        if weight.shape != (channels, in_channels, 3, 3) or bias.shape != (channels,):
-            raise WeightsError(f"{weights}: {name} does not have VGG-19's shape; give torchvision's VGG-19 state dict")
-        convolutions.append((weight.float(), bias.float()))
-    return convolutions
+def _read(weights: str) -> dict[str, Tensor]:
+    if weights == "torchvision":
+        return _torchvision_state()
+    return _read_state(asset_dir("checkpoints") / "loss" / f"{SLIM}.safetensors" if weights == SLIM else Path(weights))
+
+
+def _convolution(state: dict[str, Tensor], name: str, weights: str) -> tuple[Tensor, Tensor]:
+    index, in_channels, channels, _ = LAYERS[name]
+    weight, bias = state.get(f"features.{index}.weight"), state.get(f"features.{index}.bias")
+    if weight is None or bias is None:
+        raise WeightsError(
+            f"{weights}: too shallow, it has no weights for {name}; name layers before it in loss.content_layers "
+            "and loss.style_layers, or use the full VGG-19 with loss.features.weights=torchvision"
+        )
+    if not _is_slim(state) and (weight.shape != (channels, in_channels, 3, 3) or bias.shape != (channels,)):
+        raise WeightsError(f"{weights}: {name} does not have VGG-19's shape; give torchvision's VGG-19 state dict")
+    return weight, bias
+
+
+def _expansion(state: dict[str, Tensor], name: str, weights: str) -> tuple[Tensor, Tensor] | None:
+    if not _is_slim(state):
+        return None
+    if f"maps.{name}.weight" not in state:
+        known = ", ".join(layer for layer in LAYERS if f"maps.{layer}.weight" in state)
+        raise WeightsError(
+            f"{weights}: it stands in for VGG-19 at {known}, not at {name}; name those layers in loss.content_layers and "
+            "loss.style_layers, or use the full VGG-19 with loss.features.weights=torchvision"
+        )
+    return state[f"maps.{name}.weight"], state[f"maps.{name}.bias"]
+
+
+def _is_slim(state: dict[str, Tensor]) -> bool:
+    return any(key.startswith("maps.") for key in state)
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise WeightsError(f"{path}: no such file of VGG-19 weights; give a .safetensors or .pth file, or torchvision")
+        raise WeightsError(f"{path}: no such file of VGG-19 weights; give a .safetensors or .pth file, slim or torchvision")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

@@ -25,16 +25,17 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pytorch_lightning import Trainer, seed_everything
 
 from impasto import images
-from impasto.checkpoint import StyleModel, find_style_model, load_style_model, read_papers, shipped_styles
-from impasto.errors import ImpastoError, UsageError
+from impasto.checkpoint import SUFFIX, StyleModel, find_style_model, load_style_model, read_papers, shipped_styles
+from impasto.errors import ImpastoError, UsageError, WeightsError
+from impasto.losses.features import SLIM, VGGFeatures
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.runtime import asset_dir, has_fast_bfloat16, pick_device, provenance
-from impasto.training.callbacks import StyleModelWriter
+from impasto.training.callbacks import KeepBest, StyleModelWriter
 from impasto.training.module import StyleModule
 
-_DEFAULT_MINUTES = 5
+_DEFAULT_MINUTES = 2
 _THUMBNAIL = 128
 
 
@@ -51,12 +52,44 @@ def train(config: DictConfig) -> Path:
     module = StyleModule(start_network(config), loss, instantiate(config.optimizer))
 
     output = output_path(config)
-    writer = StyleModelWriter(output, lambda trained: describe(config, trained, style, data.fingerprint))
+    announce(config, output)
+    targets = style_targets_of(loss, style)
+    writer = StyleModelWriter(output, lambda trained: describe(config, trained, style, data.fingerprint, targets))
     trainer = make_trainer(config, writer)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     trainer.validate(module, data, verbose=False, weights_only=True)
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning sets it dynamically
+        if isinstance(callback, KeepBest):
+            callback.restore(module)
     trainer.save_checkpoint(Path(config.paths.run) / "last.ckpt")  # and with it the style model
     return output
+
+
+def announce(config: DictConfig, output: Path) -> None:
+    """Say on stderr what was chosen and how to choose otherwise."""
+    if int(os.environ.get("LOCAL_RANK", 0)) != 0:
+        return
+    start = start_model(config.init, network_spec(**config.network))
+    length = f"{config.trainer.max_steps} steps" if config.trainer.max_steps else f"{minutes_of(config):g} minutes"
+    own = config.data.procedural == 0
+    chosen = [
+        ("style", f"{config.style.image} at {config.style.size} pixels", "style.size=N, larger for broader strokes"),
+        ("start", start.stem if start else "random weights", "init=auto|none|NAME|PATH"),
+        ("loss network", config.loss.features.weights, "loss=slim, or loss=vgg19, the reference: slower, 550 MB once"),
+        ("photographs", config.data.root, "data.root=DIR" + ("" if own else ": your own are better than these samples")),
+        ("duration", length, "--minutes N, --quality draft|good|best"),
+        ("watch it", f"{config.paths.run}/contact_sheet.png", "renewed as the painter improves"),
+        ("painter", output, "output=PATH"),
+    ]
+    for what, choice, how in chosen:
+        print(f"{what:13} {choice}  ({how})", file=sys.stderr)
+
+
+def minutes_of(config: DictConfig) -> float | None:
+    """Return the minutes that the run lasts; None if only its steps are limited."""
+    if config.trainer.max_minutes is None and config.trainer.max_steps is None:
+        return _DEFAULT_MINUTES
+    return config.trainer.max_minutes
 
 
 def prepare_run(config: DictConfig) -> str | None:
@@ -99,7 +132,6 @@ def start_network(config: DictConfig) -> torch.nn.Module:
                 f"init={config.init} has another network than {dict(spec)}; name one that has it, or init=none"
             )
         network.load_state_dict(load_style_model(start).network.state_dict())
-        print(f"starting from {start.stem} (init=none starts from random weights)", file=sys.stderr)
     network.to(memory_format=torch.channels_last)
     if config.compile:
         network.compile()
@@ -107,11 +139,12 @@ def start_network(config: DictConfig) -> torch.nn.Module:
 
 
 def start_model(init: str, spec: dict[str, Any]) -> Path | None:
-    """Return the style model that `init` means; `auto` is the first shipped one with the same network, if any."""
+    """Return the style model that `init` means; `auto` is the base of that network, else a shipped style with it, if any."""
     if init == "none":
         return None
     if init == "auto":
-        return next((path for path in shipped_styles() if read_papers(path)["network"] == spec), None)
+        known = (asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}", *shipped_styles())
+        return next((path for path in known if path.is_file() and read_papers(path)["network"] == spec), None)
     return find_style_model(init)
 
 
@@ -125,11 +158,13 @@ def output_path(config: DictConfig) -> Path:
 def make_trainer(config: DictConfig, writer: StyleModelWriter) -> Trainer:
     """Build Lightning's trainer; resolves `auto` precision and the end of the run."""
     options = dict(config.trainer)
-    steps, minutes = options.pop("max_steps"), options.pop("max_minutes")
-    if steps is None and minutes is None:
-        minutes = _DEFAULT_MINUTES
+    steps, minutes = options.pop("max_steps"), minutes_of(config)
+    del options["max_minutes"]
     if options["precision"] == "auto":
         options["precision"] = "bf16-mixed" if has_fast_bfloat16(pick_device()) else "32-true"
+    if options["val_check_interval"] == "auto":
+        # By the clock on one device; the clocks of several differ, and they must validate together.
+        options["val_check_interval"] = {"seconds": 30} if str(options["devices"]) == "1" else 200
     return instantiate(OmegaConf.create(options), _partial_=True)(
         max_steps=-1 if steps is None else steps,
         max_epochs=-1,
@@ -145,7 +180,24 @@ def make_trainer(config: DictConfig, writer: StyleModelWriter) -> Trainer:
     )
 
 
-def describe(config: DictConfig, module: StyleModule, style: torch.Tensor, fingerprint: str) -> StyleModel:
+def style_targets_of(loss: PerceptualLoss, style: torch.Tensor) -> dict[str, dict[str, torch.Tensor]]:
+    """Return the style's Gram matrices in `loss`, and in the slim loss network, which is at hand wherever impasto is."""
+    targets = {loss.features.fingerprint(): loss.style_targets}
+    try:
+        slim = PerceptualLoss(VGGFeatures(loss.style_layers, SLIM), style_layers=loss.style_layers)
+    except WeightsError:  # layers that it does not have
+        return targets
+    slim.set_style(style[None])
+    return {**targets, slim.features.fingerprint(): slim.style_targets}
+
+
+def describe(
+    config: DictConfig,
+    module: StyleModule,
+    style: torch.Tensor,
+    fingerprint: str,
+    style_targets: dict[str, dict[str, torch.Tensor]],
+) -> StyleModel:
     """Return the style model as it stands: averaged weights, and the papers."""
     known = {key: config.style[key] for key in ("title", "artist", "year") if config.style[key] is not None}
     return StyleModel(
@@ -165,7 +217,7 @@ def describe(config: DictConfig, module: StyleModule, style: torch.Tensor, finge
         },
         training={"data": fingerprint, "seed": config.seed, "crop": config.data.crop, **provenance()},
         report={"heldout": module.report},
-        style_targets=module.loss.style_targets,
+        style_targets=style_targets,
     )
 
 

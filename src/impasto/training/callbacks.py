@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+from torch import Tensor
 from tqdm import tqdm
 
 from impasto import images
@@ -63,6 +65,39 @@ class ContactSheet(Callback):
                 logger.log_image("contact_sheet", [images.to_pil(sheet)], step=trainer.global_step)
             elif isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("contact_sheet", sheet, trainer.global_step)
+
+
+class KeepBest(Callback):
+    """Remembers the averaged weights with the lowest held-out loss, and ends the run when that has stopped falling.
+
+    Args:
+        patience: validations without a gain after which the run ends.
+        min_gain: what counts as a gain, as a fraction of the loss.
+    """
+
+    def __init__(self, patience: int = 8, min_gain: float = 0.002):
+        self.patience, self.min_gain = patience, min_gain
+        self.lowest = self.mark = math.inf
+        self.stale = 0
+        self.weights: dict[str, Tensor] = {}
+        self.report: dict[str, float] = {}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        total = pl_module.report.get("total", math.inf)
+        if total < self.lowest:
+            self.lowest, self.report = total, dict(pl_module.report)
+            self.weights = {key: value.cpu().clone() for key, value in pl_module.ema.state_dict().items()}
+        gained = total < self.mark * (1 - self.min_gain)
+        self.mark, self.stale = (total, 0) if gained else (self.mark, self.stale + 1)
+        if trainer.training and self.stale >= self.patience:
+            print("the held-out loss has stopped falling: done early", file=sys.stderr)
+            trainer.should_stop = True
+
+    def restore(self, pl_module: Any) -> None:
+        """Give the module the weights and the report of its best moment."""
+        if self.weights:
+            pl_module.ema.load_state_dict(self.weights)
+            pl_module.report = self.report
 
 
 class StyleModelWriter(Callback):

@@ -20,6 +20,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset
 from impasto import images
 from impasto.errors import DataError, ImageError
 from impasto.runtime import usable_cores
+from impasto.training.procedural import procedural_image
 
 _SCALES = (1.0, 1.6)  # a crop shows between all and 1/1.6 of the shorter side
 _CACHE_BYTES = 1 << 30
@@ -98,6 +99,8 @@ class BadImages:
 class CropDataset(Dataset):
     """Sample number -> a random crop; number n is image `order(epoch)[n % len]` of epoch n // len.
 
+    The images are the files at `paths`, then `procedural` pictures made by code.
+
     Order, scale, place and flip depend on (seed, epoch, index) alone, not on workers, ranks or resumption. An image that
     cannot be used is replaced by the next one in the order and named in the sample's `bad`.
 
@@ -105,16 +108,19 @@ class CropDataset(Dataset):
         {"image": (3, crop, crop) float32 in [0, 1], "bad": index of the image replaced, or -1}.
     """
 
-    def __init__(self, paths: Sequence[Path], crop: int, seed: int):
-        self.paths, self.crop, self.seed = list(paths), crop, seed
+    def __init__(self, paths: Sequence[Path], crop: int, seed: int, procedural: int = 0):
+        self.paths, self.crop, self.seed, self.procedural = list(paths), crop, seed, procedural
         self.cache: dict[int, np.ndarray] = {}
         self.bad: dict[int, str] = {}
         self._order = (_UNSET, np.empty(0, dtype=np.int64))
 
+    def __len__(self) -> int:
+        return len(self.paths) + self.procedural
+
     def __getitem__(self, number: int) -> dict[str, Any]:
-        epoch, position = divmod(number, len(self.paths))
+        epoch, position = divmod(number, len(self))
         order, bad = self.order(epoch), _UNSET
-        for step in range(len(self.paths)):
+        for step in range(len(self)):
             index = int(order[(position + step) % len(order)])
             try:
                 pixels = self.decode(index)
@@ -128,7 +134,7 @@ class CropDataset(Dataset):
     def order(self, epoch: int) -> np.ndarray:
         """Return the permutation of all images for `epoch`."""
         if self._order[0] != epoch:
-            self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.paths))
+            self._order = epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self))
         return self._order[1]
 
     def decode(self, index: int) -> np.ndarray:
@@ -139,6 +145,8 @@ class CropDataset(Dataset):
         """
         if index in self.cache:
             return self.cache[index]
+        if index >= len(self.paths):
+            return procedural_image(index - len(self.paths), round(self.crop * _SCALES[1]))
         if index in self.bad:
             raise ImageError(self.bad[index])
         try:
@@ -199,6 +207,7 @@ class ContentDataModule(LightningDataModule):
         workers: decoding processes, or `auto`: none for a set that fits the cache, else the cores that are free.
         max_bad: fraction of unusable images that ends the run.
         heldout, heldout_size: how many photographs are held out (at most a fifth), and the side of their centre squares.
+        procedural: pictures made by code that are mixed in, for those who have few photographs.
         seed: of order and augmentation.
     """
 
@@ -214,12 +223,13 @@ class ContentDataModule(LightningDataModule):
         max_bad: float = 0.05,
         heldout: int = 8,
         heldout_size: int = 256,
+        procedural: int = 0,
         seed: int = 0,
     ):
         super().__init__()
         self.root, self.annotations = Path(root), Path(annotations) if annotations else None
         self.categories, self.include = tuple(categories), tuple(include)
-        self.crop, self.batch_size, self.seed = crop, batch_size, seed
+        self.crop, self.batch_size, self.procedural, self.seed = crop, batch_size, procedural, seed
         self.workers, self.max_bad, self.heldout, self.heldout_size = workers, max_bad, heldout, heldout_size
         self.prepared = False
 
@@ -233,8 +243,8 @@ class ContentDataModule(LightningDataModule):
         self.bad = BadImages(len(paths), self.max_bad)
         shuffled = [paths[i] for i in np.random.default_rng(self.seed).permutation(len(paths))]
         self.heldout_images, rest = self._hold_out(shuffled)
-        self.dataset = CropDataset(sorted(rest), self.crop, self.seed)
-        if len(rest) * (self.crop * _SCALES[1]) ** 2 * 4.5 < _CACHE_BYTES:  # 3 bytes a pixel, aspect ratio 3:2
+        self.dataset = CropDataset(sorted(rest), self.crop, self.seed, self.procedural)
+        if len(self.dataset) * (self.crop * _SCALES[1]) ** 2 * 4.5 < _CACHE_BYTES:  # 3 bytes a pixel, aspect ratio 3:2
             self._fill_cache()
         self.bad.check()
         self.prepared = True
@@ -260,7 +270,7 @@ class ContentDataModule(LightningDataModule):
                 return None
 
         with ThreadPoolExecutor(usable_cores()) as pool:
-            decoded = list(pool.map(decode, range(len(self.dataset.paths))))
+            decoded = list(pool.map(decode, range(len(self.dataset))))
         for index, pixels in enumerate(decoded):
             if pixels is None:
                 self.bad.add(self.dataset.paths[index], self.dataset.bad[index])
