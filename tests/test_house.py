@@ -248,6 +248,23 @@ def test_a_picture_given_to_train_is_quoted_for_hydra() -> None:
         assert override.key_or_group == "style.image" and override.value() == name
 
 
+def test_train_says_what_was_left_unsaid() -> None:
+    assert cli._overrides(2.0, ["p.jpg"]) == ["trainer.max_minutes=2", "data=demo", "style.image='p.jpg'"]
+    assert cli._overrides(0.5, ["data.root=x", "p.jpg"]) == [
+        "trainer.max_minutes=0.5", "data.root=x", "style.image='p.jpg'"
+    ]  # fmt: skip
+    for said in (["trainer.max_steps=5", "data=demo"], ["experiment=wave", "data.annotations=a.json"]):
+        assert cli._overrides(2.0, said) == said
+
+
+def test_train_refuses_a_duration_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--minutes", "0"], ["--minutes", "soon"], ["--quality", "perfect"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["train", "p.jpg", *words])
+        assert ended.value.code == 2
+    assert "minutes" in capsys.readouterr().err
+
+
 def test_the_readme_tells_the_truth_about_commands_and_files() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     parser = cli._parser()

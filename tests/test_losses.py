@@ -45,6 +45,16 @@ def test_gram_matrix_is_symmetric_and_positive(n: int, c: int, h: int, w: int) -
     assert torch.linalg.eigvalsh(gram).min() > -1e-5
 
 
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_gram_matrix_has_the_gradient_of_its_formula(memory_format: torch.memory_format) -> None:
+    features = torch.randn(2, 5, 3, 4).contiguous(memory_format=memory_format).requires_grad_()
+    weights = torch.randn(2, 5, 5)
+    flat = features.flatten(2)
+    (expected,) = torch.autograd.grad((weights * (flat @ flat.mT / 60)).sum(), features)
+    (gradient,) = torch.autograd.grad((weights * gram_matrix(features)).sum(), features)
+    torch.testing.assert_close(gradient, expected)
+
+
 def test_gram_matrix_ignores_where_things_are() -> None:
     features = torch.randn(1, 5, 6, 7)
     shuffled = features.flatten(2)[:, :, torch.randperm(42)].reshape(1, 5, 6, 7)

@@ -26,6 +26,7 @@ from impasto.errors import DataError
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.training.__main__ import start_model
+from impasto.training.callbacks import KeepBest
 from impasto.training.data import ContentDataModule, CropDataset, StreamSampler, list_images, random_crop
 from impasto.training.module import StyleModule
 
@@ -283,3 +284,34 @@ def test_auto_starts_from_a_shipped_style_of_the_same_network() -> None:
     assert start is not None and load_style_model(start).spec == johnson
     assert start_model("auto", network_spec("johnson", width=4)) is None
     assert start_model("none", johnson) is None
+
+
+class _Judged:
+    """What `KeepBest` sees of a module: averaged weights, and a report for each validation."""
+
+    def __init__(self) -> None:
+        self.ema, self.report, self.defects = torch.nn.Linear(1, 1), {}, {}
+
+    def reach(self, total: float, screen: float = 0.0) -> None:
+        self.report, self.defects = {"total": total}, {"screen": screen}
+        self.ema.bias.data.fill_(total)
+
+
+class _Running:
+    training, should_stop = True, False
+
+
+def test_the_best_weights_are_kept_and_a_stale_run_ends() -> None:
+    best, module, trainer = KeepBest(patience=3), _Judged(), _Running()
+    for total, screen in ((3.0, 0.0), (2.0, 0.0), (1.0, 9.0), (2.5, 0.0), (2.4, 0.0)):
+        assert not trainer.should_stop
+        module.reach(total, screen)
+        best.on_validation_end(trainer, module)  # type: ignore[arg-type]
+    best.restore(module)
+    assert module.ema.bias.item() == 2.0 == module.report["total"], "1.0 shows a screen"
+    for total in (1.0, float("nan")):
+        module.reach(total)
+        best.on_validation_end(trainer, module)  # type: ignore[arg-type]
+    assert trainer.should_stop
+    best.restore(module)
+    assert module.report["total"] == 1.0

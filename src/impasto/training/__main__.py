@@ -27,6 +27,7 @@ from pytorch_lightning import Trainer, seed_everything
 from impasto import images
 from impasto.checkpoint import SUFFIX, StyleModel, find_style_model, load_style_model, read_papers, shipped_styles
 from impasto.errors import ImpastoError, UsageError, WeightsError
+from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.losses.features import SLIM, VGGFeatures
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
@@ -49,7 +50,7 @@ def train(config: DictConfig) -> Path:
 
     loss = PerceptualLoss.from_spec(**loss_spec(config))
     loss.set_style(style[None])
-    module = StyleModule(start_network(config), loss, instantiate(config.optimizer))
+    module = StyleModule(start_network(config), loss, instantiate(config.optimizer), style=style)
 
     output = output_path(config)
     announce(config, output)
@@ -62,7 +63,16 @@ def train(config: DictConfig) -> Path:
         if isinstance(callback, KeepBest):
             callback.restore(module)
     trainer.save_checkpoint(Path(config.paths.run) / "last.ckpt")  # and with it the style model
+    if trainer.is_global_zero:
+        warn_of_defects(module.defects)
     return output
+
+
+def warn_of_defects(figures: dict[str, float]) -> None:
+    """Name on stderr what people would see in the held-out paintings, and the remedy."""
+    for name in visible_defects(figures):
+        limit, remedy = DEFECTS[name]
+        print(f"impasto: warning: {name} {figures[name]:.2g} (at most {limit:g}): {remedy}", file=sys.stderr)
 
 
 def announce(config: DictConfig, output: Path) -> None:
@@ -162,13 +172,15 @@ def make_trainer(config: DictConfig, writer: StyleModelWriter) -> Trainer:
     del options["max_minutes"]
     if options["precision"] == "auto":
         options["precision"] = "bf16-mixed" if has_fast_bfloat16(pick_device()) else "32-true"
-    if options["val_check_interval"] == "auto":
+    validate_every = options.pop("val_check_interval")
+    if validate_every == "auto":
         # By the clock on one device; the clocks of several differ, and they must validate together.
-        options["val_check_interval"] = {"seconds": 30} if str(options["devices"]) == "1" else 200
+        validate_every = timedelta(seconds=60) if str(options["devices"]) == "1" else 200
     return instantiate(OmegaConf.create(options), _partial_=True)(
         max_steps=-1 if steps is None else steps,
         max_epochs=-1,
         max_time=None if minutes is None else timedelta(minutes=minutes),
+        val_check_interval=validate_every,
         callbacks=[*instantiate(config.callbacks).values(), writer],
         logger=instantiate(config.logger),
         check_val_every_n_epoch=None,
@@ -216,7 +228,7 @@ def describe(
             "thumbnail": thumbnail(style),
         },
         training={"data": fingerprint, "seed": config.seed, "crop": config.data.crop, **provenance()},
-        report={"heldout": module.report},
+        report={"heldout": module.report, "defects": module.defects},
         style_targets=style_targets,
     )
 

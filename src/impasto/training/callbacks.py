@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from impasto import images
 from impasto.checkpoint import StyleModel, save_style_model
+from impasto.losses.defects import DEFECTS, visible_defects
 
 
 class ProgressLine(Callback):
@@ -68,7 +69,9 @@ class ContactSheet(Callback):
 
 
 class KeepBest(Callback):
-    """Remembers the averaged weights with the lowest held-out loss, and ends the run when that has stopped falling.
+    """Remembers the best averaged weights, and ends the run when the held-out loss has stopped falling.
+
+    The best have the fewest visible defects and, among those, the lowest held-out loss.
 
     Args:
         patience: validations without a gain after which the run ends.
@@ -77,15 +80,17 @@ class KeepBest(Callback):
 
     def __init__(self, patience: int = 8, min_gain: float = 0.002):
         self.patience, self.min_gain = patience, min_gain
-        self.lowest = self.mark = math.inf
+        self.best, self.mark = (len(DEFECTS) + 1, math.inf), math.inf
         self.stale = 0
         self.weights: dict[str, Tensor] = {}
         self.report: dict[str, float] = {}
+        self.defects: dict[str, float] = {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         total = pl_module.report.get("total", math.inf)
-        if total < self.lowest:
-            self.lowest, self.report = total, dict(pl_module.report)
+        reached = (len(visible_defects(pl_module.defects)), total)
+        if reached < self.best:
+            self.best, self.report, self.defects = reached, dict(pl_module.report), dict(pl_module.defects)
             self.weights = {key: value.cpu().clone() for key, value in pl_module.ema.state_dict().items()}
         gained = total < self.mark * (1 - self.min_gain)
         self.mark, self.stale = (total, 0) if gained else (self.mark, self.stale + 1)
@@ -97,7 +102,7 @@ class KeepBest(Callback):
         """Give the module the weights and the report of its best moment."""
         if self.weights:
             pl_module.ema.load_state_dict(self.weights)
-            pl_module.report = self.report
+            pl_module.report, pl_module.defects = self.report, self.defects
 
 
 class StyleModelWriter(Callback):

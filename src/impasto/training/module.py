@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
+from impasto.losses.defects import find_defects
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 
@@ -27,6 +28,7 @@ class StyleModule(LightningModule):
         make_optimizer: parameters -> optimizer.
         warmup_steps: updates over which the learning rate rises; then it falls along a cosine until the run's end,
             be that a number of steps or of minutes.
+        style: (3, H, W) in [0, 1], the style picture, to measure defects by; without it they are not measured.
         ema_decay: of the averaged weights, `ema`, which are what is judged and kept; less at the start, so that the
             average forgets its random beginning.
     """
@@ -37,14 +39,16 @@ class StyleModule(LightningModule):
         loss: PerceptualLoss,
         make_optimizer: Callable[[Iterable[Parameter]], Optimizer],
         warmup_steps: int = 20,
+        style: Tensor | None = None,
         ema_decay: float = 0.99,
     ):
         super().__init__()
         self.network, self.loss, self.make_optimizer = network, loss, make_optimizer
-        self.warmup_steps = warmup_steps
+        self.warmup_steps, self.style = warmup_steps, style
         self.ema = AveragedModel(network, avg_fn=_average(ema_decay)).requires_grad_(False)
         self.painted: list[tuple[Tensor, Tensor]] = []
         self.report: dict[str, float] = {}
+        self.defects: dict[str, float] = {}
 
     def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
         batch = batch.contiguous(memory_format=torch.channels_last)
@@ -71,6 +75,9 @@ class StyleModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         metrics = self.trainer.callback_metrics
         self.report = {name.removeprefix("val/"): float(metrics[name]) for name in metrics if name.startswith("val/")}
+        if self.style is not None and self.painted:
+            photographs, painted = (torch.stack(pictures) for pictures in zip(*self.painted, strict=True))
+            self.defects = find_defects(painted, photographs, self.style, getattr(self.network, "stride", 1))
 
     def configure_optimizers(self):  # noqa: ANN201 (Lightning's union of ten types)
         optimizer = self.make_optimizer(self.network.parameters())

@@ -1,0 +1,100 @@
+"""What a loss does not see and eyes do: screens, grids, blobs, border bands and colours that have drifted."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.losses.functional import screen_energy
+
+
+class Defect(NamedTuple):
+    """One kind of defect: the figure above which it is visible, and what to do about it."""
+
+    limit: float
+    remedy: str
+
+
+DEFECTS = {
+    "screen": Defect(1.2, "a one-pixel checkerboard; raise loss.tv_weight"),
+    "grid": Defect(0.01, "a regular pattern of the network's stride; train longer"),
+    "blobs": Defect(0.05, "flat patches of one saturated colour; train longer, or lower optimizer.lr"),
+    "border": Defect(0.08, "a band along the border; train longer, or raise data.crop"),
+    "drift": Defect(0.25, "colours far from the style picture's; train longer, or raise loss.style_weight"),
+}
+_INVISIBLE = 1e-3  # a screen with less than this part of the variance cannot be seen
+_PATCH = 8
+
+
+def find_defects(painted: Tensor, photographs: Tensor, style: Tensor, stride: int = 4) -> dict[str, float]:
+    """Measure each of `DEFECTS` over a set of paintings; a figure above its limit is one that people see.
+
+    Args:
+        painted, photographs: (N, 3, H, W) in [0, 1], the paintings and what they were painted from, H and W at least 64.
+        style: (3, H', W') in [0, 1], the style picture.
+        stride: the painter's; defects of upsampling repeat with it.
+
+    Returns:
+        screen: energy of a one-pixel checkerboard over the style's own.
+        grid: part of the variance in patterns that repeat with the stride.
+        blobs: part of the area that is flat and saturated, above the style's and the photographs' own.
+        border: how far the border's mean colour stands off its surroundings, beyond what the photographs' does.
+        drift: distance between the mean colours of the paintings and of the style picture.
+
+    All are infinite where a painting holds values that are not finite.
+    """
+    if not torch.isfinite(painted).all():
+        return dict.fromkeys(DEFECTS, float("inf"))
+    style = style[None]
+    own = screen_energy(style).clamp_min(_INVISIBLE).item()
+    return {
+        "screen": screen_energy(painted).mean().item() / own,
+        "grid": _grid_part(painted, stride),
+        "blobs": max(0.0, _flat_part(painted) - max(_flat_part(style), _flat_part(photographs))),
+        "border": (_border_step(painted) - _border_step(photographs)).norm().item(),
+        "drift": (painted.mean(dim=(0, 2, 3)) - style.mean(dim=(0, 2, 3))).norm().item(),
+    }
+
+
+def visible_defects(figures: dict[str, float]) -> list[str]:
+    """Return the names of the figures that are above their limits; not finite counts as above."""
+    return [name for name, defect in DEFECTS.items() if name in figures and not figures[name] <= defect.limit]
+
+
+def _grid_part(images: Tensor, stride: int) -> float:
+    """The part of the variance in lines of the mean power spectrum at multiples of 1 / stride, their surroundings deducted."""
+    height, width = (side - side % stride for side in images.shape[-2:])
+    grey = images[..., :height, :width].mean(dim=1)
+    grey = grey - grey.mean(dim=(1, 2), keepdim=True)
+    window = torch.hann_window(height)[:, None] * torch.hann_window(width)  # else borders leak along the axes
+    power = torch.fft.fft2(grey * window.to(grey)).abs().square().mean(dim=0)
+    lines, elsewhere = 0.0, {(0, 0), (stride // 2, stride // 2)}  # the mean, and the screen, which is measured apart
+    for i in range(stride):
+        for j in range(stride):
+            if (i, j) not in elsewhere:
+                around = power.roll((5 - i * height // stride, 5 - j * width // stride), (0, 1))[:11, :11]
+                # The window spreads a line over 3 x 3 frequencies.
+                lines += max(0.0, (around[4:7, 4:7].sum() - 9 * around.median()).item())
+    return lines / max(power.sum().item(), 1e-12)
+
+
+def _flat_part(images: Tensor) -> float:
+    """The part of all patches that show one colour whose every channel is at its end."""
+    spread = F.max_pool2d(images, _PATCH) + F.max_pool2d(-images, _PATCH)
+    level = F.avg_pool2d(images, _PATCH)
+    saturated = (level < 0.03) | (level > 0.97)
+    return ((spread < 0.04) & saturated).all(dim=1).float().mean().item()
+
+
+def _border_step(images: Tensor) -> Tensor:
+    """Mean colour of the outermost band less that of the band inside it, (3,): averaged over pictures, their content cancels."""
+    band = max(2, min(images.shape[-2:]) // 64)
+    inner, innermost = (images[..., k:-k, k:-k] for k in (band, 3 * band))
+
+    def ring(outer: Tensor, core: Tensor) -> Tensor:
+        return (outer.sum(dim=(0, 2, 3)) - core.sum(dim=(0, 2, 3))) / (outer[:, 0].numel() - core[:, 0].numel())
+
+    return ring(images, inner) - ring(inner, innermost)

@@ -1,0 +1,63 @@
+"""Each detector fires on the defect made for it, and on that alone; sound paintings raise none."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import photograph
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.losses.defects import DEFECTS, find_defects, visible_defects
+
+# Procedural pictures without their grain, which is a faint screen already.
+PHOTOGRAPHS = F.avg_pool2d(torch.stack([photograph(seed, 130) for seed in range(8)]), 3, stride=1)
+STYLE = torch.cat(list(PHOTOGRAPHS), dim=2)
+
+
+def screened(images: Tensor) -> Tensor:
+    y, x = torch.meshgrid(torch.arange(128), torch.arange(128), indexing="ij")
+    return images + 0.15 * (1 - 2 * ((x + y) % 2))
+
+
+def gridded(images: Tensor) -> Tensor:
+    return images + 0.05 * (torch.arange(128) % 4 == 0)
+
+
+def blotched(images: Tensor) -> Tensor:
+    images[..., 20:60, 30:70] = 1.0
+    return images
+
+
+def framed(images: Tensor) -> Tensor:
+    frame = torch.ones(128, 128)
+    frame[2:-2, 2:-2] = 0
+    return images - 0.4 * frame
+
+
+def tinted(images: Tensor) -> Tensor:
+    return images * torch.tensor([1.0, 0.3, 0.3])[:, None, None]
+
+
+MADE = {"screen": screened, "grid": gridded, "blobs": blotched, "border": framed, "drift": tinted}
+
+
+def test_there_is_a_made_defect_for_each_detector() -> None:
+    assert set(MADE) == set(DEFECTS)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_made_defect_is_found(name: str) -> None:
+    painted = MADE[name](PHOTOGRAPHS.clone()).clamp(0, 1)
+    assert visible_defects(find_defects(painted, PHOTOGRAPHS, STYLE)) == [name]
+
+
+def test_sound_pictures_have_none() -> None:
+    assert visible_defects(find_defects(PHOTOGRAPHS, PHOTOGRAPHS, STYLE)) == []
+    assert visible_defects(find_defects(PHOTOGRAPHS.flip(3), PHOTOGRAPHS, STYLE)) == []
+
+
+def test_values_that_are_not_numbers_are_every_defect() -> None:
+    painted = PHOTOGRAPHS.clone()
+    painted[0, 0, 0, 0] = float("nan")
+    assert visible_defects(find_defects(painted, PHOTOGRAPHS, STYLE)) == list(DEFECTS)

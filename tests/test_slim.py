@@ -1,0 +1,83 @@
+"""The slim loss network: its maps keep VGG-19's distances, and the shipped one agrees with VGG-19."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from conftest import REAL_VGG, SHARED, photograph
+from safetensors.torch import save_file
+
+from impasto.errors import WeightsError
+from impasto.losses.features import LAYERS, VGGFeatures
+from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
+from impasto.losses.perceptual import PerceptualLoss
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def distillation() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("distill", ROOT / "scripts" / "distill_loss_network.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_folded_maps_keep_the_distances_of_the_wide_features(distillation: ModuleType, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    student = distillation.Student()
+    state = {key: value.float() for key, value in distillation.folded(student).items()}
+    save_file(state, tmp_path / "slim.safetensors")
+    slim = VGGFeatures(distillation.NAMED, str(tmp_path / "slim.safetensors"))
+    first, second = (torch.stack([photograph(seed, 64)]) for seed in (1, 2))
+    with torch.no_grad():
+        wide, narrow = (student(first), student(second)), (slim(first), slim(second))
+    for name in distillation.NAMED:
+        assert wide[0][name].shape[1] == LAYERS[name][2] > narrow[0][name].shape[1]
+        for measure in (
+            relative_feature_loss,
+            lambda a, b: relative_gram_loss(gram_matrix(a), gram_matrix(b)),
+        ):
+            # The file is in half precision; the wide features are not.
+            torch.testing.assert_close(
+                measure(narrow[0][name], narrow[1][name]), measure(wide[0][name], wide[1][name]), rtol=0.02, atol=1e-4
+            )
+
+
+def test_the_start_already_resembles_its_teacher(distillation: ModuleType, random_vgg: Path) -> None:
+    teacher = VGGFeatures(distillation.NAMED, str(random_vgg))
+    pictures = torch.stack([photograph(seed, 64) for seed in range(8)])
+    student = distillation.start_from(teacher, pictures)
+    with torch.no_grad():
+        wanted, had = teacher(pictures), student(pictures)
+    for name in distillation.NAMED:
+        assert relative_feature_loss(had[name], wanted[name]).mean() < 0.5, name
+
+
+def test_a_layer_that_the_slim_network_lacks_is_one_clear_error() -> None:
+    with pytest.raises(WeightsError, match="relu1_2, relu2_2, relu3_2, relu3_3, relu3_4, not at relu1_1"):
+        VGGFeatures(["relu1_1"], "slim")
+
+
+@pytest.mark.real
+def test_slim_and_vgg_agree_on_what_is_better() -> None:
+    from impasto import images
+
+    style = images.resize(images.read_image(SHARED / "styles" / "the_scream.jpg"), 256)[None]
+    totals = []
+    for weights in ("slim", str(REAL_VGG)):
+        loss = PerceptualLoss.from_spec(weights)
+        loss.set_style(style)
+        paths = sorted((SHARED / "data" / "bsds500" / "val").rglob("*.jpg"))[:12]
+        photographs = [images.centre_square(images.read_image(path), 128)[None] for path in paths]
+        with torch.no_grad():
+            outputs = [torch.lerp(p, q, 0.5) for p, q in zip(photographs, photographs[1:], strict=False)]
+            pairs = zip([*photographs[1:], *outputs], [*photographs[:-1], *photographs[:-1]], strict=True)
+            totals.append(torch.tensor([float(loss(output, content).total) for output, content in pairs]))
+    ranks = torch.stack([total.argsort().argsort().float() for total in totals])
+    assert torch.corrcoef(ranks)[0, 1] > 0.9
