@@ -25,14 +25,14 @@ from torch.nn import functional as F
 from impasto import images
 from impasto.errors import ImageError
 from impasto.inference import Stylizer
-from impasto.losses.features import IMAGENET_MEAN, IMAGENET_STD, LAYERS, VGGFeatures
+from impasto.losses.features import IMAGENET_MEAN, IMAGENET_STD, LAYERS, SLIM_LAYERS, VGGFeatures
 from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
 from impasto.runtime import has_fast_bfloat16, pick_device, provenance, written_whole
 from impasto.training.data import random_crop
 
-NAMED = ("relu1_2", "relu2_2", "relu3_2", "relu3_3", "relu3_4")
+NAMED = SLIM_LAYERS
 PATH = list(LAYERS)[: list(LAYERS).index(NAMED[-1]) + 1]
 WIDTHS = (32, 64, 128)  # of the blocks; VGG-19's are 64, 128, 256
 CROP, BATCH = 128, 8
@@ -157,7 +157,7 @@ class Pictures:
     def _normal(self) -> Tensor:
         return torch.from_numpy(self.random.standard_normal((3, CROP, CROP)).astype(np.float32))
 
-    def _pick(self, items: Sequence):  # noqa: ANN202
+    def _pick(self, items: Sequence):
         return items[self.random.integers(len(items))]
 
 
@@ -185,7 +185,8 @@ def distil(student: Student, teacher: VGGFeatures, pictures: Pictures, minutes: 
         optimizer.step()
         step += 1
         if step % 100 == 0:
-            print(f"  step {step}, {gone:4.0%}: features {floats(errors)}, Grams {floats(grams)}", flush=True)
+            shown = (" ".join(f"{float(error.detach()):.3f}" for error in found) for found in (errors, grams))
+            print(f"  step {step}, {gone:4.0%}: features {next(shown)}, Grams {next(shown)}", flush=True)
 
 
 def train_painter(loss: PerceptualLoss, pictures: Pictures, minutes: float, start: Path | None) -> nn.Module:
@@ -230,7 +231,10 @@ def folded(student: Student) -> dict[str, Tensor]:
         state[f"features.{LAYERS[name][0]}.weight"] = convolution.weight
         state[f"features.{LAYERS[name][0]}.bias"] = convolution.bias
     for name in NAMED:
-        matrix, bias = student.maps[name].weight.detach()[:, :, 0, 0].double(), student.maps[name].bias.detach().double()
+        matrix, bias = (
+            student.maps[name].weight.detach()[:, :, 0, 0].double(),
+            student.maps[name].bias.detach().double(),
+        )
         ones = torch.ones_like(bias)
         basis, _ = torch.linalg.qr(torch.cat([matrix, bias[:, None], ones[:, None]], dim=1))
         basis = basis @ rotation(basis.mT @ ones)
@@ -299,7 +303,9 @@ def main() -> None:
         for index in range(2):
             style = pictures.paintings[(2 * turn + index) % len(pictures.paintings)]
             loss.set_style(style[None])
-            train_painter(loss, pictures, options.painter_minutes, options.painters[index] if options.painters else None)
+            train_painter(
+                loss, pictures, options.painter_minutes, options.painters[index] if options.painters else None
+            )
     print(options.output)
 
 

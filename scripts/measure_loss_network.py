@@ -10,6 +10,7 @@ loss over slim's own, both on its paintings. And the time of slim over VGG-19's,
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Sequence
@@ -21,13 +22,13 @@ from torch import Tensor
 
 from impasto import images
 from impasto.inference import Stylizer
-from impasto.losses.features import VGGFeatures
+from impasto.losses.features import SLIM_LAYERS, VGGFeatures
 from impasto.losses.functional import gram_matrix
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.runtime import provenance
 
 # The maps keep distances, not coordinates, so features are compared through their matrices of inner products.
-NAMED = ("relu1_2", "relu2_2", "relu3_2", "relu3_3", "relu3_4")
+NAMED = SLIM_LAYERS
 
 
 def distances(network: VGGFeatures, pictures: Sequence[Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -35,7 +36,7 @@ def distances(network: VGGFeatures, pictures: Sequence[Tensor]) -> dict[str, tup
     from impasto.losses.functional import relative_feature_loss, relative_gram_loss
 
     found = {name: ([], []) for name in NAMED}
-    for picture, following in zip(pictures, pictures[1:], strict=False):
+    for picture, following in itertools.pairwise(pictures):
         here, there = network(picture[None]), network(following[None])
         for name in NAMED:
             found[name][0].append(relative_feature_loss(here[name], there[name]))
@@ -98,7 +99,9 @@ def main() -> None:
         for loss in (slim, vgg):
             loss.set_style(images.resize(images.read_image(options.style), 384)[None])
         pairs = [*painted, *zip(photographs[1:], photographs, strict=False)]
-        print(f"rank correlation {rank_correlation(totals(slim, pairs), totals(vgg, pairs)):.4f} over {len(pairs)} pairs")
+        print(
+            f"rank correlation {rank_correlation(totals(slim, pairs), totals(vgg, pairs)):.4f} over {len(pairs)} pairs"
+        )
     seconds = cost((slim, vgg))
     print(f"cost {seconds[0]:.3f} s against {seconds[1]:.3f} s, ratio {seconds[2]:.3f}")
     print(f"{provenance()}, {date.today()}")

@@ -53,7 +53,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--updates", type=int, default=8, help="in an episode")
     parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of the updates")
-    parser.add_argument("--step", type=float, default=0.5, help="part of the way that the base moves, falling to a tenth")
+    parser.add_argument(
+        "--step", type=float, default=0.5, help="part of the way that the base moves, falling to a tenth"
+    )
     parser.add_argument("-o", "--output", type=Path, default=Path("checkpoints/base/johnson.safetensors"))
     options = parser.parse_args()
 

@@ -18,6 +18,7 @@ from hydra.utils import instantiate
 from PIL import Image
 
 from impasto import cli
+from impasto.errors import UsageError
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_names
 from impasto.training import __main__ as training
@@ -249,12 +250,14 @@ def test_a_picture_given_to_train_is_quoted_for_hydra() -> None:
 
 
 def test_train_says_what_was_left_unsaid() -> None:
-    assert cli._overrides(2.0, ["p.jpg"]) == ["trainer.max_minutes=2", "data=demo", "style.image='p.jpg'"]
+    assert cli._overrides(None, ["p.jpg"]) == ["data=demo", "style.image='p.jpg'"]
     assert cli._overrides(0.5, ["data.root=x", "p.jpg"]) == [
-        "trainer.max_minutes=0.5", "data.root=x", "style.image='p.jpg'"
+        "data.root=x", "style.image='p.jpg'", "trainer.max_minutes=0.5"
     ]  # fmt: skip
-    for said in (["trainer.max_steps=5", "data=demo"], ["experiment=wave", "data.annotations=a.json"]):
-        assert cli._overrides(2.0, said) == said
+    for said in (["data=demo", "~callbacks.keep_best"], ["experiment=wave"], ["data=demo", "--cfg", "job"]):
+        assert cli._overrides(None, said) == said
+    with pytest.raises(UsageError, match="one picture a run"):
+        cli._overrides(None, ["a.jpg", "b.jpg"])
 
 
 def test_train_refuses_a_duration_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 from pathlib import Path
 from types import ModuleType
 
@@ -76,7 +77,7 @@ def test_slim_and_vgg_agree_on_what_is_better() -> None:
         paths = sorted((SHARED / "data" / "bsds500" / "val").rglob("*.jpg"))[:12]
         photographs = [images.centre_square(images.read_image(path), 128)[None] for path in paths]
         with torch.no_grad():
-            outputs = [torch.lerp(p, q, 0.5) for p, q in zip(photographs, photographs[1:], strict=False)]
+            outputs = [torch.lerp(p, q, 0.5) for p, q in itertools.pairwise(photographs)]
             pairs = zip([*photographs[1:], *outputs], [*photographs[:-1], *photographs[:-1]], strict=True)
             totals.append(torch.tensor([float(loss(output, content).total) for output, content in pairs]))
     ranks = torch.stack([total.argsort().argsort().float() for total in totals])

@@ -61,7 +61,7 @@ _PAPERS = ("name", "loss", "style", "training", "report")
 def save_style_model(path: Path, model: StyleModel) -> None:
     """Write `model` to `path`, whole or not at all; weights in half precision.
 
-    Half precision moves no pixel of an 8-bit picture by more than one level (tests/test_checkpoint.py measures it).
+    Half precision moves no pixel of an 8-bit picture by more than one level (tests/test_painting.py measures it).
     """
     papers = {"format": FORMAT, "network": model.spec, **{key: getattr(model, key) for key in _PAPERS}}
     tensors = {_NETWORK + key: value.half().contiguous().cpu() for key, value in model.network.state_dict().items()}
@@ -71,8 +71,9 @@ def save_style_model(path: Path, model: StyleModel) -> None:
     try:
         with written_whole(path) as temporary:
             save_file(tensors, temporary, metadata={_KEY: json.dumps(papers)})
-    except OSError as error:
-        raise ModelError(f"{printable(path)}: cannot be written ({error.strerror}); choose another place") from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{printable(path)}: cannot be written ({reason}); choose another place") from error
 
 
 def load_style_model(path: Path) -> StyleModel:
@@ -120,8 +121,18 @@ def read_papers(path: Path) -> dict[str, Any]:
         raise ModelError(
             f"{printable(path)}: made by a newer impasto (format {papers['format']}); pip install -U impasto"
         )
-    _expect(papers, "name", str, path)
+    check_name(_expect(papers, "name", str, path), path)
     return papers
+
+
+def check_name(name: str, source: object) -> None:
+    """Refuse a style's name that could not be part of a file's name: it comes from a stranger's file.
+
+    Raises:
+        ModelError: empty, too long, or with a separator or a character that cannot be printed.
+    """
+    if not 0 < len(name) <= 100 or name.startswith(".") or not name.isprintable() or set(name) & set('/\\:*?"<>|'):
+        raise ModelError(f"{printable(source)}: {printable(name[:40])!r} cannot be a style's name; choose a plain word")
 
 
 def shipped_styles() -> list[Path]:

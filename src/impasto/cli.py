@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import re
@@ -35,10 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(error)
         return error.exit_code
     except KeyboardInterrupt:
-        _complain("interrupted; what was finished is kept")
+        _complain("interrupted; files that were finished are whole")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # a full disk, a folder that cannot be written
+        if options.debug:
+            raise
+        _complain(f"{error.filename or 'a file'}: {error.strerror}; choose another place or make room")
         return 1
 
 
@@ -143,9 +149,7 @@ def _targets(sources: Sequence[Path], style: str, output: Path | None) -> list[t
     pairs = []
     for source in sources:
         folder = output or source.parent
-        suffix = (
-            source.suffix.lower() if source.suffix.lower() in images.IMAGE_SUFFIXES - {".heic", ".heif"} else ".png"
-        )
+        suffix = source.suffix.lower() if source.suffix.lower() in images.WRITABLE_SUFFIXES else ".png"
         names = [
             f"{source.stem}.{style}{suffix}",
             *(f"{source.stem}-{i}.{style}{suffix}" for i in range(2, len(sources) + 1)),
@@ -164,7 +168,13 @@ def _train(arguments: Sequence[str]) -> int:
     options, words = _train_parser().parse_known_args(arguments)
     if options.debug:
         os.environ["IMPASTO_DEBUG"] = "1"
-    words = _overrides(options.minutes or _QUALITIES[options.quality], words)
+    try:
+        words = _overrides(options.minutes or _QUALITIES.get(options.quality), words)
+        if importlib.util.find_spec("pytorch_lightning") is None:
+            raise UsageError("training needs more packages; pip install 'impasto[train,demo]'")
+    except UsageError as error:
+        _complain(error)
+        return error.exit_code
     if os.name == "nt":
         import subprocess
 
@@ -179,24 +189,34 @@ _QUALITIES = {"draft": 0.5, "good": 2.0, "best": 20.0}  # minutes
 def _train_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="impasto train", add_help=False, allow_abbrev=False)
     parser.add_argument("--minutes", type=_minutes)
-    parser.add_argument("--quality", choices=_QUALITIES, default="good")
+    parser.add_argument("--quality", choices=_QUALITIES)
     parser.add_argument("--debug", action="store_true")
     return parser
 
 
-def _overrides(minutes: float, words: Sequence[str]) -> list[str]:
-    """What was typed as Hydra overrides: the picture by its key, and what was left unsaid, the duration and the data."""
-    words = [_style_override(word) if _is_picture(word) else word for word in words]
-    unsaid = []
-    if not any(word.startswith(("trainer.max_steps=", "trainer.max_minutes=", "experiment=")) for word in words):
-        unsaid.append(f"trainer.max_minutes={minutes:g}")
-    if not any(word.startswith(("data=", "data.root=", "data.annotations=")) for word in words):
-        unsaid.append("data=demo")
-    return [*unsaid, *words]
+def _overrides(minutes: float | None, words: Sequence[str]) -> list[str]:
+    """What was typed as Hydra takes it: the picture and the duration by their keys, and `data=demo` if no data were named."""
+    pictures = [i for i, word in enumerate(words) if _is_picture(word, words[i - 1] if i else "")]
+    if len(pictures) > 1:
+        first, second = (words[i] for i in pictures[:2])
+        raise UsageError(f"one picture a run: {first} or {second}? A painter has one style")
+    typed = [_style_override(word) if i in pictures else word for i, word in enumerate(words)]
+    if minutes is not None:
+        typed.append(f"trainer.max_minutes={minutes:g}")
+    if any(word.startswith(("data=", "data.root=", "data.annotations=", "experiment=")) for word in words):
+        return typed
+    return ["data=demo", *typed]
 
 
-def _is_picture(word: str) -> bool:
-    return not word.startswith("-") and (Path(word).is_file() or "=" not in word)
+def _is_picture(word: str, before: str) -> bool:
+    """Whether a word names the picture: not an option of Hydra or its value, not an override, not a deletion."""
+    if word.startswith(("-", "~")) or before in _HYDRA_OPTIONS:
+        return False
+    return "=" not in word or Path(word).is_file()
+
+
+_HYDRA_OPTIONS = {"--cfg", "-c", "--package", "-p", "--info", "-i", "--config-name", "-cn", "--config-path", "-cp",
+                  "--config-dir", "-cd", "--experimental-rerun"}  # fmt: skip
 
 
 def _style_override(picture: str) -> str:
@@ -238,6 +258,7 @@ def _optimize(options: argparse.Namespace) -> int:
     from impasto.optimize import optimize_image
     from impasto.runtime import pick_device
 
+    images.check_writable(options.output)
     device = pick_device(options.device)
     loss = PerceptualLoss.from_spec(options.loss_weights).to(device)
     loss.set_style(images.resize(images.read_image(options.style), options.style_size)[None].to(device))
@@ -277,7 +298,9 @@ def _add_compare(commands: Any) -> None:
     command.add_argument("--steps", type=_positive, default=500)
     command.add_argument("--size", type=_positive, default=256, help="side of the squares compared (default: 256)")
     command.add_argument("--limit", type=_positive, help="only the first so many images")
-    command.add_argument("--loss-weights", help="torchvision, slim or a path (default: what the model was trained with)")
+    command.add_argument(
+        "--loss-weights", help="torchvision, slim or a path (default: what the model was trained with)"
+    )
     command.add_argument("--style-image", type=Path, help="the style picture, needed with other weights")
     _add_precision(command)
     _add_device_and_json(command)
@@ -290,7 +313,10 @@ def _compare(options: argparse.Namespace) -> int:
     from impasto.compare import compare, judge_of, write_report
     from impasto.inference import Stylizer
 
-    painter = Stylizer(options.style, options.device)
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("comparing draws a curve; pip install 'impasto[compare]'")
+    options.output.mkdir(parents=True, exist_ok=True)
+    painter, failed = Stylizer(options.style, options.device), []
     loss = judge_of(painter.model, options.loss_weights, options.style_image)
     paths = images.find_images(options.sources)[: options.limit]
     with tqdm(total=3 * len(paths) * options.steps, unit="step", file=sys.stderr, mininterval=1) as line:
@@ -301,14 +327,16 @@ def _compare(options: argparse.Namespace) -> int:
 
         report, results = compare(
             paths, painter, loss, steps=options.steps, size=options.size,
-            bfloat16=_bfloat16(options, painter.device), progress=progress,
+            bfloat16=_bfloat16(options, painter.device), progress=progress, failed=failed.append,
         )  # fmt: skip
+    for error in failed:
+        _complain(error)
     written = write_report(options.output, report, results)
     if options.json:
         print(json.dumps(report, indent=2))
     else:
         print(*_sentences(report), *written, sep="\n")
-    return 0
+    return 1 if failed else 0
 
 
 def _sentences(report: dict[str, Any]) -> Iterator[str]:

@@ -18,18 +18,20 @@ from torch import Tensor
 
 from impasto import images
 from impasto.checkpoint import StyleModel
-from impasto.errors import UsageError
+from impasto.errors import ImageError, ModelError, UsageError
 from impasto.inference import Stylizer
+from impasto.losses import build_loss
 from impasto.losses.features import SLIM
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.optimize import Optimized, optimize_image
-from impasto.runtime import cache_dir, pick_device, provenance, written_whole
+from impasto.runtime import cache_dir, provenance, written_whole
 
 Curve = dict[int, dict[str, float]]
 _TERMS = ("content", "style", "tv", "total")
 _INITS = ("noise", "content", "polish")
 _SHEET_ROWS = 8
+_BASELINE = 2  # raised when `optimize_image` would find something else
 
 
 @dataclass
@@ -55,12 +57,16 @@ def judge_of(model: StyleModel, weights: str | None = None, style_image: Path | 
 
     Raises:
         UsageError: the style picture is needed and missing.
+        ModelError: the model's papers do not describe a loss.
     """
     spec = {key: value for key, value in model.loss.items() if key not in ("weights", "fingerprint")}
-    loss = PerceptualLoss.from_spec(weights or _weights_at_hand(model), **spec)
+    loss = build_loss(weights=weights or _weights_at_hand(model), **spec)
     known = model.style_targets.get(loss.features.fingerprint(), {})
     if style_image:
-        loss.set_style(images.resize(images.read_image(style_image), int(model.style["size"]))[None])
+        size = model.style.get("size")
+        if type(size) is not int or not 16 <= size <= 8192:
+            raise ModelError(f"{model.name}: the model does not say at what size its style was taken; train it again")
+        loss.set_style(images.resize(images.read_image(style_image), size)[None])
     elif set(loss.style_layers) <= set(known):
         loss.style_targets = known
     else:
@@ -85,18 +91,27 @@ def compare(
     size: int = 256,
     bfloat16: bool = False,
     progress: Callable[[str, str, int], None] = lambda image, init, step: None,
+    failed: Callable[[ImageError], None] = lambda error: None,
 ) -> tuple[dict[str, Any], list[Comparison]]:
     """Paint and optimise the centre square, `size` pixels wide, of every image; return the report and what it came from.
 
     The optimiser is L-BFGS (`optimize_image`) from noise, from the content image and from the network's own output. Finished
     runs are kept in the user's cache, so a comparison that was interrupted goes on where it was, and another model of the
-    same style is compared at once. `progress` is called with image, start and step after every update.
+    same style is compared at once. `progress` is called with image, start and step after every update, `failed` with
+    the error of every image that cannot be read.
+
+    Raises:
+        UsageError: none of the images can be read.
     """
     device = stylizer.device
     loss = loss.to(device)
     results = []
     for path in paths:
-        photograph = images.centre_square(images.read_image(path, at_least=size), size)[None]
+        try:
+            photograph = images.centre_square(images.read_image(path, at_least=size), size)[None]
+        except ImageError as error:
+            failed(error)
+            continue
         stylizer.paint(photograph)  # the first pass pays for warming up
         started = time.perf_counter()
         painted = stylizer.paint(photograph)
@@ -112,11 +127,20 @@ def compare(
                 lambda iterate, name=path.name, init=init: progress(name, init, iterate.step),
             )  # fmt: skip
         results.append(result)
-    return summarize(results, stylizer.model, loss, steps=steps, size=size, bfloat16=bfloat16), results
+    if not results:
+        raise UsageError("none of the images could be read, so there is nothing to compare")
+    return summarize(results, stylizer.model, loss, steps=steps, size=size, bfloat16=bfloat16, device=device), results
 
 
 def summarize(
-    results: Sequence[Comparison], model: StyleModel, loss: PerceptualLoss, *, steps: int, size: int, bfloat16: bool
+    results: Sequence[Comparison],
+    model: StyleModel,
+    loss: PerceptualLoss,
+    *,
+    steps: int,
+    size: int,
+    bfloat16: bool,
+    device: torch.device,
 ) -> dict[str, Any]:
     """Return the report: figures of the mean over all images, and of each."""
     network = {term: _mean([result.terms[term] for result in results]) for term in _TERMS}
@@ -143,7 +167,7 @@ def summarize(
         "steps": steps,
         "size": size,
         "gradients": "bfloat16" if bfloat16 else "float32",
-        "machine": provenance(),
+        "machine": provenance(device),
         "images": [
             {
                 "name": result.name,
@@ -238,11 +262,12 @@ def _cached_run(
 
 def _run_key(content: Tensor, loss: PerceptualLoss, init: str | Tensor, steps: int, bfloat16: bool) -> str:
     settings = [
+        _BASELINE,
         loss.spec(),
         loss.features.fingerprint(),
         steps,
         bfloat16,
-        str(pick_device(content.device.type)),
+        content.device.type,
         torch.__version__,
     ]
     digest = hashlib.sha256(json.dumps(settings).encode())

@@ -60,6 +60,7 @@ _SAVE_OPTIONS: dict[str, dict[str, object]] = {
     "TIFF": {"compression": "tiff_adobe_deflate"},
     **{name: {} for name in ("GIF", "BMP", "PPM", "JPEG2000", "TGA")},
 }
+WRITABLE_SUFFIXES = frozenset(suffix for name in _SAVE_OPTIONS for suffix in _SUFFIXES[name])
 _HOLDS_ALPHA = {"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA"}
 
 _Exif = ExifTags.Base
@@ -97,6 +98,17 @@ def read_image(source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 
     """Read as `read_picture` does; return (3, H, W) float32 in [0, 1], transparency composited on white."""
     picture = read_picture(source, max_pixels=max_pixels, at_least=at_least)
     return _on_white(picture.pixels, picture.alpha)
+
+
+def check_writable(path: Path) -> None:
+    """Find out before the work whether `write_image` could write to `path`.
+
+    Raises:
+        ImageError: no known suffix, or a folder of that name.
+    """
+    _format_of(path.suffix)
+    if path.is_dir():
+        raise ImageError(f"{printable(path)}: a folder; name a file")
 
 
 def write_image(

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from impasto import images
 from impasto.checkpoint import StyleModel, find_style_model, load_style_model
-from impasto.errors import UsageError
+from impasto.errors import ImpastoError, UsageError
 from impasto.runtime import pick_device
 
 Picture = TypeVar("Picture", Tensor, np.ndarray, Image.Image)
@@ -50,11 +50,22 @@ class Stylizer:
 
     @torch.inference_mode()
     def paint(self, batch: Tensor) -> Tensor:
-        """Paint (N, 3, H, W) float images in [0, 1]; returns the same shape and range, float32, on the CPU."""
+        """Paint (N, 3, H, W) float images in [0, 1]; returns the same shape and range, float32, on the CPU.
+
+        Raises:
+            ImpastoError: the device has not enough memory for the picture.
+        """
         height, width = batch.shape[-2:]
         padded = pad_to_multiple(batch.float(), self.stride)
-        padded = padded.to(self.device, memory_format=torch.channels_last)
-        return self.network(padded)[..., :height, :width].float().clamp(0, 1).cpu().contiguous()
+        try:
+            painted = self.network(padded.to(self.device, memory_format=torch.channels_last))
+        except RuntimeError as error:
+            if "memory" not in str(error):
+                raise
+            raise ImpastoError(
+                f"not enough memory on {self.device.type} for {width} x {height} pixels; choose a smaller --size"
+            ) from error
+        return painted[..., :height, :width].float().clamp(0, 1).cpu().contiguous()
 
 
 def pad_to_multiple(batch: Tensor, multiple: int) -> Tensor:

@@ -39,7 +39,7 @@ def find_defects(painted: Tensor, photographs: Tensor, style: Tensor, stride: in
 
     Returns:
         screen: energy of a one-pixel checkerboard over the style's own.
-        grid: part of the variance in patterns that repeat with the stride.
+        grid: part of the variance in patterns that repeat with the stride, less the style's own.
         blobs: part of the area that is flat and saturated, above the style's and the photographs' own.
         border: how far the border's mean colour stands off its surroundings, beyond what the photographs' does.
         drift: distance between the mean colours of the paintings and of the style picture.
@@ -52,7 +52,7 @@ def find_defects(painted: Tensor, photographs: Tensor, style: Tensor, stride: in
     own = screen_energy(style).clamp_min(_INVISIBLE).item()
     return {
         "screen": screen_energy(painted).mean().item() / own,
-        "grid": _grid_part(painted, stride),
+        "grid": max(0.0, _grid_part(painted, stride) - _grid_part(style, stride)),
         "blobs": max(0.0, _flat_part(painted) - max(_flat_part(style), _flat_part(photographs))),
         "border": (_border_step(painted) - _border_step(photographs)).norm().item(),
         "drift": (painted.mean(dim=(0, 2, 3)) - style.mean(dim=(0, 2, 3))).norm().item(),

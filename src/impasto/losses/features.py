@@ -34,7 +34,7 @@ def _layer_table() -> dict[str, tuple[int, int, int, bool]]:
 
 
 LAYERS = _layer_table()
-SLIM = "slim"
+SLIM, SLIM_LAYERS = "slim", ("relu1_2", "relu2_2", "relu3_2", "relu3_3", "relu3_4")
 
 
 class VGGFeatures(nn.Module):
@@ -148,7 +148,9 @@ def _is_slim(state: dict[str, Tensor]) -> bool:
 
 def _read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise WeightsError(f"{path}: no such file of VGG-19 weights; give a .safetensors or .pth file, slim or torchvision")
+        raise WeightsError(
+            f"{path}: no such file of VGG-19 weights; give a .safetensors or .pth file, slim or torchvision"
+        )
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

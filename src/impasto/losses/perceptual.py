@@ -69,8 +69,9 @@ class PerceptualLoss(nn.Module):
         return cls(VGGFeatures(list(dict.fromkeys(layers)), weights), **spec)
 
     def spec(self) -> dict[str, Any]:
-        """Return the constructor's arguments but `features`, as plain values: what a model file stores."""
+        """Return the loss's name and the constructor's arguments but `features`, as plain values: what a model file stores."""
         return {
+            "name": "perceptual",
             "content_layers": list(self.content_layers),
             "style_layers": list(self.style_layers),
             "content_weight": self.content_weight,
@@ -115,3 +116,6 @@ class PerceptualLoss(nn.Module):
             self.style_weight * torch.stack(style).mean(),
             self.tv_weight * total_variation(output).mean(),
         )
+
+
+Loss = PerceptualLoss

@@ -11,6 +11,7 @@ import io
 import logging
 import netrc
 import os
+import shutil
 import sys
 import warnings
 from datetime import timedelta
@@ -20,19 +21,29 @@ from typing import Any
 import hydra
 import torch
 from hydra.utils import instantiate
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
 
 from impasto import images
-from impasto.checkpoint import SUFFIX, StyleModel, find_style_model, load_style_model, read_papers, shipped_styles
-from impasto.errors import ImpastoError, UsageError, WeightsError
+from impasto.checkpoint import (
+    SUFFIX,
+    StyleModel,
+    check_name,
+    find_style_model,
+    load_style_model,
+    read_papers,
+    shipped_styles,
+)
+from impasto.errors import ImpastoError, UsageError
+from impasto.losses import build_loss
 from impasto.losses.defects import DEFECTS, visible_defects
-from impasto.losses.features import SLIM, VGGFeatures
+from impasto.losses.features import SLIM, SLIM_LAYERS, VGGFeatures
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
-from impasto.runtime import asset_dir, has_fast_bfloat16, pick_device, provenance
+from impasto.runtime import asset_dir, has_fast_bfloat16, pick_device, provenance, written_whole
 from impasto.training.callbacks import KeepBest, StyleModelWriter
 from impasto.training.module import StyleModule
 
@@ -48,7 +59,7 @@ def train(config: DictConfig) -> Path:
     data = instantiate(config.data)
     data.setup()
 
-    loss = PerceptualLoss.from_spec(**loss_spec(config))
+    loss = build_loss(**loss_spec(config))
     loss.set_style(style[None])
     module = StyleModule(start_network(config), loss, instantiate(config.optimizer), style=style)
 
@@ -59,13 +70,19 @@ def train(config: DictConfig) -> Path:
     trainer = make_trainer(config, writer)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     trainer.validate(module, data, verbose=False, weights_only=True)
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning sets it dynamically
-        if isinstance(callback, KeepBest):
-            callback.restore(module)
     trainer.save_checkpoint(Path(config.paths.run) / "last.ckpt")  # and with it the style model
+    keep_the_best(trainer, module, data, writer)
     if trainer.is_global_zero:
         warn_of_defects(module.defects)
     return output
+
+
+def keep_the_best(trainer: Trainer, module: StyleModule, data: LightningDataModule, writer: StyleModelWriter) -> None:
+    """Write the style model again, with the best weights and their contact sheet, where those were not the last."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it dynamically
+    if any(callback.restore(trainer, module) for callback in callbacks if isinstance(callback, KeepBest)):
+        trainer.validate(module, data, verbose=False, weights_only=True)
+        writer.write(trainer, module)
 
 
 def warn_of_defects(figures: dict[str, float]) -> None:
@@ -77,7 +94,7 @@ def warn_of_defects(figures: dict[str, float]) -> None:
 
 def announce(config: DictConfig, output: Path) -> None:
     """Say on stderr what was chosen and how to choose otherwise."""
-    if int(os.environ.get("LOCAL_RANK", 0)) != 0:
+    if rank_zero_only.rank != 0:
         return
     start = start_model(config.init, network_spec(**config.network))
     length = f"{config.trainer.max_steps} steps" if config.trainer.max_steps else f"{minutes_of(config):g} minutes"
@@ -86,7 +103,11 @@ def announce(config: DictConfig, output: Path) -> None:
         ("style", f"{config.style.image} at {config.style.size} pixels", "style.size=N, larger for broader strokes"),
         ("start", start.stem if start else "random weights", "init=auto|none|NAME|PATH"),
         ("loss network", config.loss.features.weights, "loss=slim, or loss=vgg19, the reference: slower, 550 MB once"),
-        ("photographs", config.data.root, "data.root=DIR" + ("" if own else ": your own are better than these samples")),
+        (
+            "photographs",
+            config.data.root,
+            "data.root=DIR" + ("" if own else ": your own are better than these samples"),
+        ),
         ("duration", length, "--minutes N, --quality draft|good|best"),
         ("watch it", f"{config.paths.run}/contact_sheet.png", "renewed as the painter improves"),
         ("painter", output, "output=PATH"),
@@ -106,19 +127,63 @@ def prepare_run(config: DictConfig) -> str | None:
     """Fill in what depends on other values, make the run's folder, and return the checkpoint to resume from, if any."""
     if config.style.name is None:
         config.style.name = Path(config.style.image).stem
-    run = Path(config.paths.run)
-    last = run / "last.ckpt"
+    check_name(config.style.name, "style.name")
+    run, output = Path(config.paths.run), output_path(config)
+    checkpoint = find_checkpoint(config, run)
+    if checkpoint:
+        take_duration_from(config, Path(checkpoint).parent)
+    if rank_zero_only.rank != 0:
+        return checkpoint
+    check_writable(output)
+    if checkpoint:
+        set_aside(run / "metrics.csv", run / "metrics-{}.csv")  # a resumed CSVLogger begins its file anew
+    elif (run / "last.ckpt").is_file():
+        if output.is_file():
+            shutil.copy2(output, run)
+        kept = set_aside(run, run.with_name(run.name + "-{}"))
+        print(f"the earlier run and its painter are kept in {kept}", file=sys.stderr)
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+    return checkpoint
+
+
+def find_checkpoint(config: DictConfig, run: Path) -> str | None:
+    """Return the training checkpoint that `ckpt_path` means."""
     if config.ckpt_path == "last":
+        last = run / "last.ckpt"
         return str(last) if last.is_file() else None
     if config.ckpt_path and not Path(config.ckpt_path).is_file():
         raise UsageError(f"ckpt_path={config.ckpt_path}: no such training checkpoint; `last` names this run's own")
-    if last.is_file() and not config.ckpt_path and int(os.environ.get("LOCAL_RANK", 0)) == 0:
-        kept = next(path for i in range(1, 10_000) if not (path := run.with_name(f"{run.name}-{i}")).exists())
-        run.rename(kept)
-        print(f"an earlier run is kept as {kept} (to go on with it: ckpt_path=last)", file=sys.stderr)
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
     return config.ckpt_path
+
+
+def take_duration_from(config: DictConfig, run: Path) -> None:
+    """Let a resumed run last as long as it was meant to, unless this one says otherwise."""
+    if minutes_of(config) is not None and config.trainer.max_minutes is None and (run / "config.yaml").is_file():
+        before = OmegaConf.load(run / "config.yaml").trainer
+        config.trainer.max_steps, config.trainer.max_minutes = before.max_steps, before.max_minutes
+
+
+def set_aside(path: Path, pattern: Path) -> Path:
+    """Rename `path`, if it is there, to `pattern` with the first free number."""
+    kept = next(path for i in range(1, 10_000) if not (path := Path(str(pattern).format(i))).exists())
+    if path.exists():
+        path.rename(kept)
+    return kept
+
+
+def check_writable(output: Path) -> None:
+    """Find out before the training whether the style model can be written."""
+    if output.is_dir() or output.suffix != SUFFIX:
+        raise UsageError(f"output={output}: must be a file that ends in {SUFFIX}")
+    try:
+        with written_whole(output.with_name(f".{output.name}.probe")):
+            pass
+        output.with_name(f".{output.name}.probe").unlink()
+    except OSError as error:
+        raise UsageError(
+            f"output={output}: cannot be written there ({error.strerror}); choose another output="
+        ) from error
 
 
 def read_style(config: DictConfig) -> torch.Tensor:
@@ -173,9 +238,10 @@ def make_trainer(config: DictConfig, writer: StyleModelWriter) -> Trainer:
     if options["precision"] == "auto":
         options["precision"] = "bf16-mixed" if has_fast_bfloat16(pick_device()) else "32-true"
     validate_every = options.pop("val_check_interval")
+    alone = str(options["devices"]) == "1" and options.get("num_nodes", 1) == 1
     if validate_every == "auto":
         # By the clock on one device; the clocks of several differ, and they must validate together.
-        validate_every = timedelta(seconds=60) if str(options["devices"]) == "1" else 200
+        validate_every = timedelta(seconds=60) if alone else 200
     return instantiate(OmegaConf.create(options), _partial_=True)(
         max_steps=-1 if steps is None else steps,
         max_epochs=-1,
@@ -195,10 +261,9 @@ def make_trainer(config: DictConfig, writer: StyleModelWriter) -> Trainer:
 def style_targets_of(loss: PerceptualLoss, style: torch.Tensor) -> dict[str, dict[str, torch.Tensor]]:
     """Return the style's Gram matrices in `loss`, and in the slim loss network, which is at hand wherever impasto is."""
     targets = {loss.features.fingerprint(): loss.style_targets}
-    try:
-        slim = PerceptualLoss(VGGFeatures(loss.style_layers, SLIM), style_layers=loss.style_layers)
-    except WeightsError:  # layers that it does not have
+    if not set(loss.style_layers) <= set(SLIM_LAYERS):
         return targets
+    slim = PerceptualLoss(VGGFeatures(loss.style_layers, SLIM), style_layers=loss.style_layers)
     slim.set_style(style[None])
     return {**targets, slim.features.fingerprint(): slim.style_targets}
 
@@ -227,7 +292,7 @@ def describe(
             "screen": float(screen_energy(style[None])),
             "thumbnail": thumbnail(style),
         },
-        training={"data": fingerprint, "seed": config.seed, "crop": config.data.crop, **provenance()},
+        training={"data": fingerprint, "seed": config.seed, "crop": config.data.crop, **provenance(module.device)},
         report={"heldout": module.report, "defects": module.defects},
         style_targets=style_targets,
     )
@@ -274,7 +339,9 @@ def main(config: DictConfig) -> None:
     if not os.environ.get("IMPASTO_DEBUG"):
         _quieten_lightning()
     try:
-        print(train(config))
+        output = train(config)
+        if rank_zero_only.rank == 0:
+            print(output)
     except ImpastoError as error:
         if os.environ.get("IMPASTO_DEBUG"):
             raise

@@ -9,14 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 from tqdm import tqdm
 
 from impasto import images
 from impasto.checkpoint import StyleModel, save_style_model
-from impasto.losses.defects import DEFECTS, visible_defects
+from impasto.errors import ModelError
+from impasto.losses.defects import visible_defects
 
 
 class ProgressLine(Callback):
@@ -69,40 +73,58 @@ class ContactSheet(Callback):
 
 
 class KeepBest(Callback):
-    """Remembers the best averaged weights, and ends the run when the held-out loss has stopped falling.
+    """Remembers the best averaged weights, and ends the run when they have stopped improving.
 
-    The best have the fewest visible defects and, among those, the lowest held-out loss.
+    The best have the lowest held-out loss, every visible defect counting as a tenth of it.
 
     Args:
-        patience: validations without a gain after which the run ends.
+        patience: validations without a gain, in the second half of the run, after which it ends.
         min_gain: what counts as a gain, as a fraction of the loss.
     """
 
     def __init__(self, patience: int = 8, min_gain: float = 0.002):
         self.patience, self.min_gain = patience, min_gain
-        self.best, self.mark = (len(DEFECTS) + 1, math.inf), math.inf
-        self.stale = 0
+        self.best = self.mark = math.inf
+        self.step, self.stale = 0, 0
         self.weights: dict[str, Tensor] = {}
         self.report: dict[str, float] = {}
         self.defects: dict[str, float] = {}
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         total = pl_module.report.get("total", math.inf)
-        reached = (len(visible_defects(pl_module.defects)), total)
+        reached = total * (1 + 0.1 * len(visible_defects(pl_module.defects)))
         if reached < self.best:
-            self.best, self.report, self.defects = reached, dict(pl_module.report), dict(pl_module.defects)
+            self.best, self.step = reached, trainer.global_step
+            self.report, self.defects = dict(pl_module.report), dict(pl_module.defects)
             self.weights = {key: value.cpu().clone() for key, value in pl_module.ema.state_dict().items()}
-        gained = total < self.mark * (1 - self.min_gain)
-        self.mark, self.stale = (total, 0) if gained else (self.mark, self.stale + 1)
-        if trainer.training and self.stale >= self.patience:
-            print("the held-out loss has stopped falling: done early", file=sys.stderr)
+        gained = reached < self.mark * (1 - self.min_gain)
+        # Early on, a high learning rate hides the gains.
+        late = trainer.state.fn == TrainerFn.FITTING and pl_module.progress(trainer.global_step) > 0.5
+        self.mark, self.stale = (reached, 0) if gained else (self.mark, self.stale + late)
+        if late and self.stale >= self.patience:
+            rank_zero_print("the held-out loss has stopped falling: done early")
             trainer.should_stop = True
 
-    def restore(self, pl_module: Any) -> None:
-        """Give the module the weights and the report of its best moment."""
-        if self.weights:
-            pl_module.ema.load_state_dict(self.weights)
-            pl_module.report, pl_module.defects = self.report, self.defects
+    def restore(self, trainer: Trainer, pl_module: Any) -> bool:
+        """Give the module the weights and the report of its best moment; whether that was not its last."""
+        if not self.weights or self.step == trainer.global_step:
+            return False
+        rank_zero_print(f"keeping the weights of step {self.step}, the best of {trainer.global_step}")
+        pl_module.ema.load_state_dict(self.weights)
+        pl_module.report, pl_module.defects = self.report, self.defects
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key not in ("patience", "min_gain")}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        vars(self).update(state_dict)
+
+
+def rank_zero_print(line: str) -> None:
+    """Print one line to stderr, once for all ranks."""
+    if rank_zero_only.rank == 0:
+        print(line, file=sys.stderr)
 
 
 class StyleModelWriter(Callback):
@@ -117,8 +139,18 @@ class StyleModelWriter(Callback):
         return self.seconds_before + time.monotonic() - self.started
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        self.write(trainer, pl_module)
+
+    def write(self, trainer: Trainer, pl_module: Any) -> None:
+        """Write the style model as it stands, from rank 0.
+
+        Raises:
+            ModelError: the training has diverged; what an earlier checkpoint wrote is left as it was.
+        """
         if not trainer.is_global_zero:
             return
+        if not all(torch.isfinite(weight).all() for weight in pl_module.ema.parameters()):
+            raise ModelError("the training has diverged: weights that are not numbers; try a lower optimizer.lr")
         model = self.describe(pl_module)
         model.training.update(steps=trainer.global_step, seconds=round(self.seconds(), 1))
         model.training["images"] = (
