@@ -19,6 +19,7 @@ from PIL import Image
 
 from impasto import cli
 from impasto.errors import UsageError
+from impasto.losses import build_loss
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_names
 from impasto.training import __main__ as training
@@ -95,9 +96,7 @@ def test_network_configs_are_their_constructors(name: str) -> None:
 
 @pytest.mark.parametrize("name", members("loss"))
 def test_loss_configs_score_a_picture(name: str, random_vgg: Path) -> None:
-    loss = PerceptualLoss.from_spec(
-        **training.loss_spec(composed(f"loss={name}", f"loss.features.weights={random_vgg}"))
-    )
+    loss = build_loss(**training.loss_spec(composed(f"loss={name}", f"loss.features.weights={random_vgg}")))
     loss.set_style(torch.rand(1, 3, 32, 32))
     assert loss(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)).total > 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import impasto
-from impasto.checkpoint import StyleModel, load_style_model, save_style_model
+from impasto.checkpoint import StyleModel, load_style_model, save_style_model, shipped_styles
 from impasto.compare import best_so_far, compare, first_at_or_below, judge_of, mean_curve, write_report
 from impasto.errors import ModelError, UsageError
 from impasto.inference import Stylizer, pad_to_multiple
@@ -93,9 +94,11 @@ def test_models_that_were_altered_are_refused_in_one_line(painter: Path, tmp_pat
         "spec not a dict": (tensors, {**papers, "network": ["johnson"]}),
         "code for a name": (tensors, {**papers, "network": {"name": "os.system", "_target_": "os.system"}}),
         "name not text": (tensors, {**papers, "name": 5}),
+        "name a path": (tensors, {**papers, "name": "x/../../evil"}),
+        "name a control": (tensors, {**papers, "name": "a\u001b[2J"}),
         "papers not a dict": (tensors, [1]),
-        "gram not triangular": ({**tensors, "style.relu1_2": torch.zeros(7)}, papers),
-        "gram not a number": ({**tensors, "style.relu1_2": torch.full((3,), float("inf"))}, papers),
+        "gram not triangular": ({**tensors, "style.0123.relu1_2": torch.zeros(7)}, papers),
+        "gram not a number": ({**tensors, "style.0123.relu1_2": torch.full((3,), float("inf"))}, papers),
     }
     for label, (state, claim) in altered.items():
         path = tmp_path / f"{label}.safetensors"
@@ -253,3 +256,20 @@ def test_another_judge_needs_the_style_picture(painter: Path, random_vgg: Path, 
     save_file(other, tmp_path / "other.safetensors")
     with pytest.raises(UsageError, match="--style-image"):
         judge_of(load_style_model(painter), str(tmp_path / "other.safetensors"))
+
+
+@pytest.mark.parametrize("path", shipped_styles(), ids=lambda path: path.stem)
+def test_every_shipped_style_can_be_judged_with_nothing_to_download(path: Path) -> None:
+    model = load_style_model(path)
+    loss = judge_of(model, "slim")
+    assert model.name == path.stem and "thumbnail" not in model.style
+    assert loss(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)).total > 0
+
+
+def test_a_model_whose_papers_make_no_sense_is_one_line(painter: Path, random_vgg: Path, photographs: Path) -> None:
+    model = load_style_model(painter)
+    for loss in ({**model.loss, "gamma": 1}, {**model.loss, "name": "functional"}):
+        with pytest.raises(UsageError):
+            judge_of(replace(model, loss=loss), str(random_vgg))
+    with pytest.raises(ModelError, match="at what size"):
+        judge_of(replace(model, style={"size": "big"}), str(random_vgg), photographs / "01.png")

@@ -17,12 +17,15 @@ import pytest
 import torch
 from conftest import photograph
 from PIL import Image
+from pytorch_lightning import Trainer
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
 from impasto import images
 from impasto.checkpoint import load_style_model
 from impasto.errors import DataError
+from impasto.losses.defects import DEFECTS
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.training.__main__ import start_model
@@ -239,7 +242,7 @@ def test_a_killed_run_goes_on_where_it_was(photographs: Path, random_vgg: Path, 
 
 
 def test_two_processes_train_one_style_model(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
-    run(
+    out = run(
         tmp_path,
         photographs,
         random_vgg,
@@ -250,6 +253,7 @@ def test_two_processes_train_one_style_model(photographs: Path, random_vgg: Path
     )
     model = load_style_model(tmp_path / "style.safetensors")
     assert model.training["steps"] == 4 and model.training["images"] == 4 * 2 * 2
+    assert out.splitlines() == [str(tmp_path / "style.safetensors")]
 
 
 def test_mistakes_are_one_line_with_the_remedy(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
@@ -286,6 +290,41 @@ def test_auto_starts_from_a_shipped_style_of_the_same_network() -> None:
     assert start_model("none", johnson) is None
 
 
+def test_train_by_the_clock_keeps_earlier_work_and_goes_on(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    def train(*words: str) -> subprocess.CompletedProcess[str]:
+        overrides = command(tmp_path, photographs, random_vgg, "callbacks.checkpoint.every_n_train_steps=5")[4:]
+        call = [sys.executable, "-m", "impasto", "train", str(photographs / "01.png"), *overrides, *words]
+        return subprocess.run(call, capture_output=True, text=True, timeout=280)
+
+    first = train("--minutes", "0.05")
+    assert first.returncode == 0 and "0.05 minutes" in first.stderr, first.stderr
+    trained = (tmp_path / "style.safetensors").read_bytes()
+    again = train("--minutes", "0.05")
+    assert again.returncode == 0 and "run-1" in again.stderr, again.stderr
+    assert (tmp_path / "run-1" / "style.safetensors").read_bytes() == trained
+    before = steps_of(tmp_path)
+    longer = train("--minutes", "0.12", "ckpt_path=last")
+    assert longer.returncode == 0 and steps_of(tmp_path) > before, longer.stderr
+    assert (tmp_path / "run" / "metrics-1.csv").is_file() and (tmp_path / "run" / "metrics.csv").is_file()
+
+
+def test_a_run_that_gains_nothing_ends_early(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    words = ("trainer.max_steps=40", "trainer.val_check_interval=2", "callbacks.keep_best.patience=2", "optimizer.lr=0")
+    run(tmp_path, photographs, random_vgg, *words)
+    model = load_style_model(tmp_path / "style.safetensors")
+    assert model.training["steps"] <= 26
+    assert set(model.report["defects"]) == set(DEFECTS)
+
+
+def test_an_output_that_cannot_be_written_is_found_before_the_training(
+    photographs: Path, random_vgg: Path, tmp_path: Path
+) -> None:
+    for output in (tmp_path, tmp_path / "x.pt"):
+        words = [*command(tmp_path, photographs, random_vgg), f"output={output}"]
+        result = subprocess.run(words, capture_output=True, text=True, timeout=280)
+        assert result.returncode == 2 and "must be a file that ends in .safetensors" in result.stderr
+
+
 class _Judged:
     """What `KeepBest` sees of a module: averaged weights, and a report for each validation."""
 
@@ -296,22 +335,22 @@ class _Judged:
         self.report, self.defects = {"total": total}, {"screen": screen}
         self.ema.bias.data.fill_(total)
 
+    def progress(self, step: int) -> float:
+        return step / 10
 
-class _Running:
-    training, should_stop = True, False
 
-
-def test_the_best_weights_are_kept_and_a_stale_run_ends() -> None:
-    best, module, trainer = KeepBest(patience=3), _Judged(), _Running()
-    for total, screen in ((3.0, 0.0), (2.0, 0.0), (1.0, 9.0), (2.5, 0.0), (2.4, 0.0)):
-        assert not trainer.should_stop
+def test_the_best_weights_are_kept_and_resumed() -> None:
+    best, module, trainer = KeepBest(patience=3), _Judged(), Trainer(accelerator="cpu", logger=False)
+    trainer.state.fn = TrainerFn.FITTING
+    steps = ((3.0, 0.0), (2.0, 0.0), (1.9, 9.0), (2.5, 0.0), (2.4, 0.0), (2.6, 0.0), (float("nan"), 0.0))
+    for step, (total, screen) in enumerate(steps, start=1):
+        trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = step
         module.reach(total, screen)
         best.on_validation_end(trainer, module)  # type: ignore[arg-type]
-    best.restore(module)
-    assert module.ema.bias.item() == 2.0 == module.report["total"], "1.0 shows a screen"
-    for total in (1.0, float("nan")):
-        module.reach(total)
-        best.on_validation_end(trainer, module)  # type: ignore[arg-type]
+    assert not trainer.should_stop, "only two of them came in the second half"
+    resumed = KeepBest(patience=3)
+    resumed.load_state_dict(best.state_dict())
+    resumed.on_validation_end(trainer, module)  # type: ignore[arg-type]
     assert trainer.should_stop
-    best.restore(module)
-    assert module.report["total"] == 1.0
+    assert resumed.restore(trainer, module)
+    assert module.ema.bias.item() == 2.0 == module.report["total"], "1.9 shows a screen"
