@@ -166,7 +166,8 @@ def take_duration_from(config: DictConfig, run: Path) -> None:
 
 def set_aside(path: Path, pattern: Path) -> Path:
     """Rename `path`, if it is there, to `pattern` with the first free number."""
-    kept = next(path for i in range(1, 10_000) if not (path := Path(str(pattern).format(i))).exists())
+    free = (Path(str(pattern).format(number)) for number in range(1, 10_000))
+    kept = next(candidate for candidate in free if not candidate.exists())
     if path.exists():
         path.rename(kept)
     return kept

@@ -115,10 +115,12 @@ class KeepBest(Callback):
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        return {key: value for key, value in vars(self).items() if key not in ("patience", "min_gain")}
+        kept = ("best", "mark", "step", "stale", "weights", "report", "defects")
+        return {name: getattr(self, name) for name in kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        vars(self).update(state_dict)
+        for name, value in state_dict.items():
+            setattr(self, name, value)
 
 
 def rank_zero_print(line: str) -> None:
