@@ -136,11 +136,11 @@ def prepare_run(config: DictConfig) -> str | None:
         return checkpoint
     check_writable(output)
     if checkpoint:
-        set_aside(run / "metrics.csv", run / "metrics-{}.csv")  # a resumed CSVLogger begins its file anew
+        set_aside(run / "metrics.csv")  # a resumed CSVLogger begins its file anew
     elif (run / "last.ckpt").is_file():
         if output.is_file():
             shutil.copy2(output, run)
-        kept = set_aside(run, run.with_name(run.name + "-{}"))
+        kept = set_aside(run)
         print(f"the earlier run and its painter are kept in {kept}", file=sys.stderr)
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
@@ -164,10 +164,10 @@ def take_duration_from(config: DictConfig, run: Path) -> None:
         config.trainer.max_steps, config.trainer.max_minutes = before.max_steps, before.max_minutes
 
 
-def set_aside(path: Path, pattern: Path) -> Path:
-    """Rename `path`, if it is there, to `pattern` with the first free number."""
-    free = (Path(str(pattern).format(number)) for number in range(1, 10_000))
-    kept = next(candidate for candidate in free if not candidate.exists())
+def set_aside(path: Path) -> Path:
+    """Rename `path`, if it is there, to its name with the first free number."""
+    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, 10_000))
+    kept = next(candidate for candidate in numbered if not candidate.exists())
     if path.exists():
         path.rename(kept)
     return kept
