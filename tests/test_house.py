@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import inspect
 import json
 import re
@@ -283,3 +284,11 @@ def test_the_readme_tells_the_truth_about_commands_and_files() -> None:
                 assert any(flag in action.option_strings for action in known[command]._actions), f"{command} {flag}"
     for link in re.findall(r"\]\((?!http|#)([^)]+)\)", text):
         assert (ROOT / link).exists(), link
+
+
+def test_the_model_cards_are_those_of_the_shipped_files() -> None:
+    spec = importlib.util.spec_from_file_location("cards", ROOT / "scripts" / "make_model_cards.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "checkpoints" / "README.md").read_text(encoding="utf-8") == module.cards()

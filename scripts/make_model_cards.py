@@ -1,0 +1,46 @@
+"""Write checkpoints/README.md: a table of the shipped style models, from what the files say of themselves.
+
+python scripts/make_model_cards.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from impasto.checkpoint import read_papers, shipped_styles
+from impasto.runtime import asset_dir
+
+HEAD = """# Style models
+
+Written by `python scripts/make_model_cards.py` from the files. Each was trained by this project (`configs/experiment/`) and
+measured by `impasto compare`; the README says what the columns mean. A file holds no copy of its painting.
+
+| style | after | network | training | judge | equal iterations from noise / photograph | gap | screen | MB |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+def card(path: Path) -> str:
+    papers = read_papers(path)
+    style, training, report = papers["style"], papers["training"], papers["report"]
+    after = ", ".join(str(style[key]) for key in ("title", "artist", "year") if key in style)
+    trained = f"{training['steps']} steps, {training['seconds'] / 60:.0f} min, {training['device']}"
+    columns = [papers["name"], after, papers["network"]["name"], trained, *measured(report)]
+    return f"| {' | '.join(columns)} | {path.stat().st_size / 1e6:.1f} |"
+
+
+def measured(report: dict[str, Any]) -> list[str]:
+    if "equal_iterations" not in report:
+        return ["not compared yet", "", "", ""]
+    equal = report["equal_iterations"]
+    judge = f"{report['judge']['network']}, {report['images']} photographs"
+    return [judge, f"{equal['noise']} / {equal['content']}", f"{report['gap']:.0%}", f"{report['screen']:.2f}"]
+
+
+def cards() -> str:
+    return HEAD + "".join(f"{card(path)}\n" for path in shipped_styles())
+
+
+if __name__ == "__main__":
+    (asset_dir("checkpoints") / "README.md").write_text(cards(), encoding="utf-8")
