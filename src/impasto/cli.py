@@ -347,7 +347,8 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
     yield f"{report['style']}: equals {after(equal['noise'])} L-BFGS iterations from noise, {after(equal['content'])} from content"
     yield f"total loss {loss['network']['total']:.3f}, the converged optimiser's {loss['converged']:.3f}: gap {report['gap']:.0%}"
     yield f"polish: {after(report['polish_iterations'])} iterations from the network's output reach the converged loss"
-    yield f"speed: {seconds['network']:.3f} s against {seconds['noise']:.1f} s, {seconds['ratio']:.0f} times"
+    earlier = " (partly timed in an earlier comparison)" if seconds["cached"] else ""
+    yield f"speed: {seconds['network']:.3f} s against {seconds['noise']:.1f} s, {seconds['ratio']:.0f} times{earlier}"
     if report["screen"] is not None:
         yield f"screen: {report['screen']:.2f} times the style's own"
     judge = "the slim loss network" if report["judge"]["network"] == "slim" else f"VGG-19, {report['judge']['weights']}"

@@ -36,7 +36,10 @@ _BASELINE = 2  # raised when `optimize_image` would find something else
 
 @dataclass
 class Comparison:
-    """One image: the photograph, the network's painting and its score, the optimiser's runs by where they started."""
+    """One image: the photograph, the network's painting and its score, the optimiser's runs by where they started.
+
+    cached: some of the runs, and their seconds, are from an earlier comparison.
+    """
 
     name: str
     photograph: Tensor
@@ -45,6 +48,7 @@ class Comparison:
     seconds: float
     runs: dict[str, Optimized]
     run_seconds: dict[str, float]
+    cached: bool = False
 
 
 def judge_of(model: StyleModel, weights: str | None = None, style_image: Path | None = None) -> PerceptualLoss:
@@ -122,10 +126,11 @@ def compare(
         result = Comparison(path.name, photograph[0].cpu(), painted[0].cpu(), terms, seconds, {}, {})
         for init in _INITS:
             start = painted if init == "polish" else init
-            result.runs[init], result.run_seconds[init] = _cached_run(
+            result.runs[init], result.run_seconds[init], cached = _cached_run(
                 photograph, loss, start, steps, bfloat16,
                 lambda iterate, name=path.name, init=init: progress(name, init, iterate.step),
             )  # fmt: skip
+            result.cached |= cached
         results.append(result)
     if not results:
         raise UsageError("none of the images could be read, so there is nothing to compare")
@@ -163,7 +168,11 @@ def summarize(
         "gap": network["total"] / converged - 1,
         "screen": _mean(screens) / model.style["screen"] if model.style.get("screen") else None,
         "loss": {"network": network, "converged": converged, **curves},
-        "seconds": {**seconds, "ratio": seconds["noise"] / seconds["network"]},
+        "seconds": {
+            **seconds,
+            "ratio": seconds["noise"] / seconds["network"],
+            "cached": any(result.cached for result in results),
+        },
         "steps": steps,
         "size": size,
         "gradients": "bfloat16" if bfloat16 else "float32",
@@ -241,14 +250,14 @@ def _draw_curve(path: Path, report: dict[str, Any]) -> None:
 
 def _cached_run(
     content: Tensor, loss: PerceptualLoss, init: str | Tensor, steps: int, bfloat16: bool, callback: Callable[..., None]
-) -> tuple[Optimized, float]:
-    """`optimize_image`, or its result from an earlier call with the same arguments."""
+) -> tuple[Optimized, float, bool]:
+    """`optimize_image`, or its result from an earlier call with the same arguments; its seconds; whether it was earlier."""
     path = cache_dir() / "baselines" / f"{_run_key(content, loss, init, steps, bfloat16)}.safetensors"
     try:
         with safe_open(path, framework="pt") as file:
             known = json.loads(file.metadata()["run"])
             curve = {int(step): terms for step, terms in known["curve"].items()}
-            return Optimized(file.get_tensor("image"), known["best_step"], curve), known["seconds"]
+            return Optimized(file.get_tensor("image"), known["best_step"], curve), known["seconds"], True
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         pass  # not there, or damaged: do it (again)
     started = time.perf_counter()
@@ -257,7 +266,7 @@ def _cached_run(
     known = {"curve": run.curve, "best_step": run.best_step, "seconds": seconds}
     with written_whole(path) as temporary:
         save_file({"image": run.image.contiguous().cpu()}, temporary, metadata={"run": json.dumps(known)})
-    return run, seconds
+    return run, seconds, False
 
 
 def _run_key(content: Tensor, loss: PerceptualLoss, init: str | Tensor, steps: int, bfloat16: bool) -> str:
