@@ -209,6 +209,51 @@ def test_the_input_is_never_overwritten_unasked(painter: Path, tmp_path: Path) -
     assert stylize(photo, "-s", painter, "-o", photo, "--overwrite") == 0 and photo.read_bytes() != before
 
 
+def test_no_result_replaces_another_input(painter: Path, tmp_path: Path) -> None:
+    for name in ("a.png", "a.tiny.png"):
+        Image.new("RGB", (20, 20), "red").save(tmp_path / name)
+    before = (tmp_path / "a.tiny.png").read_bytes()
+    assert stylize(tmp_path / "a.png", tmp_path / "a.tiny.png", "-s", painter) == 0
+    assert (tmp_path / "a.tiny.png").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"a.png", "a.tiny.png", "a-2.tiny.png", "a.tiny.tiny.png"}
+
+
+def test_what_cannot_be_read_or_written_does_not_stop_the_rest(
+    painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long, good = tmp_path / f"{'x' * 250}.png", tmp_path / "good.png"
+    for path in (long, good):
+        Image.new("RGB", (20, 20)).save(path)
+    missing = tmp_path / "\x1b]0;gone\x07.png"
+    assert stylize(long, missing, good, "-s", painter) == 1
+    assert (tmp_path / "good.tiny.png").is_file()
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("impasto: ")]
+    assert len(errors) == 2 and all(line.isprintable() for line in errors)
+
+
+def test_optimize_never_overwrites_what_it_was_given(painter: Path, tmp_path: Path) -> None:
+    photo, style = tmp_path / "p.png", tmp_path / "s.png"
+    for path in (photo, style):
+        Image.new("RGB", (20, 20), "red").save(path)
+    for output in (photo, style):
+        before = output.read_bytes()
+        assert cli.main(["optimize", str(photo), "-s", str(style), "-o", str(output), "--steps", "1"]) == 2
+        assert output.read_bytes() == before
+
+
+def test_training_imports_nothing_from_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "hydra.py").write_text("raise SystemExit('code from the current folder ran')")
+    words = [Path(sys.executable).with_name("impasto"), "train", "p.jpg", "--cfg", "job"]
+    result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert result.returncode == 0 and "style:" in result.stdout, result.stderr
+
+
+def test_many_images_are_paired_with_their_results_in_no_time() -> None:
+    sources = [Path(f"{number}/same.png") for number in range(20_000)]
+    targets = [target for _, target in cli._targets(sources, "tiny", Path("out"))]
+    assert len(set(targets)) == 20_000
+
+
 @pytest.mark.parametrize(("arguments", "code"), [
     (["stylize", "nowhere.jpg", "-s", "nobody"], 1), (["stylize"], 2), (["nonsense"], 2),
     (["stylize", "x.jpg", "-s", "x", "--size", "0"], 2),

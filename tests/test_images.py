@@ -18,6 +18,7 @@ from torch import Tensor
 from impasto.errors import ImageError, UsageError
 from impasto.images import (
     IMAGE_SUFFIXES,
+    centre_square,
     contact_sheet,
     find_images,
     from_array,
@@ -554,3 +555,12 @@ def test_contact_sheet_shows_each_picture_in_its_place() -> None:
     assert torch.equal(plain[:, 2:66, 2:66], red)
     assert (plain[:, :2] == 1).all() and (plain[:, :, 66:68] == 1).all(), "white gutters"
     assert (plain[:, 34, 68:132] == 0).all() and (plain[:, 10, 68:132] == 1).all(), "fitted, not stretched"
+
+
+def test_the_centre_of_a_strip_is_cut_without_scaling_all_of_it() -> None:
+    strip = torch.rand(3, 1, 20_000)
+    assert centre_square(strip, 64).shape == (3, 64, 64)
+    assert centre_square(strip.mT, 64).shape == (3, 64, 64)
+    photograph = torch.rand(3, 60, 100)
+    whole = resize(photograph, 160)
+    assert torch.equal(centre_square(photograph, 96), whole[:, :, 32:128])

@@ -325,6 +325,15 @@ def test_an_output_that_cannot_be_written_is_found_before_the_training(
         assert result.returncode == 2 and "must be a file that ends in .safetensors" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["../x.png", "/etc/x.png", 5, None, "a\nb.png", "x/../../y.png"])
+def test_annotations_lead_nowhere_but_into_the_folder(photographs: Path, tmp_path: Path, name: object) -> None:
+    hostile = tmp_path / "hostile.json"
+    hostile.write_text(json.dumps({"images": [{"id": 1, "file_name": name}]}))
+    with pytest.raises(DataError, match="not a COCO instances file") as caught:
+        list_images(photographs, hostile)
+    assert "\n" not in str(caught.value)
+
+
 class _Judged:
     """What `KeepBest` sees of a module: averaged weights, and a report for each validation."""
 

@@ -25,6 +25,7 @@ FORMAT = 1  # raised when an older impasto could not read the file any more
 SUFFIX = ".safetensors"
 _KEY = "impasto"
 _MAX_JSON, _MAX_BYTES = 1_000_000, 500_000_000
+_MAX_TENSORS, _MAX_HEADER = 2000, 2_000_000
 _MAX_CHANNELS = 512  # of the loss network, hence of a Gram matrix
 _NETWORK, _STYLE = "network.", "style."
 
@@ -86,13 +87,15 @@ def load_style_model(path: Path) -> StyleModel:
     spec = _expect(papers, "network", dict, path)
     network = _build(spec, path)
     with _opened(path) as file:
+        if len(file.keys()) > _MAX_TENSORS:
+            raise ModelError(f"{printable(path)}: too many tensors for a style model")
         state = {key: _read_tensor(file, _NETWORK + key, value, path) for key, value in network.state_dict().items()}
         targets: dict[str, dict[str, Tensor]] = {}
         for key in sorted(file.keys()):
             if key.startswith(_STYLE):
                 fingerprint, _, layer = key.removeprefix(_STYLE).partition(".")
                 targets.setdefault(fingerprint, {})[layer] = _read_gram(file, key, path)
-    network.load_state_dict(state)
+    network.load_state_dict(state, assign=True)
     model = StyleModel(network.eval().requires_grad_(False), spec, str(papers["name"]), style_targets=targets)
     for key in _PAPERS[1:]:
         setattr(model, key, _expect(papers, key, dict, path))
@@ -131,7 +134,12 @@ def check_name(name: str, source: object) -> None:
     Raises:
         ModelError: empty, too long, or with a separator or a character that cannot be printed.
     """
-    if not 0 < len(name) <= 100 or name.startswith(".") or not name.isprintable() or set(name) & set('/\\:*?"<>|'):
+    if (
+        not 0 < len(name.encode("utf-8", "replace")) <= 100
+        or name.startswith(".")
+        or not name.isprintable()
+        or set(name) & set('/\\:*?"<>|')
+    ):
         raise ModelError(f"{printable(source)}: {printable(name[:40])!r} cannot be a style's name; choose a plain word")
 
 
@@ -158,7 +166,12 @@ def find_style_model(style: str | Path) -> Path:
 
 def _opened(path: Path) -> Any:
     try:
+        with path.open("rb") as stream:
+            if int.from_bytes(stream.read(8), "little") > _MAX_HEADER:
+                raise SafetensorError("its header is too long for a style model")
         return safe_open(path, framework="pt", device="cpu")
+    except PermissionError as error:
+        raise ModelError(f"{printable(path)}: may not be read; change its permissions") from error
     except (SafetensorError, OSError) as error:
         raise ModelError(
             f"{printable(path)}: not a whole safetensors file; train or download the model again"
@@ -167,7 +180,8 @@ def _opened(path: Path) -> Any:
 
 def _build(spec: dict[str, Any], path: Path) -> nn.Module:
     try:
-        return build_network(**spec)
+        with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
+            return build_network(**spec)
     except (ModelError, TypeError) as error:
         raise ModelError(f"{printable(path)}: {error}") from error
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import io
+import itertools
 import json
 import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments[:1] == ["train"] and arguments[1:] not in (["-h"], ["--help"]):
         return _train(arguments[1:])  # its words are Hydra's
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks
     if not options.debug:
         warnings.simplefilter("ignore")  # Pillow's and torch's remarks are not for the person at the command line
     try:
@@ -44,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder that cannot be written
         if options.debug:
             raise
-        _complain(f"{error.filename or 'a file'}: {error.strerror}; choose another place or make room")
+        _complain(f"{error.filename or 'a file'}: {_reason(error)}")
         return 1
 
 
@@ -100,20 +105,21 @@ def _stylize(options: argparse.Namespace) -> int:
     from impasto.inference import Stylizer
 
     painter = Stylizer(options.style, options.device)
-    named, result = {Path(source) for source in options.sources}, f".{painter.model.name}"
-    sources = [path for path in images.find_images(options.sources) if path in named or not path.stem.endswith(result)]
-    if not sources:
-        raise UsageError("nothing to paint: all of these are already results of this style")
     done, failed = [], []
+
+    def fail(source: object, error: Exception) -> None:
+        _complain(error if isinstance(error, ImpastoError) else f"{source}: {_reason(error)}")
+        failed.append({"input": images.printable(source), "error": images.printable(str(error))})
+
+    sources = _sources(options.sources, f".{painter.model.name}", fail)
     for source, target in _progress(_targets(sources, painter.model.name, options.output), "image"):
-        if options.resume and target.is_file():
-            continue
         try:
+            if options.resume and target.is_file() and target.stat().st_size:
+                continue
             _stylize_one(painter, source, target, options)
             done.append({"input": str(source), "output": str(target)})
-        except ImpastoError as error:
-            _complain(error)
-            failed.append({"input": images.printable(source), "error": str(error)})
+        except (ImpastoError, OSError) as error:
+            fail(source, error)
     if options.json:
         print(json.dumps({"style": painter.model.name, "done": done, "failed": failed}, indent=2))
     else:
@@ -124,6 +130,25 @@ def _stylize(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _sources(words: Sequence[str], result: str, fail: Callable[[object, Exception], None]) -> list[Path]:
+    """The images that the words mean, without this style's own results unless they are named; a word that means none fails."""
+    from impasto import images
+
+    found: dict[Path, None] = {}
+    for word in words:
+        try:
+            paths = images.find_images([word])
+        except UsageError as error:
+            if len(words) == 1:
+                raise
+            fail(word, error)
+            continue
+        found |= dict.fromkeys(path for path in paths if path == Path(word) or not path.stem.endswith(result))
+    if not found:
+        raise UsageError("nothing to paint: no images, or all of them are already results of this style")
+    return list(found)
+
+
 def _stylize_one(painter: Stylizer, source: Path, target: Path, options: argparse.Namespace) -> None:
     from impasto import images
 
@@ -132,6 +157,10 @@ def _stylize_one(painter: Stylizer, source: Path, target: Path, options: argpars
     picture = images.read_picture(source, max_pixels=options.max_pixels or images.MAX_PIXELS)
     pixels, alpha = picture.pixels, picture.alpha
     if options.size:
+        if options.size * options.size * min(pixels.shape[1:]) > max(pixels.shape[1:]) * (
+            options.max_pixels or images.MAX_PIXELS
+        ):
+            raise UsageError(f"--size {options.size} makes more pixels than --max-pixels allows")
         pixels = images.resize(pixels, options.size)
         alpha = None if alpha is None else images.resize(alpha, options.size)
     images.write_image(target, painter(pixels), alpha=alpha, exif=picture.exif if options.keep_metadata else None)
@@ -143,21 +172,30 @@ def _targets(sources: Sequence[Path], style: str, output: Path | None) -> list[t
     """Pair every source with a target of its own."""
     from impasto import images
 
-    if output and len(sources) == 1 and output.suffix.lower() in images.IMAGE_SUFFIXES and not output.is_dir():
+    if output and output.suffix.lower() in images.IMAGE_SUFFIXES and not output.is_dir():
+        if len(sources) > 1:
+            raise UsageError(
+                f"{images.printable(output)} is one file and these are {len(sources)} images; name a folder"
+            )
         return [(sources[0], output)]
-    taken: set[Path] = set()
+    taken = {_absolute(source) for source in sources}  # a result never replaces another input
+    numbers: dict[str, Iterator[int]] = {}
     pairs = []
     for source in sources:
         folder = output or source.parent
         suffix = source.suffix.lower() if source.suffix.lower() in images.WRITABLE_SUFFIXES else ".png"
-        names = [
-            f"{source.stem}.{style}{suffix}",
-            *(f"{source.stem}-{i}.{style}{suffix}" for i in range(2, len(sources) + 1)),
-        ]
-        target = next(folder / name for name in names if folder / name not in taken)
-        taken.add(target)
+        target = folder / f"{source.stem}.{style}{suffix}"
+        plain = _absolute(target)
+        while _absolute(target) in taken:
+            number = next(numbers.setdefault(plain, itertools.count(2)))
+            target = folder / f"{source.stem}-{number}.{style}{suffix}"
+        taken.add(_absolute(target))
         pairs.append((source, target))
     return pairs
+
+
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links, and raise on circular ones
 
 
 # train
@@ -166,6 +204,7 @@ def _targets(sources: Sequence[Path], style: str, output: Path | None) -> list[t
 def _train(arguments: Sequence[str]) -> int:
     """Hand over to a fresh process: Lightning's multi-GPU launcher runs `sys.argv` again, and ours begins with a verb."""
     options, words = _train_parser().parse_known_args(arguments)
+    os.environ["PYTHONSAFEPATH"] = "1"  # `-m` would import whatever lies in the current folder
     if options.debug:
         os.environ["IMPASTO_DEBUG"] = "1"
     try:
@@ -220,7 +259,8 @@ _HYDRA_OPTIONS = {"--cfg", "-c", "--package", "-p", "--info", "-i", "--config-na
 
 
 def _style_override(picture: str) -> str:
-    # Hydra takes a backslash literally, but for one that stands before a quote.
+    # Hydra takes a backslash literally, but for one that stands before a quote; OmegaConf one before an interpolation.
+    picture = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + "\\${", picture)
     quoted = re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + ("\\'" if match[2] else ""), picture)
     return f"style.image='{quoted}'"
 
@@ -243,7 +283,7 @@ def _add_optimize(commands: Any) -> None:
     command.add_argument("--size", type=_positive, default=512, help="longer side in pixels (default: 512)")
     command.add_argument("--style-size", type=_positive, default=384, help="the style picture's (default: 384)")
     command.add_argument("--scales", type=_positive, default=1, help="coarse to fine, halving the size (default: 1)")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=_seed, default=0)
     command.add_argument("--loss-weights", default="slim", help="slim, torchvision or a path (default: slim)")
     _add_precision(command)
     _add_device_and_json(command)
@@ -259,6 +299,9 @@ def _optimize(options: argparse.Namespace) -> int:
     from impasto.runtime import pick_device
 
     images.check_writable(options.output)
+    for given in (options.content, options.style, Path(options.init)):
+        if options.output.exists() and given.exists() and options.output.samefile(given):
+            raise UsageError(f"{images.printable(options.output)} is one of the inputs; choose another -o")
     device = pick_device(options.device)
     loss = PerceptualLoss.from_spec(options.loss_weights).to(device)
     loss.set_style(images.resize(images.read_image(options.style), options.style_size)[None].to(device))
@@ -283,7 +326,7 @@ def _optimize(options: argparse.Namespace) -> int:
             json.dumps({"output": str(options.output), "best_step": result.best_step, "curve": result.curve}, indent=2)
         )
     else:
-        print(options.output)
+        print(images.printable(options.output))
     return 0
 
 
@@ -317,6 +360,11 @@ def _compare(options: argparse.Namespace) -> int:
         raise UsageError("comparing draws a curve; pip install 'impasto[compare]'")
     options.output.mkdir(parents=True, exist_ok=True)
     painter, failed = Stylizer(options.style, options.device), []
+
+    def fail(error: ImpastoError) -> None:
+        _complain(error)
+        failed.append(error)
+
     loss = judge_of(painter.model, options.loss_weights, options.style_image)
     paths = images.find_images(options.sources)[: options.limit]
     with tqdm(total=3 * len(paths) * options.steps, unit="step", file=sys.stderr, mininterval=1) as line:
@@ -327,10 +375,8 @@ def _compare(options: argparse.Namespace) -> int:
 
         report, results = compare(
             paths, painter, loss, steps=options.steps, size=options.size,
-            bfloat16=_bfloat16(options, painter.device), progress=progress, failed=failed.append,
+            bfloat16=_bfloat16(options, painter.device), progress=progress, failed=fail,
         )  # fmt: skip
-    for error in failed:
-        _complain(error)
     written = write_report(options.output, report, results)
     if options.json:
         print(json.dumps(report, indent=2))
@@ -413,6 +459,13 @@ def _minutes(text: str) -> float:
     return value
 
 
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 2^63 - 1, not {text}")
+    return value
+
+
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
@@ -427,7 +480,15 @@ def _progress(items: Sequence[Any], unit: str) -> Any:
 
 
 def _complain(message: object) -> None:
-    print(f"impasto: {message}", file=sys.stderr)
+    from tqdm import tqdm
+
+    from impasto.images import printable
+
+    tqdm.write(f"impasto: {printable(str(message))}", file=sys.stderr)  # on a line of its own, above a progress bar
+
+
+def _reason(error: Exception) -> str:
+    return f"{getattr(error, 'strerror', None) or error}; choose another place or name"
 
 
 def _version() -> str:

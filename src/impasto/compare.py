@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from impasto import images
-from impasto.checkpoint import StyleModel
+from impasto.checkpoint import SUFFIX, StyleModel
 from impasto.errors import ImageError, ModelError, UsageError
 from impasto.inference import Stylizer
 from impasto.losses import build_loss
@@ -72,6 +73,8 @@ def judge_of(model: StyleModel, weights: str | None = None, style_image: Path | 
             raise ModelError(f"{model.name}: the model does not say at what size its style was taken; train it again")
         loss.set_style(images.resize(images.read_image(style_image), size)[None])
     elif set(loss.style_layers) <= set(known):
+        if any(known[name].shape[-1] != loss.features.channels(name) for name in loss.style_layers):
+            raise ModelError(f"{model.name}: its Gram matrices do not fit the loss network; the file was altered")
         loss.style_targets = known
     else:
         raise UsageError(
@@ -83,7 +86,8 @@ def judge_of(model: StyleModel, weights: str | None = None, style_image: Path | 
 
 def _weights_at_hand(model: StyleModel) -> str:
     weights = str(model.loss.get("weights", "torchvision"))
-    return weights if weights in ("torchvision", SLIM) or Path(weights).is_file() else SLIM
+    own = weights in ("torchvision", SLIM) or (weights.endswith(SUFFIX) and Path(weights).is_file())
+    return weights if own else SLIM
 
 
 def compare(
@@ -155,6 +159,8 @@ def summarize(
     converged = _mean([min(_lowest(result.runs[init].curve) for init in ("noise", "content")) for result in results])
     seconds = {"network": _mean([result.seconds for result in results])}
     seconds |= {init: _mean([result.run_seconds[init] for result in results]) for init in ("noise", "content")}
+    own = model.style.get("screen")
+    own_screen = own if isinstance(own, float) and 0 < own < math.inf else None
     screens = screen_energy(torch.stack([result.painted for result in results])).tolist()
     return {
         "style": model.name,
@@ -166,7 +172,7 @@ def summarize(
         "equal_iterations": {init: first_at_or_below(curves[init], network["total"]) for init in ("noise", "content")},
         "polish_iterations": first_at_or_below(curves["polish"], converged),
         "gap": network["total"] / converged - 1,
-        "screen": _mean(screens) / model.style["screen"] if model.style.get("screen") else None,
+        "screen": _mean(screens) / own_screen if own_screen else None,
         "loss": {"network": network, "converged": converged, **curves},
         "seconds": {
             **seconds,
@@ -229,6 +235,7 @@ def write_report(folder: Path, report: dict[str, Any], results: Sequence[Compari
 def _draw_curve(path: Path, report: dict[str, Any]) -> None:
     import matplotlib
 
+    matplotlib.rcdefaults()  # not what lies in the current folder
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -241,7 +248,8 @@ def _draw_curve(path: Path, report: dict[str, Any]) -> None:
         curve = report["loss"][init]
         axes.plot(list(curve), [terms["total"] for terms in curve.values()], label=f"L-BFGS {label}")
     axes.axhline(report["loss"]["network"]["total"], color="black", linestyle="--", label="network, one forward pass")
-    axes.set(xlabel="L-BFGS iterations", ylabel="total loss, best so far", yscale="log", title=report["style"])
+    axes.set(xlabel="L-BFGS iterations", ylabel="total loss, best so far", yscale="log")
+    axes.set_title(report["style"], parse_math=False)
     axes.legend()
     with written_whole(path) as temporary:
         figure.savefig(temporary, dpi=120)
@@ -264,7 +272,7 @@ def _cached_run(
     run = optimize_image(content, loss, steps=steps, init=init, bfloat16=bfloat16, callback=callback)
     seconds = time.perf_counter() - started
     known = {"curve": run.curve, "best_step": run.best_step, "seconds": seconds}
-    with written_whole(path) as temporary:
+    with suppress(OSError, SafetensorError), written_whole(path) as temporary:  # without a cache, only slower
         save_file({"image": run.image.contiguous().cpu()}, temporary, metadata={"run": json.dumps(known)})
     return run, seconds, False
 

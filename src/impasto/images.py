@@ -104,11 +104,13 @@ def check_writable(path: Path) -> None:
     """Find out before the work whether `write_image` could write to `path`.
 
     Raises:
-        ImageError: no known suffix, or a folder of that name.
+        ImageError: no known suffix, a folder of that name, or a folder that cannot be written.
     """
     _format_of(path.suffix)
     if path.is_dir():
         raise ImageError(f"{printable(path)}: a folder; name a file")
+    if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
+        raise ImageError(f"{printable(path)}: its folder cannot be written; choose another place")
 
 
 def write_image(
@@ -193,6 +195,9 @@ def resize(image: Tensor, size: int) -> Tensor:
 
 def centre_square(image: Tensor, size: int) -> Tensor:
     """Scale (3, H, W) until its shorter side is `size` and cut the middle: (3, size, size)."""
+    height, width = image.shape[-2:]
+    longest = 4 * min(height, width)  # of a strip, lest scaling it take memory without end
+    image = image[:, max(0, (height - longest) // 2) :, max(0, (width - longest) // 2) :][:, :longest, :longest]
     height, width = image.shape[-2:]
     scaled = resize(image, max(size, round(max(height, width) * size / min(height, width))))
     top, left = ((side - size) // 2 for side in scaled.shape[-2:])

@@ -22,7 +22,7 @@ def build_loss(name: str = "perceptual", **spec: Any) -> PerceptualLoss:
     Raises:
         UsageError: an unknown name or value.
     """
-    known = name in {module.name for module in pkgutil.iter_modules(__path__)}
+    known = isinstance(name, str) and name in {module.name for module in pkgutil.iter_modules(__path__)}
     loss = getattr(importlib.import_module(f"{__name__}.{name}"), "Loss", None) if known else None
     if loss is None:
         raise UsageError(f"unknown loss {str(name)[:40]!r}; a loss is a module of impasto.losses that defines Loss")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto.errors import WeightsError
+from impasto.errors import UsageError, WeightsError
 from impasto.runtime import asset_dir
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, per RGB channel
@@ -34,6 +34,7 @@ def _layer_table() -> dict[str, tuple[int, int, int, bool]]:
 
 
 LAYERS = _layer_table()
+_MIN_SIDE = 16
 SLIM, SLIM_LAYERS = "slim", ("relu1_2", "relu2_2", "relu3_2", "relu3_3", "relu3_4")
 
 
@@ -57,6 +58,7 @@ class VGGFeatures(nn.Module):
 
     Raises:
         WeightsError: an unknown layer, weights that cannot be had, or weights too shallow for the layers.
+        UsageError: from `forward`, an image with a side below 16.
     """
 
     mean: Tensor
@@ -81,6 +83,9 @@ class VGGFeatures(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, image: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+        if min(image.shape[-2:]) < _MIN_SIDE:
+            height, width = image.shape[-2:]
+            raise UsageError(f"{width} x {height} pixels are too few for the loss network; both sides need {_MIN_SIDE}")
         wanted = set(layers or self.layers)
         x = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         features = {}
@@ -101,6 +106,11 @@ class VGGFeatures(nn.Module):
     def _keep(self, name: str, weight_and_bias: tuple[Tensor, Tensor]) -> None:
         for part, tensor in zip(("weight", "bias"), weight_and_bias, strict=True):
             self.register_buffer(f"{name}_{part}", tensor.float(), persistent=False)
+
+    def channels(self, name: str) -> int:
+        """Return how many channels the features of layer `name` have."""
+        part = "map_weight" if hasattr(self, f"{name}_map_weight") else "weight"
+        return getattr(self, f"{name}_{part}").shape[0]
 
     def fingerprint(self) -> str:
         """Twelve hex digits of the SHA-256 of the weights in use: tells one loss network from another in reports."""
@@ -156,7 +166,10 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+            raise ValueError("it holds no named tensors")
+        return state
     except Exception as error:
         raise WeightsError(f"{path}: not a readable state dict ({_first_line(error)}); download it again") from error
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
-from impasto.losses.features import VGGFeatures
+from impasto.losses.features import LAYERS, VGGFeatures
 from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss, total_variation
 
 
@@ -43,6 +43,9 @@ class PerceptualLoss(nn.Module):
         features: the loss network; it must yield all the layers named.
         content_layers, style_layers: layer names such as "relu3_2".
         content_weight, style_weight, tv_weight: factors of the three terms.
+
+    Raises:
+        UsageError: layers or weights that make no loss.
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class PerceptualLoss(nn.Module):
         tv_weight: float = 1.0,
     ):
         super().__init__()
+        _check_layers(content_layers, style_layers)
+        _check_weights(content_weight, style_weight, tv_weight)
         self.features = features
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
@@ -62,10 +67,16 @@ class PerceptualLoss(nn.Module):
 
     @classmethod
     def from_spec(cls, weights: str = "torchvision", **spec: Any) -> PerceptualLoss:
-        """Build the loss and its loss network from `spec()`'s plain values."""
+        """Build the loss and its loss network from `spec()`'s plain values.
+
+        Raises:
+            UsageError: layers or weights that make no loss.
+        """
         names = ("content_layers", "style_layers")
         defaults = cls.__init__.__defaults__ or ()
-        layers = [layer for i, name in enumerate(names) for layer in spec.get(name, defaults[i])]
+        wanted: list[Any] = [spec.get(name, default) for name, default in zip(names, defaults, strict=False)]
+        _check_layers(*wanted)
+        layers = [layer for group in wanted for layer in group]
         return cls(VGGFeatures(list(dict.fromkeys(layers)), weights), **spec)
 
     def spec(self) -> dict[str, Any]:
@@ -116,6 +127,19 @@ class PerceptualLoss(nn.Module):
             self.style_weight * torch.stack(style).mean(),
             self.tv_weight * total_variation(output).mean(),
         )
+
+
+def _check_layers(*groups: Any) -> None:
+    for group in groups:
+        plain = isinstance(group, (list, tuple)) and all(isinstance(layer, str) for layer in group)
+        if not plain or not 0 < len(group) == len(set(group)) <= len(LAYERS):
+            raise UsageError("content_layers and style_layers must each name some layers of VGG-19, each once")
+
+
+def _check_weights(*weights: float) -> None:
+    plain = all(isinstance(weight, (int, float)) and 0 <= weight <= 1e9 for weight in weights)
+    if not plain or not any(weights):
+        raise UsageError("content_weight, style_weight and tv_weight must be numbers from 0 to 1e9, not all of them 0")
 
 
 Loss = PerceptualLoss

@@ -65,6 +65,7 @@ def train(config: DictConfig) -> Path:
 
     output = output_path(config)
     announce(config, output)
+    begin_run(config, fresh=checkpoint is None)
     targets = style_targets_of(loss, style)
     writer = StyleModelWriter(output, lambda trained: describe(config, trained, style, data.fingerprint, targets))
     trainer = make_trainer(config, writer)
@@ -124,33 +125,42 @@ def minutes_of(config: DictConfig) -> float | None:
 
 
 def prepare_run(config: DictConfig) -> str | None:
-    """Fill in what depends on other values, make the run's folder, and return the checkpoint to resume from, if any."""
+    """Fill in what depends on other values, and return the checkpoint to resume from, if any; nothing is touched yet."""
     if config.style.name is None:
-        config.style.name = Path(config.style.image).stem
+        config.style.name = Path(config.style.image).stem.replace("${", "$")
     check_name(config.style.name, "style.name")
     run, output = Path(config.paths.run), output_path(config)
     checkpoint = find_checkpoint(config, run)
-    if checkpoint:
-        take_duration_from(config, Path(checkpoint).parent)
+    if checkpoint and config.ckpt_path == "last":
+        take_duration_from(config, run)
+    if rank_zero_only.rank == 0:
+        check_writable(output)
+    return checkpoint
+
+
+def begin_run(config: DictConfig, *, fresh: bool) -> None:
+    """Make the run's folder, once everything else is known to work; earlier runs and painters are set aside, not lost."""
     if rank_zero_only.rank != 0:
-        return checkpoint
-    check_writable(output)
-    if checkpoint:
+        return
+    run, output = Path(config.paths.run), output_path(config)
+    if not fresh:
         set_aside(run / "metrics.csv")  # a resumed CSVLogger begins its file anew
     elif (run / "last.ckpt").is_file():
         if output.is_file():
             shutil.copy2(output, run)
-        kept = set_aside(run)
-        print(f"the earlier run and its painter are kept in {kept}", file=sys.stderr)
+        print(f"the earlier run and its painter are kept in {set_aside(run)}", file=sys.stderr)
+    elif output.exists():
+        print(f"the file that was {output} is kept as {set_aside(output)}", file=sys.stderr)
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
-    return checkpoint
 
 
 def find_checkpoint(config: DictConfig, run: Path) -> str | None:
     """Return the training checkpoint that `ckpt_path` means."""
     if config.ckpt_path == "last":
         last = run / "last.ckpt"
+        if not last.is_file() and rank_zero_only.rank == 0:
+            print(f"nothing to go on with in {run}: a fresh start", file=sys.stderr)
         return str(last) if last.is_file() else None
     if config.ckpt_path and not Path(config.ckpt_path).is_file():
         raise UsageError(f"ckpt_path={config.ckpt_path}: no such training checkpoint; `last` names this run's own")
@@ -346,14 +356,17 @@ def main(config: DictConfig) -> None:
     except ImpastoError as error:
         if os.environ.get("IMPASTO_DEBUG"):
             raise
-        print(f"impasto: {error}", file=sys.stderr)
+        print("impasto:", "\n".join(map(images.printable, str(error).split("\n"))), file=sys.stderr)
         sys.exit(error.exit_code)
     except MissingMandatoryValue as error:
         print(f"impasto: {error.full_key} is not set; give {error.full_key}=…", file=sys.stderr)
         sys.exit(UsageError.exit_code)
-    except OmegaConfBaseException as error:  # a value of the wrong kind, or an interpolation that fails
-        print(f"impasto: {str(error).splitlines()[0]}", file=sys.stderr)
-        sys.exit(UsageError.exit_code)
+    except Exception as error:  # mostly a value that some constructor does not take
+        if os.environ.get("IMPASTO_DEBUG"):
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        print(f"impasto: {images.printable(reason)} (--debug shows where)", file=sys.stderr)
+        sys.exit(UsageError.exit_code if isinstance(error, OmegaConfBaseException) else ImpastoError.exit_code)
 
 
 if __name__ == "__main__":

@@ -56,18 +56,29 @@ def _coco_file_names(annotations: Path, categories: set[str]) -> list[str]:
     try:
         coco = json.loads(annotations.read_text(encoding="utf-8"))
         files = {image["id"]: image["file_name"] for image in coco["images"]}
+        if outside := [name for name in files.values() if not _is_inside(name)]:
+            raise ValueError(f"file_name {images.printable(str(outside[0])[:60])!r} leads out of data.root")
         if not categories:
             return list(files.values())
-        ids = {category["name"]: category["id"] for category in coco["categories"]}
+        ids = {str(category["name"]): category["id"] for category in coco["categories"]}
         shown = [(mark["image_id"], mark["category_id"]) for mark in coco["annotations"]]
     except OSError as error:
         raise DataError(f"data.annotations={annotations}: {error.strerror}; give a COCO instances file") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"data.annotations={annotations}: not a COCO instances file ({error!r})") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = images.printable(f"{type(error).__name__}: {error}")
+        raise DataError(f"data.annotations={annotations}: not a COCO instances file ({reason})") from error
     if unknown := categories - ids.keys():
-        raise DataError(f"data.categories: {', '.join(sorted(unknown))} not in {annotations}; it has {', '.join(ids)}")
+        raise DataError(
+            f"data.categories: {', '.join(sorted(unknown))} not in {annotations}; it has {images.printable(', '.join(ids))}"
+        )
     wanted = {ids[name] for name in categories}
     return sorted({files[image] for image, category in shown if category in wanted and image in files})
+
+
+def _is_inside(name: Any) -> bool:
+    """Whether a file name from a stranger's annotations is one below the folder that it belongs to."""
+    plain = isinstance(name, str) and len(name.encode("utf-8", "replace")) < 1000 and name.isprintable()
+    return plain and not Path(name).is_absolute() and ".." not in Path(name).parts
 
 
 class BadImages:
@@ -227,6 +238,10 @@ class ContentDataModule(LightningDataModule):
         seed: int = 0,
     ):
         super().__init__()
+        if min(crop, heldout_size) < 16 or batch_size < 1 or min(heldout, procedural) < 0:
+            raise DataError(
+                "data.crop and data.heldout_size must be 16 or more, data.batch_size 1, the others not negative"
+            )
         self.root, self.annotations = Path(root), Path(annotations) if annotations else None
         self.categories, self.include = tuple(categories), tuple(include)
         self.crop, self.batch_size, self.procedural, self.seed = crop, batch_size, procedural, seed
