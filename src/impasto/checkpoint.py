@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from impasto.errors import ModelError
-from impasto.images import printable
+from impasto.images import IMAGE_SUFFIXES, printable
 from impasto.networks import build_network
 from impasto.runtime import asset_dir, written_whole
 
@@ -149,14 +149,20 @@ def shipped_styles() -> list[Path]:
 
 
 def find_style_model(style: str | Path) -> Path:
-    """Return the file for `style`: a path as it is, or the name of a shipped style.
+    """Return the file for `style`: a path with or without its suffix, or the name of a shipped style.
 
     Raises:
         ModelError: neither such a file nor such a name.
     """
     path = Path(style)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        raise ModelError(
+            f"{printable(style)}: a picture, not a painter; train one first: impasto train {printable(style)}"
+        )
     if path.is_file():
         return path
+    if (beside := path.with_name(f"{path.name}{SUFFIX}")).is_file() if path.name else False:
+        return beside
     shipped = {known.stem: known for known in shipped_styles()}
     if str(style) in shipped:
         return shipped[str(style)]

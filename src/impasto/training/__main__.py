@@ -150,7 +150,8 @@ def begin_run(config: DictConfig, *, fresh: bool) -> None:
             shutil.copy2(output, run)
         print(f"the earlier run and its painter are kept in {set_aside(run)}", file=sys.stderr)
     elif output.exists():
-        print(f"the file that was {output} is kept as {set_aside(output)}", file=sys.stderr)
+        kept = shutil.copy2(output, spare_name(output))
+        print(f"the painter that {output} was is kept as {kept}", file=sys.stderr)
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
 
@@ -176,11 +177,16 @@ def take_duration_from(config: DictConfig, run: Path) -> None:
 
 def set_aside(path: Path) -> Path:
     """Rename `path`, if it is there, to its name with the first free number."""
-    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, 10_000))
-    kept = next(candidate for candidate in numbered if not candidate.exists())
+    kept = spare_name(path)
     if path.exists():
         path.rename(kept)
     return kept
+
+
+def spare_name(path: Path) -> Path:
+    """Return `path` with the first number that makes it a new name."""
+    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, 10_000))
+    return next(candidate for candidate in numbered if not candidate.exists())
 
 
 def check_writable(output: Path) -> None:
@@ -353,6 +359,10 @@ def main(config: DictConfig) -> None:
         output = train(config)
         if rank_zero_only.rank == 0:
             print(output)
+    except SystemExit:  # Lightning's answer to Ctrl-C, after the checkpoint
+        if rank_zero_only.rank == 0:
+            print("impasto: stopped; what was trained is kept, and ckpt_path=last goes on", file=sys.stderr)
+        sys.exit(130)
     except ImpastoError as error:
         if os.environ.get("IMPASTO_DEBUG"):
             raise
