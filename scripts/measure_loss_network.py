@@ -23,22 +23,20 @@ from torch import Tensor
 from impasto import images
 from impasto.inference import Stylizer
 from impasto.losses.features import SLIM_LAYERS, VGGFeatures
-from impasto.losses.functional import gram_matrix
+from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.runtime import provenance
 
-# The maps keep distances, not coordinates, so features are compared through their matrices of inner products.
-NAMED = SLIM_LAYERS
-
 
 def distances(network: VGGFeatures, pictures: Sequence[Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Per layer, between each picture and the next: relative feature errors and relative Gram distances."""
-    from impasto.losses.functional import relative_feature_loss, relative_gram_loss
+    """Per layer, between each picture and the next: relative feature errors and relative Gram distances.
 
-    found = {name: ([], []) for name in NAMED}
+    Distances, because the slim network's maps keep those and not the coordinates.
+    """
+    found = {name: ([], []) for name in SLIM_LAYERS}
     for picture, following in itertools.pairwise(pictures):
         here, there = network(picture[None]), network(following[None])
-        for name in NAMED:
+        for name in SLIM_LAYERS:
             found[name][0].append(relative_feature_loss(here[name], there[name]))
             found[name][1].append(relative_gram_loss(gram_matrix(here[name]), gram_matrix(there[name])))
     return {name: (torch.cat(features), torch.cat(grams)) for name, (features, grams) in found.items()}
@@ -78,7 +76,7 @@ def main() -> None:
 
     paths = images.find_images([options.photographs])[: options.limit]
     photographs = [images.centre_square(images.read_image(path), options.size) for path in paths]
-    slim, vgg = (PerceptualLoss(VGGFeatures(NAMED, weights)) for weights in (options.slim, options.vgg))
+    slim, vgg = (PerceptualLoss(VGGFeatures(SLIM_LAYERS, weights)) for weights in (options.slim, options.vgg))
     painted: list[tuple[Tensor, Tensor]] = []
     with torch.no_grad():
         for word in options.painters:
@@ -93,7 +91,7 @@ def main() -> None:
         for kind, pictures in (("photographs", photographs), ("painted", [output for output, _ in painted])):
             if len(pictures) > 1:
                 narrow, wide = distances(slim.features, pictures), distances(vgg.features, pictures)
-                for name in NAMED:
+                for name in SLIM_LAYERS:
                     off = [((a - b).abs() / b).median().item() for a, b in zip(narrow[name], wide[name], strict=True)]
                     print(f"{kind:12} {name}: off by {off[0]:.1%} in feature distances, {off[1]:.1%} in Gram distances")
         for loss in (slim, vgg):

@@ -161,7 +161,8 @@ def find_style_model(style: str | Path) -> Path:
         )
     if path.is_file():
         return path
-    if (beside := path.with_name(f"{path.name}{SUFFIX}")).is_file() if path.name else False:
+    beside = path.parent / f"{path.name}{SUFFIX}"
+    if path.name and beside.is_file():
         return beside
     shipped = {known.stem: known for known in shipped_styles()}
     if str(style) in shipped:

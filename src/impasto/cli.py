@@ -236,14 +236,14 @@ def _train_parser() -> argparse.ArgumentParser:
 def _overrides(minutes: float | None, words: Sequence[str]) -> list[str]:
     """What was typed as Hydra takes it: the picture and the duration by their keys, and `data=demo` if no data were named."""
     pictures = [i for i, word in enumerate(words) if _is_picture(word, words[i - 1] if i else "")]
-    if len(pictures) > 1 and not any(word.startswith("-") for word in words):
-        first, second = (words[i] for i in pictures[:2])
-        raise UsageError(f"one picture a run: {first} or {second}? A painter has one style")
     if unknown := [word for word in words if word.startswith("-") and word not in _HYDRA_OPTIONS | _HYDRA_FLAGS]:
         raise UsageError(
             f"no option {unknown[0]}; train takes --minutes, --quality and settings such as output=PATH, "
             "trainer.max_steps=N, style.size=N"
         )
+    if len(pictures) > 1:
+        first, second = (words[i] for i in pictures[:2])
+        raise UsageError(f"one picture a run: {first} or {second}? A painter has one style")
     typed = [_style_override(word) if i in pictures else word for i, word in enumerate(words)]
     if minutes is not None:
         typed.append(f"trainer.max_minutes={minutes:g}")

@@ -44,7 +44,7 @@ from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.runtime import asset_dir, has_fast_bfloat16, pick_device, provenance, written_whole
-from impasto.training.callbacks import KeepBest, StyleModelWriter
+from impasto.training.callbacks import KeepBest, StyleModelWriter, rank_zero_print
 from impasto.training.module import StyleModule
 
 _DEFAULT_MINUTES = 2
@@ -160,9 +160,10 @@ def find_checkpoint(config: DictConfig, run: Path) -> str | None:
     """Return the training checkpoint that `ckpt_path` means."""
     if config.ckpt_path == "last":
         last = run / "last.ckpt"
-        if not last.is_file() and rank_zero_only.rank == 0:
-            print(f"nothing to go on with in {run}: a fresh start", file=sys.stderr)
-        return str(last) if last.is_file() else None
+        if last.is_file():
+            return str(last)
+        rank_zero_print(f"nothing to go on with in {run}: a fresh start")
+        return None
     if config.ckpt_path and not Path(config.ckpt_path).is_file():
         raise UsageError(f"ckpt_path={config.ckpt_path}: no such training checkpoint; `last` names this run's own")
     return config.ckpt_path
@@ -360,8 +361,7 @@ def main(config: DictConfig) -> None:
         if rank_zero_only.rank == 0:
             print(output)
     except SystemExit:  # Lightning's answer to Ctrl-C, after the checkpoint
-        if rank_zero_only.rank == 0:
-            print("impasto: stopped; what was trained is kept, and ckpt_path=last goes on", file=sys.stderr)
+        rank_zero_print("impasto: stopped; what was trained is kept, and ckpt_path=last goes on")
         sys.exit(130)
     except ImpastoError as error:
         if os.environ.get("IMPASTO_DEBUG"):
