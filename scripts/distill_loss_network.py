@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
 from impasto.runtime import has_fast_bfloat16, pick_device, provenance, written_whole
 from impasto.training.data import random_crop
+from impasto.training.muon import Muon
 
 NAMED = SLIM_LAYERS
 PATH = list(LAYERS)[: list(LAYERS).index(NAMED[-1]) + 1]
@@ -131,7 +132,7 @@ class Pictures:
         return torch.stack([self._painted() if i < painted else self._natural() for i in range(BATCH)])
 
     def photograph_batch(self, size: int) -> Tensor:
-        return torch.stack([self._crop(self._pick(self.photographs), size) for _ in range(4)])
+        return torch.stack([self._crop(self._pick(self.photographs), size) for _ in range(2)])
 
     def _painted(self) -> Tensor:
         painting, photograph = self._pick(self.painted)
@@ -164,14 +165,22 @@ class Pictures:
 # ------------------------------------------------------------------------------------------- learning
 
 
-def distil(student: Student, teacher: VGGFeatures, pictures: Pictures, minutes: float, rate: float) -> None:
-    """Lower the relative errors of features and Gram matrices for so many minutes."""
-    optimizer = torch.optim.Adam(student.parameters(), lr=rate)
+def scheduled(optimizer: torch.optim.Optimizer, minutes: float) -> Iterator[float]:
+    """Set the learning rate for each step, a warm-up and a cosine, until the minutes are over; yield the part gone."""
+    peaks = [group["lr"] for group in optimizer.param_groups]
     started, step, gone = time.monotonic(), 0, 0.0
     while gone < 1:
         gone = (time.monotonic() - started) / (60 * minutes)
-        for group in optimizer.param_groups:
-            group["lr"] = rate * min(1, (step + 1) / 20) * (1 + np.cos(np.pi * min(1.0, gone))) / 2
+        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+            group["lr"] = peak * min(1, (step + 1) / 20) * (1 + np.cos(np.pi * min(1.0, gone))) / 2
+        yield gone
+        step += 1
+
+
+def distil(student: Student, teacher: VGGFeatures, pictures: Pictures, minutes: float, rate: float) -> None:
+    """Lower the relative errors of features and Gram matrices for so many minutes."""
+    optimizer = Muon(student.parameters(), lr=rate, adam_part=0.3)
+    for step, gone in enumerate(scheduled(optimizer, minutes), start=1):
         batch = pictures.batch().contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=FAST):
             with torch.no_grad():
@@ -183,7 +192,6 @@ def distil(student: Student, teacher: VGGFeatures, pictures: Pictures, minutes: 
         (torch.stack(errors).sum() + torch.stack(grams).sum()).backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
-        step += 1
         if step % 100 == 0:
             shown = (" ".join(f"{float(error.detach()):.3f}" for error in found) for found in (errors, grams))
             print(f"  step {step}, {gone:4.0%}: features {next(shown)}, Grams {next(shown)}", flush=True)
@@ -193,12 +201,8 @@ def train_painter(loss: PerceptualLoss, pictures: Pictures, minutes: float, star
     """A painter of `loss`'s style, as `impasto train` would make one; its outputs on the way join `pictures`."""
     network = Stylizer(start).model.network.requires_grad_(True) if start else build_network("johnson", width=16)
     network.train().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
-    started, step, gone, shown = time.monotonic(), 0, 0.0, 0.0
-    while gone < 1:
-        gone = (time.monotonic() - started) / (60 * minutes)
-        for group in optimizer.param_groups:
-            group["lr"] = 2e-3 * min(1, (step + 1) / 20) * (1 + np.cos(np.pi * min(1.0, gone))) / 2
+    optimizer, kept = Muon(network.parameters()), 0.0
+    for step, gone in enumerate(scheduled(optimizer, minutes), start=1):
         batch = pictures.photograph_batch(192).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=FAST):
             output = network(batch)
@@ -207,9 +211,8 @@ def train_painter(loss: PerceptualLoss, pictures: Pictures, minutes: float, star
         terms.total.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
         optimizer.step()
-        step += 1
-        if gone > shown + 0.05:
-            shown = gone
+        if gone > kept + 0.025:
+            kept = gone
             pictures.painted += list(zip(output.detach().float(), batch, strict=True))
     print(f"    {step} steps, loss {float(terms.total.detach()):.3f}", flush=True)
     return network.eval()
@@ -295,7 +298,7 @@ def main() -> None:
     print(f"{sum(p.numel() for p in student.convolutions.parameters())} parameters, {provenance()}")
     for turn in range(options.rounds):
         print(f"round {turn + 1}: {len(pictures.painted)} painted pictures", flush=True)
-        distil(student, teacher, pictures, options.minutes, 1e-3 if turn == 0 else 6e-4)
+        distil(student, teacher, pictures, options.minutes, 3e-3 if turn == 0 else 2e-3)
         save(student, options.output)
         if turn + 1 == options.rounds:
             break
@@ -303,9 +306,8 @@ def main() -> None:
         for index in range(2):
             style = pictures.paintings[(2 * turn + index) % len(pictures.paintings)]
             loss.set_style(style[None])
-            train_painter(
-                loss, pictures, options.painter_minutes, options.painters[index] if options.painters else None
-            )
+            start = options.painters[index % len(options.painters)] if options.painters else None
+            train_painter(loss, pictures, options.painter_minutes, start)
     print(options.output)
 
 

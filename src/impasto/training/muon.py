@@ -1,0 +1,100 @@
+"""Muon: momentum whose step is orthogonalised, for convolution kernels (Jordan et al. 2024)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+# Of the quintic iteration in Jordan et al.: steep at zero, so that five rounds bring every singular value near 1.
+_QUINTIC = (3.4445, -4.7750, 2.0315)
+
+
+class Muon(Optimizer):
+    """Orthogonalised momentum for the kernels between hidden layers, Adam (Kingma and Ba 2015) for everything else.
+
+    A kernel (O, I, H, W) counts as the matrix (O, I·H·W). All of its directions learn equally fast, where Adam follows
+    the few that dominate the gradient.
+
+    Args:
+        params: parameters. Kernels from or to an RGB image, depthwise ones, biases and norms are Adam's.
+        lr: of the kernels. Steps are scaled to the root mean square of Adam's (Liu et al. 2025): 0.2 lr.
+        momentum: of the kernels, Nesterov's.
+        adam_part: learning rate of everything else, as a part of `lr`.
+        betas: Adam's.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Parameter],
+        lr: float = 5e-3,
+        momentum: float = 0.9,
+        adam_part: float = 0.4,
+        betas: tuple[float, float] = (0.9, 0.999),
+    ):
+        kernels: list[Parameter] = []
+        others: list[Parameter] = []
+        for parameter in params:
+            hidden = parameter.ndim > 1 and min(parameter.shape[:2]) > 3
+            (kernels if hidden else others).append(parameter)
+        groups = [
+            {"params": kernels, "lr": lr, "momentum": momentum},
+            {"params": others, "lr": adam_part * lr, "betas": tuple(betas)},
+        ]
+        super().__init__([group for group in groups if group["params"]], {})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                if "momentum" in group:
+                    self._orthogonal_step(parameter, parameter.grad, group["lr"], group["momentum"])
+                else:
+                    self._adam_step(parameter, parameter.grad, group["lr"], group["betas"])
+        return loss
+
+    def _orthogonal_step(self, parameter: Parameter, gradient: Tensor, lr: float, momentum: float) -> None:
+        state = self.state[parameter]
+        if not state:
+            state["average"] = torch.zeros_like(gradient)
+        average = state["average"].lerp_(gradient, 1 - momentum)
+        matrix = gradient.lerp(average, momentum).flatten(1)
+        step = orthogonalized(matrix).view(parameter.shape)
+        parameter.add_(step, alpha=-0.2 * lr * math.sqrt(max(matrix.shape)))
+
+    def _adam_step(self, parameter: Parameter, gradient: Tensor, lr: float, betas: tuple[float, float]) -> None:
+        state = self.state[parameter]
+        if not state:
+            state.update(step=0, average=torch.zeros_like(gradient), square=torch.zeros_like(gradient))
+        state["step"] += 1
+        average = state["average"].lerp_(gradient, 1 - betas[0])
+        square = state["square"].lerp_(gradient.square(), 1 - betas[1])
+        unbiased_average, unbiased_square = (
+            moment / (1 - beta ** state["step"]) for moment, beta in zip((average, square), betas, strict=True)
+        )
+        parameter.addcdiv_(unbiased_average, unbiased_square.sqrt() + 1e-8, value=-lr)
+
+
+def orthogonalized(matrix: Tensor, rounds: int = 5) -> Tensor:
+    """Return the (rows, columns) matrix with singular values of about 1 (0.7 to 1.2) in place of its own.
+
+    Newton and Schulz's iteration, in bfloat16, which it tolerates. A zero matrix stays zero.
+    """
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = (matrix.mT if tall else matrix).bfloat16()
+    x = x / (x.norm() + 1e-7)
+    a, b, c = _QUINTIC
+    for _ in range(rounds):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return (x.mT if tall else x).to(matrix.dtype)
