@@ -4,7 +4,8 @@
 
 Reptile (Nichol, Achiam and Schulman 2018), as MetaStyle (Zhang, Zhu and Zhu 2019) uses such a start for style networks: fine-tune on one style
 for a few updates exactly as a user's training does, move the base a part of the way there, take the next style. Every style
-comes back at many sizes. Prints the loss after the first and the last update of an episode, averaged over recent ones.
+comes back at many sizes and with its colour channels exchanged. Prints the loss before the first and the last update of an
+episode, averaged over recent ones.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.runtime import has_fast_bfloat16, pick_device, provenance
 from impasto.training.data import CropDataset, list_images
+from impasto.training.muon import Muon
 
 CROP, BATCH = 192, 2
 SIZES = (320, 384, 448)
@@ -30,7 +33,7 @@ SIZES = (320, 384, 448)
 
 def episode(network: torch.nn.Module, loss: PerceptualLoss, batches: list[torch.Tensor], rate: float) -> list[float]:
     """Fine-tune `network` on the loss's style, one update a batch; return the losses before each."""
-    optimizer = torch.optim.Adam(network.parameters(), lr=rate)
+    optimizer = Muon(network.parameters(), lr=rate)
     totals = []
     for batch in batches:
         with torch.autocast(DEVICE.type, torch.bfloat16, enabled=has_fast_bfloat16(DEVICE)):
@@ -43,6 +46,12 @@ def episode(network: torch.nn.Module, loss: PerceptualLoss, batches: list[torch.
     return totals
 
 
+def drawn_style(pictures: Sequence[torch.Tensor], random: np.random.Generator) -> torch.Tensor:
+    """Return one of the pictures (1, 3, H, W), its size and the order of its colour channels drawn too."""
+    picture = pictures[random.integers(len(pictures))]
+    return images.resize(picture, int(random.choice(SIZES)))[torch.from_numpy(random.permutation(3))][None]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photographs", type=Path, required=True)
@@ -51,8 +60,8 @@ def main() -> None:
     parser.add_argument("--weights", default="slim", help="of the loss network: slim, torchvision or a path")
     parser.add_argument("--start", type=Path, help="a style model to start from (default: random weights)")
     parser.add_argument("--minutes", type=float, default=25)
-    parser.add_argument("--updates", type=int, default=8, help="in an episode")
-    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate of the updates")
+    parser.add_argument("--updates", type=int, default=10, help="in an episode")
+    parser.add_argument("--rate", type=float, default=4e-3, help="learning rate of the updates")
     parser.add_argument(
         "--step", type=float, default=0.5, help="part of the way that the base moves, falling to a tenth"
     )
@@ -63,14 +72,17 @@ def main() -> None:
     random = np.random.default_rng(0)
     data = CropDataset(list_images(options.photographs), CROP, seed=0)
     pictures = {path.stem: images.read_image(path) for path in images.find_images([options.styles])}
-    base = load_style_model(options.start).network if options.start else build_network(options.network)
+    if options.start:
+        start = load_style_model(options.start)
+        base, spec = start.network, start.spec
+    else:
+        base, spec = build_network(options.network), network_spec(options.network)
     base = base.to(DEVICE).train().requires_grad_(True).to(memory_format=torch.channels_last)
     loss = PerceptualLoss.from_spec(options.weights).to(DEVICE)
     started, number, gone, recent = time.monotonic(), 0, 0.0, []
     while gone < 1:
         gone = (time.monotonic() - started) / (60 * options.minutes)
-        name = list(pictures)[int(random.integers(len(pictures)))]
-        loss.set_style(images.resize(pictures[name], int(random.choice(SIZES)))[None].to(DEVICE))
+        loss.set_style(drawn_style(list(pictures.values()), random).to(DEVICE))
         batches = []
         for _ in range(options.updates):
             crops = [data[number + i]["image"] for i in range(BATCH)]
@@ -87,7 +99,7 @@ def main() -> None:
             print(f"{gone:4.0%} {episodes} episodes: {first:.3f} -> {last:.3f}", flush=True)
     training = {"episodes": episodes, "styles": sorted(pictures), "minutes": options.minutes, **provenance()}
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    model = StyleModel(base.eval(), network_spec(options.network), "base", training=training)
+    model = StyleModel(base.eval(), spec, "base", training=training)
     save_style_model(options.output, model)
     print(options.output)
 
