@@ -1,8 +1,6 @@
 """Put a trained style model among the shipped ones: no thumbnail of the painting, the measured report inside.
 
-python scripts/ship_style.py MODEL REPORT.json PICTURE
-
-PICTURE is the style picture: its Gram matrices in the slim loss network go into the file, so that everybody can compare.
+python scripts/ship_style.py MODEL REPORT.json
 """
 
 from __future__ import annotations
@@ -11,24 +9,18 @@ import json
 import sys
 from pathlib import Path
 
-from impasto import images
 from impasto.checkpoint import load_style_model, save_style_model
-from impasto.losses.features import SLIM
-from impasto.losses.perceptual import PerceptualLoss
 from impasto.runtime import asset_dir
 
 KEPT = ("equal_iterations", "polish_iterations", "gap", "screen", "judge", "steps", "size", "gradients", "machine")
 
 
-def main(model_path: str, report_path: str, picture: str) -> None:
+def main(model_path: str, report_path: str) -> None:
     model = load_style_model(Path(model_path))
     report = json.loads(Path(report_path).read_text(encoding="utf-8"))
     model.style.pop("thumbnail", None)
     model.loss["weights"] = report["judge"]["weights"]
     model.report |= {key: report[key] for key in KEPT} | {"images": len(report["images"])}
-    slim = PerceptualLoss.from_spec(SLIM)
-    slim.set_style(images.resize(images.read_image(picture), int(model.style["size"]))[None])
-    model.style_targets[slim.features.fingerprint()] = slim.style_targets
     target = asset_dir("checkpoints") / f"{model.name}.safetensors"
     save_style_model(target, model)
     print(target)

@@ -37,8 +37,9 @@ def test_every_network_keeps_size_and_range(name: str) -> None:
     assert output.min() >= 0 and output.max() <= 1
 
 
-def test_johnsons_network_has_the_published_size() -> None:
-    network, macs = build_network("johnson"), []
+@pytest.mark.parametrize(("name", "parameters", "per_pixel"), [("johnson", 1_679_235, 153_792), ("swift", 112_140, 9_600)])
+def test_networks_have_the_stated_size(name: str, parameters: int, per_pixel: int) -> None:
+    network, macs = build_network(name), []
 
     def count(module: torch.nn.Conv2d, _: object, output: torch.Tensor) -> None:
         macs.append(output[0, 0].numel() * module.weight.numel())
@@ -47,8 +48,8 @@ def test_johnsons_network_has_the_published_size() -> None:
         if isinstance(module, torch.nn.Conv2d):
             module.register_forward_hook(count)
     network(torch.rand(1, 3, 64, 64))
-    assert sum(parameter.numel() for parameter in network.parameters()) == 1_679_235
-    assert sum(macs) == 153_792 * 64 * 64
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+    assert sum(macs) == per_pixel * 64 * 64
 
 
 @pytest.mark.parametrize("spec", [{"name": "nobody"}, {"name": "johnson", "width": 10**9}, {"name": "johnson", "x": 1},
