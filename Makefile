@@ -4,8 +4,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# The loss network: VGG-19 where a copy lies beside the checkout, else the slim one that is part of it.
-WEIGHTS := $(or $(firstword $(wildcard ../shared/vgg19/*.safetensors)),slim)
 PHOTOGRAPHS = $(shell $(BIN)/python -c 'import skimage, pathlib; print(pathlib.Path(skimage.__file__).parent / "data")')
 
 .PHONY: demo test check clean
@@ -17,7 +15,7 @@ $(INSTALLED): pyproject.toml
 
 demo: $(INSTALLED)
 	$(BIN)/python scripts/make_styles.py oils --size 512 -o demo
-	$(BIN)/impasto train demo/oils.png data=demo loss.features.weights=$(WEIGHTS) paths.run=demo/run
+	$(BIN)/impasto train demo/oils.png data=demo paths.run=demo/run
 	$(BIN)/impasto stylize $(PHOTOGRAPHS)/astronaut.png $(PHOTOGRAPHS)/chelsea.png $(PHOTOGRAPHS)/coffee.png -s demo/oils.safetensors -o demo
 	$(BIN)/impasto compare $(PHOTOGRAPHS)/astronaut.png $(PHOTOGRAPHS)/coffee.png -s demo/oils.safetensors -o demo/comparison --steps 50 --precision auto
 	@echo "The style: demo/oils.png. The painter: demo/oils.safetensors. The paintings: demo/*.oils.png"

@@ -165,22 +165,22 @@ class Pictures:
 # ------------------------------------------------------------------------------------------- learning
 
 
-def scheduled(optimizer: torch.optim.Optimizer, minutes: float) -> Iterator[float]:
-    """Set the learning rate for each step, a warm-up and a cosine, until the minutes are over; yield the part gone."""
+def scheduled(optimizer: torch.optim.Optimizer, minutes: float) -> Iterator[tuple[int, float]]:
+    """Set the learning rate for each step, a warm-up and a cosine, until the minutes are over; yield its number and the part gone."""
     peaks = [group["lr"] for group in optimizer.param_groups]
     started, step, gone = time.monotonic(), 0, 0.0
     while gone < 1:
         gone = (time.monotonic() - started) / (60 * minutes)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * min(1, (step + 1) / 20) * (1 + np.cos(np.pi * min(1.0, gone))) / 2
-        yield gone
         step += 1
+        yield step, gone
 
 
 def distil(student: Student, teacher: VGGFeatures, pictures: Pictures, minutes: float, rate: float) -> None:
     """Lower the relative errors of features and Gram matrices for so many minutes."""
     optimizer = Muon(student.parameters(), lr=rate, adam_part=0.3)
-    for step, gone in enumerate(scheduled(optimizer, minutes), start=1):
+    for step, gone in scheduled(optimizer, minutes):
         batch = pictures.batch().contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=FAST):
             with torch.no_grad():
@@ -202,7 +202,7 @@ def train_painter(loss: PerceptualLoss, pictures: Pictures, minutes: float, star
     network = Stylizer(start).model.network.requires_grad_(True) if start else build_network("johnson", width=16)
     network.train().to(memory_format=torch.channels_last)
     optimizer, kept = Muon(network.parameters()), 0.0
-    for step, gone in enumerate(scheduled(optimizer, minutes), start=1):
+    for _, gone in scheduled(optimizer, minutes):
         batch = pictures.photograph_batch(192).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=FAST):
             output = network(batch)
@@ -214,7 +214,7 @@ def train_painter(loss: PerceptualLoss, pictures: Pictures, minutes: float, star
         if gone > kept + 0.025:
             kept = gone
             pictures.painted += list(zip(output.detach().float(), batch, strict=True))
-    print(f"    {step} steps, loss {float(terms.total.detach()):.3f}", flush=True)
+    print(f"    loss {float(terms.total.detach()):.3f}", flush=True)
     return network.eval()
 
 

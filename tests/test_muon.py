@@ -11,7 +11,9 @@ from impasto.training.muon import Muon, orthogonalized
 
 @pytest.mark.parametrize("shape", [(16, 16), (32, 288), (288, 32)])
 def test_orthogonalized_keeps_directions_and_levels_singular_values(shape: tuple[int, int]) -> None:
-    u, values, vh = torch.linalg.svd(torch.randn(shape, generator=torch.Generator().manual_seed(0)), full_matrices=False)
+    u, values, vh = torch.linalg.svd(
+        torch.randn(shape, generator=torch.Generator().manual_seed(0)), full_matrices=False
+    )
     levelled = orthogonalized(u @ torch.diag(torch.linspace(1, 0.1, len(values))) @ vh)
     assert levelled.shape == shape
     along = u.mT @ levelled @ vh.mT

@@ -37,7 +37,9 @@ def test_every_network_keeps_size_and_range(name: str) -> None:
     assert output.min() >= 0 and output.max() <= 1
 
 
-@pytest.mark.parametrize(("name", "parameters", "per_pixel"), [("johnson", 1_679_235, 153_792), ("swift", 112_140, 9_600)])
+@pytest.mark.parametrize(
+    ("name", "parameters", "per_pixel"), [("johnson", 1_679_235, 153_792), ("swift", 112_140, 9_600)]
+)
 def test_networks_have_the_stated_size(name: str, parameters: int, per_pixel: int) -> None:
     network, macs = build_network(name), []
 
@@ -247,6 +249,8 @@ def test_comparison_scores_network_and_optimiser_with_one_loss(
     assert report["judge"]["fingerprint"] == loss.features.fingerprint()
     again, _ = compare(paths, stylizer, loss, **options, progress=lambda *call: pytest.fail("not taken from the cache"))
     assert again["loss"] == report["loss"]
+    short, _ = compare(paths, stylizer, loss, **options, polish=False)
+    assert "polish" not in short["loss"] and short["gap"] == report["gap"]
     for path in write_report(tmp_path / "report", report, results):
         assert path.stat().st_size > 500
     assert json.loads((tmp_path / "report" / "report.json").read_text())["gap"] == report["gap"]

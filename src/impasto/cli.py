@@ -352,6 +352,12 @@ def _add_compare(commands: Any) -> None:
         "--loss-weights", help="torchvision, slim or a path (default: what the model was trained with)"
     )
     command.add_argument("--style-image", type=Path, help="the style picture, needed with other weights")
+    command.add_argument(
+        "--no-polish",
+        dest="polish",
+        action="store_false",
+        help="a third less time: the network's output is not optimised",
+    )
     _add_precision(command)
     _add_device_and_json(command)
 
@@ -374,7 +380,9 @@ def _compare(options: argparse.Namespace) -> int:
 
     loss = judge_of(painter.model, options.loss_weights, options.style_image)
     paths = images.find_images(options.sources)[: options.limit]
-    with tqdm(total=3 * len(paths) * options.steps, unit="step", file=sys.stderr, mininterval=1) as line:
+    with tqdm(
+        total=(2 + options.polish) * len(paths) * options.steps, unit="step", file=sys.stderr, mininterval=1
+    ) as line:
 
         def progress(image: str, init: str, step: int) -> None:
             line.set_description(f"{images.printable(image)} from {init}", refresh=False)
@@ -382,7 +390,7 @@ def _compare(options: argparse.Namespace) -> int:
 
         report, results = compare(
             paths, painter, loss, steps=options.steps, size=options.size,
-            bfloat16=_bfloat16(options, painter.device), progress=progress, failed=fail,
+            bfloat16=_bfloat16(options, painter.device), polish=options.polish, progress=progress, failed=fail,
         )  # fmt: skip
     written = write_report(options.output, report, results)
     if options.json:
@@ -399,7 +407,8 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
     equal, loss, seconds = report["equal_iterations"], report["loss"], report["seconds"]
     yield f"{report['style']}: equals {after(equal['noise'])} L-BFGS iterations from noise, {after(equal['content'])} from content"
     yield f"total loss {loss['network']['total']:.3f}, the converged optimiser's {loss['converged']:.3f}: gap {report['gap']:.0%}"
-    yield f"polish: {after(report['polish_iterations'])} iterations from the network's output reach the converged loss"
+    if "polish" in loss:
+        yield f"polish: {after(report['polish_iterations'])} iterations from the network's output reach the converged loss"
     earlier = " (partly timed in an earlier comparison)" if seconds["cached"] else ""
     yield f"speed: {seconds['network']:.3f} s against {seconds['noise']:.1f} s, {seconds['ratio']:.0f} times{earlier}"
     if report["screen"] is not None:

@@ -30,7 +30,7 @@ from impasto.runtime import cache_dir, provenance, written_whole
 
 Curve = dict[int, dict[str, float]]
 _TERMS = ("content", "style", "tv", "total")
-_INITS = ("noise", "content", "polish")
+_BASELINES = ("noise", "content")
 _SHEET_ROWS = 8
 _BASELINE = 2  # raised when `optimize_image` would find something else
 
@@ -98,13 +98,14 @@ def compare(
     steps: int = 500,
     size: int = 256,
     bfloat16: bool = False,
+    polish: bool = True,
     progress: Callable[[str, str, int], None] = lambda image, init, step: None,
     failed: Callable[[ImageError], None] = lambda error: None,
 ) -> tuple[dict[str, Any], list[Comparison]]:
     """Paint and optimise the centre square, `size` pixels wide, of every image; return the report and what it came from.
 
-    The optimiser is L-BFGS (`optimize_image`) from noise, from the content image and from the network's own output. Finished
-    runs are kept in the user's cache, so a comparison that was interrupted goes on where it was, and another model of the
+    The optimiser is L-BFGS (`optimize_image`) from noise, from the content image and, to `polish` it, from the network's own
+    output. Finished runs are kept in the user's cache, so a comparison that was interrupted goes on where it was, and another model of the
     same style is compared at once. `progress` is called with image, start and step after every update, `failed` with
     the error of every image that cannot be read.
 
@@ -128,7 +129,7 @@ def compare(
         with torch.no_grad():
             terms = loss(painted, photograph).numbers()
         result = Comparison(path.name, photograph[0].cpu(), painted[0].cpu(), terms, seconds, {}, {})
-        for init in _INITS:
+        for init in (*_BASELINES, *(["polish"] if polish else [])):
             start = painted if init == "polish" else init
             result.runs[init], result.run_seconds[init], cached = _cached_run(
                 photograph, loss, start, steps, bfloat16,
@@ -154,11 +155,11 @@ def summarize(
     """Return the report: figures of the mean over all images, and of each."""
     network = {term: _mean([result.terms[term] for result in results]) for term in _TERMS}
     best = [{init: best_so_far(run.curve) for init, run in result.runs.items()} for result in results]
-    curves = {init: mean_curve([runs[init] for runs in best]) for init in _INITS}
+    curves = {init: mean_curve([runs[init] for runs in best]) for init in best[0]}
     # The best that the optimiser found for each image, wherever it started from a picture of its own.
-    converged = _mean([min(_lowest(result.runs[init].curve) for init in ("noise", "content")) for result in results])
+    converged = _mean([min(_lowest(result.runs[init].curve) for init in _BASELINES) for result in results])
     seconds = {"network": _mean([result.seconds for result in results])}
-    seconds |= {init: _mean([result.run_seconds[init] for result in results]) for init in ("noise", "content")}
+    seconds |= {init: _mean([result.run_seconds[init] for result in results]) for init in _BASELINES}
     own = model.style.get("screen")
     own_screen = own if isinstance(own, float) and 0 < own < math.inf else None
     screens = screen_energy(torch.stack([result.painted for result in results])).tolist()
@@ -169,8 +170,8 @@ def summarize(
             "weights": Path(loss.features.weights).name,
             "fingerprint": loss.features.fingerprint(),
         },
-        "equal_iterations": {init: first_at_or_below(curves[init], network["total"]) for init in ("noise", "content")},
-        "polish_iterations": first_at_or_below(curves["polish"], converged),
+        "equal_iterations": {init: first_at_or_below(curves[init], network["total"]) for init in _BASELINES},
+        "polish_iterations": first_at_or_below(curves["polish"], converged) if "polish" in curves else None,
         "gap": network["total"] / converged - 1,
         "screen": _mean(screens) / own_screen if own_screen else None,
         "loss": {"network": network, "converged": converged, **curves},
@@ -187,9 +188,7 @@ def summarize(
             {
                 "name": result.name,
                 "loss": {"network": result.terms, **runs},
-                "equal_iterations": {
-                    init: first_at_or_below(runs[init], result.terms["total"]) for init in ("noise", "content")
-                },
+                "equal_iterations": {init: first_at_or_below(runs[init], result.terms["total"]) for init in _BASELINES},
             }
             for result, runs in zip(results, best, strict=True)
         ],
@@ -240,13 +239,10 @@ def _draw_curve(path: Path, report: dict[str, Any]) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5), layout="constrained")
-    for init, label in (
-        ("noise", "from noise"),
-        ("content", "from the content image"),
-        ("polish", "polishing the network's output"),
-    ):
+    labels = {"noise": "from noise", "content": "from the content image", "polish": "polishing the network's output"}
+    for init in filter(report["loss"].__contains__, labels):
         curve = report["loss"][init]
-        axes.plot(list(curve), [terms["total"] for terms in curve.values()], label=f"L-BFGS {label}")
+        axes.plot(list(curve), [terms["total"] for terms in curve.values()], label=f"L-BFGS {labels[init]}")
     axes.axhline(report["loss"]["network"]["total"], color="black", linestyle="--", label="network, one forward pass")
     axes.set(xlabel="L-BFGS iterations", ylabel="total loss, best so far", yscale="log")
     axes.set_title(report["style"], parse_math=False)
