@@ -290,8 +290,21 @@ def test_a_picture_given_to_train_is_quoted_for_hydra() -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     for name in ("a b.jpg", "it's.png", "x=1,y.jpg", "back\\slash.png", "end\\", "a{b}[c].png"):
-        (override,) = OverridesParser.create().parse_overrides([cli._style_override(name)])
+        (override,) = OverridesParser.create().parse_overrides([cli._quoted("style.image", name)])
         assert override.key_or_group == "style.image" and override.value() == name
+
+
+def test_paths_of_settings_are_taken_as_a_shell_takes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    folder = tmp_path / "best of [2026], (a)"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for said, meant in ((f"data.root={folder}", folder), ("data.root=~/photos", tmp_path / "photos")):
+        (override,) = OverridesParser.create().parse_overrides([cli._plain_path(said)])
+        assert override.value() == str(meant)
+    for said in ("data.root=a,b", "init=none", "output=null", "trainer.max_steps=1", "data.root=${paths.run}"):
+        assert cli._plain_path(said) == said
 
 
 def test_train_says_what_was_left_unsaid() -> None:

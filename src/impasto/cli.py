@@ -244,7 +244,7 @@ def _overrides(minutes: float | None, words: Sequence[str]) -> list[str]:
     if len(pictures) > 1:
         first, second = (words[i] for i in pictures[:2])
         raise UsageError(f"one picture a run: {first} or {second}? A painter has one style")
-    typed = [_style_override(word) if i in pictures else word for i, word in enumerate(words)]
+    typed = [_quoted("style.image", word) if i in pictures else _plain_path(word) for i, word in enumerate(words)]
     if minutes is not None:
         typed.append(f"trainer.max_minutes={minutes:g}")
     if any(word.startswith(("data=", "data.root=", "data.annotations=", "experiment=")) for word in words):
@@ -265,11 +265,22 @@ _HYDRA_OPTIONS = {"--cfg", "-c", "--package", "-p", "--info", "-i", "--config-na
                   "--config-dir", "-cd", "--experimental-rerun"}  # fmt: skip
 
 
-def _style_override(picture: str) -> str:
+_PATH_KEYS = {"style.image", "data.root", "data.annotations", "loss.features.weights", "init", "output", "paths.run",
+              "ckpt_path"}  # fmt: skip
+
+
+def _plain_path(word: str) -> str:
+    """An override as it is, or with its path quoted where people typed one that is there, or at home, as in a shell."""
+    key, _, path = word.partition("=")
+    at_hand = path.startswith("~") or ("$" not in path and path and Path(path).exists())
+    return _quoted(key, str(Path(path).expanduser())) if key in _PATH_KEYS and at_hand else word
+
+
+def _quoted(key: str, path: str) -> str:
     # Hydra takes a backslash literally, but for one that stands before a quote; OmegaConf one before an interpolation.
-    picture = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + "\\${", picture)
-    quoted = re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + ("\\'" if match[2] else ""), picture)
-    return f"style.image='{quoted}'"
+    path = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + "\\${", path)
+    path = re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + ("\\'" if match[2] else ""), path)
+    return f"{key}='{path}'"
 
 
 # optimize

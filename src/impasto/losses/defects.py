@@ -19,7 +19,7 @@ class Defect(NamedTuple):
 
 
 DEFECTS = {
-    "screen": Defect(1.2, "a one-pixel checkerboard; raise loss.tv_weight"),
+    "screen": Defect(1.2, "a one-pixel checkerboard; train longer, or raise loss.tv_weight"),
     "grid": Defect(0.01, "a regular pattern of the network's stride; train longer"),
     "blobs": Defect(0.05, "flat patches of one saturated colour; train longer, or lower optimizer.lr"),
     "border": Defect(0.08, "a band along the border; train longer, or raise data.crop"),

@@ -369,7 +369,8 @@ def main(config: DictConfig) -> None:
         print("impasto:", "\n".join(map(images.printable, str(error).split("\n"))), file=sys.stderr)
         sys.exit(error.exit_code)
     except MissingMandatoryValue as error:
-        print(f"impasto: {error.full_key} is not set; give {error.full_key}=…", file=sys.stderr)
+        how = "impasto train PICTURE" if error.full_key == "style.image" else f"{error.full_key}=…"
+        print(f"impasto: {error.full_key} is not set; give {how}", file=sys.stderr)
         sys.exit(UsageError.exit_code)
     except Exception as error:  # mostly a value that some constructor does not take
         if os.environ.get("IMPASTO_DEBUG"):

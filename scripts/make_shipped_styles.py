@@ -1,0 +1,71 @@
+"""Train, measure and ship the styles of configs/experiment, one after the other.
+
+    python scripts/make_shipped_styles.py [NAME...] --pictures DIR --photographs DIR --images DIR --vgg WEIGHTS -o DIR
+
+PICTURES holds a picture called like each experiment; those that `scripts/make_styles.py` knows are made where they are
+missing. What the output folder already holds is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from impasto import images
+from impasto.runtime import asset_dir
+
+SCRIPTS = Path(__file__).parent
+
+
+def run(*words: object) -> None:
+    subprocess.run([sys.executable, *map(str, words)], check=True)
+
+
+def picture_of(name: str, folder: Path) -> Path:
+    """Return the experiment's style picture, made if it is not there."""
+    if not any(path.stem == name for path in folder.glob("*")):
+        run(SCRIPTS / "make_styles.py", name, "-o", folder)
+    return next(path for path in images.find_images([folder]) if path.stem == name)
+
+
+def make(name: str, options: argparse.Namespace) -> None:
+    """Train the experiment, compare it with the optimiser and put it among the shipped styles."""
+    painter, report = options.output / f"{name}.safetensors", options.output / name / "report.json"
+    if not painter.is_file():
+        run(
+            "-m", "impasto", "train", f"experiment={name}", f"style.image={picture_of(name, options.pictures)}",
+            f"data.root={options.photographs}", f"loss.features.weights={options.vgg}", f"output={painter}",
+            f"paths.run={options.output / name / 'run'}", *options.override,
+        )  # fmt: skip
+    if not report.is_file():
+        run(
+            "-m", "impasto", "compare", options.images, "-s", painter, "-o", report.parent, "--loss-weights", options.vgg,
+            "--steps", options.steps, "--limit", options.limit, "--precision", "auto",
+        )  # fmt: skip
+    run(SCRIPTS / "ship_style.py", painter, report)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    known = sorted(path.stem for path in (asset_dir("configs") / "experiment").glob("*.yaml"))
+    parser.add_argument("names", nargs="*", default=known, metavar="NAME", help=f"of {', '.join(known)}")
+    parser.add_argument("--pictures", type=Path, required=True)
+    parser.add_argument("--photographs", type=Path, required=True, help="to train on")
+    parser.add_argument("--images", type=Path, required=True, help="to compare on")
+    parser.add_argument("--vgg", default="torchvision", help="VGG-19's weights: torchvision or a path")
+    parser.add_argument("--steps", type=int, default=100, help="of the optimiser")
+    parser.add_argument("--limit", type=int, default=20, help="of the images")
+    parser.add_argument(
+        "--override", nargs="*", default=[], help="settings of the training, as `impasto train` takes them"
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    options = parser.parse_args()
+    for name in options.names:
+        make(name, options)
+    run(SCRIPTS / "make_model_cards.py")
+
+
+if __name__ == "__main__":
+    main()
