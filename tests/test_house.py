@@ -31,7 +31,7 @@ FLOORS = [
     {"images", "networks", "losses"},
     {"checkpoint", "optimize"},
     {"inference", "video"},
-    {"training", "compare", "export", "serve"},
+    {"training", "compare", "importer", "export", "serve"},
     {"cli", "__init__"},
     {"__main__"},
 ]

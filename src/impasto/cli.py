@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
          "`impasto train --cfg job` prints them all.")  # fmt: skip
     _add_optimize(commands)
     _add_compare(commands)
+    _add_import(commands)
     styles = _add(commands, "styles", _styles, "list the shipped styles and their measured reports")
     styles.add_argument("--json", action="store_true", help="print a list of objects")
     return parser
@@ -426,6 +427,31 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
         yield f"screen: {report['screen']:.2f} times the style's own"
     judge = "the slim loss network" if report["judge"]["network"] == "slim" else f"VGG-19, {report['judge']['weights']}"
     yield f"judge: {judge}, on {len(report['images'])} images at {report['size']} pixels"
+
+
+# import
+
+
+def _add_import(commands: Any) -> None:
+    command = _add(
+        commands, "import", _import, "make a style model of one that pytorch/examples trained (.pth, .model)"
+    )
+    command.add_argument("model", type=Path, metavar="FILE", help="a state dict of its fast_neural_style")
+    command.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="the style model, .safetensors"
+    )
+    command.add_argument("--name", help="of the style (default: OUT's)")
+
+
+def _import(options: argparse.Namespace) -> int:
+    from impasto.checkpoint import SUFFIX, save_style_model
+    from impasto.importer import import_model
+
+    if options.output.suffix != SUFFIX:
+        raise UsageError(f"-o {options.output}: a style model's name ends in {SUFFIX}")
+    save_style_model(options.output, import_model(options.model, options.name or options.output.stem))
+    print(options.output)
+    return 0
 
 
 # styles

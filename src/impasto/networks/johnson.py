@@ -87,10 +87,14 @@ class TransformerNet(nn.Module):
             upsample(4 * width, 2 * width), upsample(2 * width, width), ConvLayer(width, 3, 9, norm=False)
         )
 
+    def layers(self, image: Tensor) -> Tensor:
+        """All but the end, which brings the pixels into their range."""
+        return self.decoder(self.body(self.encoder(image)))
+
     def forward(self, image: Tensor) -> Tensor:
         # The first instance norm cancels any shift and scale of the input, so [0, 1] goes in as it is. A sigmoid
         # ends in [0, 1]; the paper scales a tanh, later code clips and lets pixels saturate.
-        return self.decoder(self.body(self.encoder(image))).sigmoid()
+        return self.layers(image).sigmoid()
 
 
 Network = TransformerNet

@@ -1,0 +1,146 @@
+"""Style models of other projects, made into impasto's: an explicit act, checked against the original's formula.
+
+pytorch/examples' fast_neural_style is the one format known. Nothing is unpickled but tensors.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from impasto.checkpoint import StyleModel, check_name
+from impasto.errors import ModelError
+from impasto.images import printable
+from impasto.networks import build_network
+
+_MAX_BYTES = 200_000_000
+_TOLERANCE = 1 / 255
+# Their name of each layer, and ours. {n} counts the residual blocks, from 1 there and from 0 here.
+_LAYERS = {
+    "conv1": ("encoder.0.0", "encoder.0.1"), "conv2": ("encoder.2.0", "encoder.2.1"), "conv3": ("encoder.4.0", "encoder.4.1"),
+    "deconv1": ("decoder.0.1.0", "decoder.0.1.1"), "deconv2": ("decoder.1.1.0", "decoder.1.1.1"), "deconv3": ("decoder.2.0", ""),
+}  # fmt: skip
+_NORMS = {"conv1": "in1", "conv2": "in2", "conv3": "in3", "deconv1": "in4", "deconv2": "in5"}
+
+
+def import_model(path: Path, name: str) -> StyleModel:
+    """Read a `.pth` or `.model` file of pytorch/examples' fast_neural_style as a style model called `name`.
+
+    Raises:
+        ModelError: no such file, not such a model, or one that does not paint here what it paints there (to within
+            one level of 255, on a picture made for the purpose).
+    """
+    check_name(name, "--name")
+    state = _read_state(path)
+    blocks = len({key.split(".")[0] for key in state if re.match(r"res\d+\.", key)})
+    spec: dict[str, Any] = {"name": "fast_neural_style", "width": _width(state, path), "blocks": blocks}
+    try:
+        network = build_network(**spec)
+    except ModelError as error:
+        raise ModelError(f"{printable(path)}: {error}") from error
+    keys = _renamed(blocks)
+    if set(keys) != set(state):
+        odd = sorted(set(keys) ^ set(state))
+        raise ModelError(
+            f"{printable(path)}: not a network of pytorch/examples' fast_neural_style ({printable(odd[0])})"
+        )
+    try:
+        # Half precision is what the style model will hold, and so what is verified.
+        network.load_state_dict({ours: state[theirs].half().float() for theirs, ours in keys.items()})
+    except RuntimeError as error:
+        raise ModelError(f"{printable(path)}: its layers have other shapes than fast_neural_style's") from error
+    model = StyleModel(network.eval().requires_grad_(False), spec, name, training={"imported": "pytorch/examples"})
+    _verify(model, state, blocks, path)
+    return model
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise ModelError(f"{printable(path)}: no such file")
+    if path.stat().st_size > _MAX_BYTES:
+        raise ModelError(f"{printable(path)}: too large for a style model ({path.stat().st_size >> 20} MB)")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError,
+            IndexError, OSError, AssertionError, MemoryError, OverflowError) as error:  # fmt: skip
+        raise ModelError(f"{printable(path)}: not a file of PyTorch weights, or one that wants to run code") from error
+    if not isinstance(state, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    ):
+        raise ModelError(f"{printable(path)}: not a state dict, a table of names and tensors")
+    # PyTorch 0.4 wrote statistics that instance norm never used.
+    state = {
+        key: value for key, value in state.items() if not re.search(r"\.(running_(mean|var)|num_batches_tracked)$", key)
+    }
+    if not all(value.is_floating_point() and torch.isfinite(value).all() for value in state.values()):
+        raise ModelError(f"{printable(path)}: holds values that are not numbers")
+    return state
+
+
+def _width(state: Mapping[str, Tensor], path: Path) -> int:
+    first = state.get("conv1.conv2d.weight")
+    if first is None or first.ndim != 4:
+        raise ModelError(
+            f"{printable(path)}: not a network of pytorch/examples' fast_neural_style (conv1.conv2d.weight)"
+        )
+    return len(first)
+
+
+def _renamed(blocks: int) -> dict[str, str]:
+    """Their keys -> ours."""
+    pairs = {}
+    for theirs, (convolution, norm) in _LAYERS.items():
+        pairs[f"{theirs}.conv2d"] = convolution
+        if theirs in _NORMS:
+            pairs[_NORMS[theirs]] = norm
+    for block in range(blocks):
+        for half, place in ((1, 0), (2, 2)):
+            pairs[f"res{block + 1}.conv{half}.conv2d"] = f"body.{block}.body.{place}.0"
+            pairs[f"res{block + 1}.in{half}"] = f"body.{block}.body.{place}.1"
+    return {f"{theirs}.{part}": f"{ours}.{part}" for theirs, ours in pairs.items() for part in ("weight", "bias")}
+
+
+@torch.no_grad()
+def _verify(model: StyleModel, state: Mapping[str, Tensor], blocks: int, path: Path) -> None:
+    picture = _golden_picture()
+    off = (model.network(picture) - original(state, picture, blocks)).abs().max().item()
+    if not off <= _TOLERANCE:
+        raise ModelError(f"{printable(path)}: paints otherwise than in its own project (off by {255 * off:.1f} levels)")
+
+
+def _golden_picture() -> Tensor:
+    """(1, 3, 64, 64): two waves and a gradient, with flat and with steep places."""
+    y, x = np.mgrid[0:64, 0:64] / 63
+    planes = [np.sin(9 * x + 5 * y), np.sign(np.sin(20 * y * x)), 2 * x - 1]
+    return torch.from_numpy(np.stack(planes) / 2 + 0.5).float()[None]
+
+
+def original(state: Mapping[str, Tensor], image: Tensor, blocks: int) -> Tensor:
+    """What the original's formula makes of `image`, (N, 3, H, W) in [0, 1], with its own names; the same shape, in [0, 1]."""
+
+    def layer(x: Tensor, convolution: str, norm: str = "", stride: int = 1) -> Tensor:
+        weight, bias = (state[f"{convolution}.conv2d.{part}"].float() for part in ("weight", "bias"))
+        x = F.conv2d(F.pad(x, [weight.shape[-1] // 2] * 4, mode="reflect"), weight, bias, stride)
+        return (
+            F.instance_norm(x, weight=state[f"{norm}.weight"].float(), bias=state[f"{norm}.bias"].float())
+            if norm
+            else x
+        )
+
+    x = layer(255 * image, "conv1", "in1").relu()
+    x = layer(x, "conv2", "in2", stride=2).relu()
+    x = layer(x, "conv3", "in3", stride=2).relu()
+    for block in range(1, blocks + 1):
+        inner = layer(x, f"res{block}.conv1", f"res{block}.in1").relu()
+        x = x + layer(inner, f"res{block}.conv2", f"res{block}.in2")
+    x = layer(F.interpolate(x, scale_factor=2), "deconv1", "in4").relu()
+    x = layer(F.interpolate(x, scale_factor=2), "deconv2", "in5").relu()
+    return (layer(x, "deconv3") / 255).clamp(0, 1)

@@ -1,0 +1,125 @@
+"""Models of pytorch/examples: the same picture as there, and nothing but tensors read."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import photograph
+from torch import Tensor, nn
+
+from impasto import cli, load
+from impasto.errors import ModelError
+from impasto.importer import import_model
+
+
+class Convolution(nn.Module):
+    """Reflection padding and a convolution, after nearest upsampling if asked: the child is called conv2d there."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1, upsampled: bool = False):
+        super().__init__()
+        self.pad, self.upsampled = nn.ReflectionPad2d(size // 2), upsampled
+        self.conv2d = nn.Conv2d(inputs, outputs, size, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv2d(self.pad(x.repeat_interleave(2, 2).repeat_interleave(2, 3) if self.upsampled else x))
+
+
+class Foreign(nn.Module):
+    """The network of pytorch/examples with its layers' names, 0 to 255 in and about 0 to 255 out."""
+
+    def __init__(self, width: int = 8, blocks: int = 2):
+        super().__init__()
+        sizes = {"1": (3, width, 9, 1), "2": (width, 2 * width, 3, 2), "3": (2 * width, 4 * width, 3, 2)}
+        for name, (inputs, outputs, size, stride) in sizes.items():
+            self.add_module(f"conv{name}", Convolution(inputs, outputs, size, stride))
+            self.add_module(f"in{name}", nn.InstanceNorm2d(outputs, affine=True))
+        self.blocks = blocks
+        for block in range(1, blocks + 1):
+            parts = {f"conv{i}": Convolution(4 * width, 4 * width, 3) for i in (1, 2)}
+            norms = {f"in{i}": nn.InstanceNorm2d(4 * width, affine=True) for i in (1, 2)}
+            self.add_module(f"res{block}", nn.ModuleDict({**parts, **norms}))
+        self.deconv1, self.in4 = (
+            Convolution(4 * width, 2 * width, 3, upsampled=True),
+            nn.InstanceNorm2d(2 * width, affine=True),
+        )
+        self.deconv2, self.in5 = Convolution(2 * width, width, 3, upsampled=True), nn.InstanceNorm2d(width, affine=True)
+        self.deconv3 = Convolution(width, 3, 9)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for stage in "123":
+            x = self.get_submodule(f"in{stage}")(self.get_submodule(f"conv{stage}")(x)).relu()
+        for block in range(1, self.blocks + 1):
+            part = self.get_submodule(f"res{block}")
+            x = x + part["in2"](part["conv2"](part["in1"](part["conv1"](x)).relu()))  # type: ignore[index]
+        x = self.in4(self.deconv1(x)).relu()
+        x = self.in5(self.deconv2(x)).relu()
+        return self.deconv3(x)
+
+
+@pytest.fixture(scope="module")
+def foreign() -> Foreign:
+    torch.manual_seed(0)
+    network = Foreign().eval().requires_grad_(False)
+    for name, parameter in network.named_parameters():
+        if name.startswith("in"):
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    network.deconv3.conv2d.weight.mul_(120)
+    network.deconv3.conv2d.bias.fill_(110.0)
+    return network
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_an_imported_network_paints_what_the_original_paints(foreign: Foreign, tmp_path: Path, legacy: bool) -> None:
+    state = dict(foreign.state_dict())
+    if legacy:  # as PyTorch 0.4 wrote them
+        state |= {"in1.running_mean": torch.zeros(8), "res1.in1.running_var": torch.ones(32)}
+    torch.save(state, tmp_path / "mosaic.pth", _use_new_zipfile_serialization=not legacy)
+    assert cli.main(["import", str(tmp_path / "mosaic.pth"), "-o", str(tmp_path / "mosaic.safetensors")]) == 0
+    picture = photograph(3, 96)
+    expected = (foreign(255 * picture[None])[0] / 255).clamp(0, 1)
+    painted = load(tmp_path / "mosaic.safetensors", "cpu")(picture)
+    assert expected.std() > 0.05 and 0.01 < ((expected == 0) | (expected == 1)).float().mean() < 0.5
+    assert (painted - expected).abs().max() <= 1 / 255
+
+
+class Touch:
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
+def test_other_files_are_refused_in_a_line_and_run_nothing(foreign: Foreign, tmp_path: Path) -> None:
+    state, trap = dict(foreign.state_dict()), tmp_path / "executed"
+    first = "conv1.conv2d.weight"
+    hostile = {
+        "a key too many": {**state, "extra.weight": torch.zeros(3)},
+        "a key missing": {key: value for key, value in state.items() if key != "in4.bias"},
+        "another shape": {**state, "in4.bias": torch.zeros(5)},
+        "huge": {**state, first: torch.zeros(1, 3, 9, 9).expand(10**6, 3, 9, 9)},
+        "not finite": {**state, first: torch.full_like(state[first], float("nan"))},
+        "whole numbers": {**state, first: state[first].int()},
+        "beyond half precision": {**state, first: 1e9 * state[first]},
+        "a scalar": {**state, first: torch.tensor(1.0)},
+        "not a table": [1, 2],
+        "odd keys": {1: torch.zeros(1)},
+        "code": {"x": Touch(trap)},
+    }
+    for number, content in enumerate(hostile.values()):
+        torch.save(content, tmp_path / f"{number}.pth")
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(Touch(trap)))
+    (tmp_path / "empty.pth").write_bytes(b"")
+    (tmp_path / "cut.pth").write_bytes((tmp_path / "0.pth").read_bytes()[:5000])
+    for path in [*tmp_path.glob("*.pth"), tmp_path / "absent.pth", tmp_path]:
+        with pytest.raises(ModelError, match=path.name):
+            import_model(path, "x")
+    assert not trap.exists()
+
+
+def test_import_keeps_to_its_suffix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["import", "x.pth", "-o", str(tmp_path / "x.pth")]) == 2
+    assert ".safetensors" in capsys.readouterr().err
