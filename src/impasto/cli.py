@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.errors import ImpastoError, UsageError
+from impasto.errors import ImageError, ImpastoError, UsageError
 
 if TYPE_CHECKING:
     from impasto.inference import Stylizer
@@ -96,7 +96,7 @@ def _add_stylize(commands: Any) -> None:
     command.add_argument("--size", type=_positive, help="longer side of the result in pixels (default: the input's)")
     command.add_argument("--keep-metadata", action="store_true", help="copy EXIF, place included, to the result")
     command.add_argument("--overwrite", action="store_true", help="allow a result to replace its own input")
-    command.add_argument("--resume", action="store_true", help="leave results that are already there")
+    command.add_argument("--resume", action="store_true", help="leave results that are there and whole")
     command.add_argument("--max-pixels", type=_positive, help="refuse larger images (default: 120000000)")
     _add_device_and_json(command)
 
@@ -115,7 +115,7 @@ def _stylize(options: argparse.Namespace) -> int:
     sources = _sources(options.sources, f".{painter.model.name}", fail)
     for source, target in _progress(_targets(sources, painter.model.name, options.output), "image"):
         try:
-            if options.resume and target.is_file() and target.stat().st_size:
+            if options.resume and _is_whole(target):
                 continue
             _stylize_one(painter, source, target, options)
             done.append({"input": str(source), "output": str(target)})
@@ -129,6 +129,17 @@ def _stylize(options: argparse.Namespace) -> int:
         if failed:
             print(f"{len(done)} painted, {len(failed)} failed", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _is_whole(result: Path) -> bool:
+    """Whether a picture is there and can be decoded to its end."""
+    from impasto import images
+
+    try:
+        images.read_picture(result, max_pixels=sys.maxsize)
+    except ImageError:
+        return False
+    return True
 
 
 def _sources(words: Sequence[str], result: str, fail: Callable[[object, Exception], None]) -> list[Path]:
