@@ -19,7 +19,7 @@ def main(model_path: str, report_path: str) -> None:
     model = load_style_model(Path(model_path))
     report = json.loads(Path(report_path).read_text(encoding="utf-8"))
     model.style.pop("thumbnail", None)
-    model.loss["weights"] = report["judge"]["weights"]
+    model.loss["weights"] = Path(model.loss["weights"]).name  # where the file lay is nobody's business
     model.report |= {key: report[key] for key in KEPT} | {"images": len(report["images"])}
     target = asset_dir("checkpoints") / f"{model.name}.safetensors"
     save_style_model(target, model)
