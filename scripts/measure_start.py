@@ -3,7 +3,7 @@
     python scripts/measure_start.py --styles IMAGE... --photographs DIR --images DIR --vgg WEIGHTS -o DIR
         [--minutes 0.5 1 2 5] [--variants vgg19/none vgg19/auto slim/none slim/auto]
 
-Trains a painter with `impasto train` for every style, variant (loss network / start) and length, one after the other, and
+Trains a painter with `impasto train` for every style, variant (loss network/start, and /optimizer if another) and length, one after the other, and
 compares it with `impasto compare`. Prints a table; reports and painters stay in the output folder, and what is there
 already is not done again.
 """
@@ -20,8 +20,8 @@ from pathlib import Path
 from impasto.checkpoint import read_papers
 from impasto.runtime import provenance
 
-HEAD = """| style | loss network | start | minutes | steps | VGG-19's loss | equal iterations from noise / photograph | gap | screen |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+HEAD = """| style | loss network | start | optimizer | minutes | steps | VGG-19's loss | equal iterations from noise / photograph | gap | screen |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
 def impasto(*words: object) -> None:
@@ -30,14 +30,15 @@ def impasto(*words: object) -> None:
 
 def measured(style: Path, variant: str, minutes: float, options: argparse.Namespace) -> str:
     """Train, compare and return the table's row."""
-    weights, start = variant.split("/")
-    folder = options.output / f"{style.stem}-{weights}-{start}-{minutes:g}"
+    weights, start, *optimizer = variant.split("/")
+    folder = options.output / f"{style.stem}-{variant.replace('/', '-')}-{minutes:g}"
     painter, report_path = folder / f"{style.stem}.safetensors", folder / "report.json"
     if not report_path.is_file():
         weights_key = "slim" if weights == "slim" else options.vgg
         impasto(
             "train", style, f"data.root={options.photographs}", f"loss.features.weights={weights_key}",
             f"init={start}", "--minutes", minutes, f"output={painter}", f"paths.run={folder / 'run'}",
+            *(f"optimizer={name}" for name in optimizer),
         )  # fmt: skip
         impasto(
             "compare", options.images, "-s", painter, "-o", folder, "--loss-weights", options.vgg, "--style-image", style,
@@ -47,7 +48,7 @@ def measured(style: Path, variant: str, minutes: float, options: argparse.Namesp
     equal = [report["equal_iterations"][init] or f"> {report['steps']}" for init in ("noise", "content")]
     steps = read_papers(painter)["training"]["steps"]
     columns = [
-        style.stem, weights, "base" if start == "auto" else start, f"{minutes:g}", steps,
+        style.stem, weights, "base" if start == "auto" else start, *(optimizer or ["muon"]), f"{minutes:g}", steps,
         f"{report['loss']['network']['total']:.3f}", f"{equal[0]} / {equal[1]}", f"{report['gap']:.0%}", f"{report['screen']:.2f}",
     ]  # fmt: skip
     return f"| {' | '.join(map(str, columns))} |"
