@@ -429,9 +429,9 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
 
     equal, loss, seconds = report["equal_iterations"], report["loss"], report["seconds"]
     yield f"{report['style']}: equals {after(equal['noise'])} L-BFGS iterations from noise, {after(equal['content'])} from content"
-    yield f"total loss {loss['network']['total']:.3f}, the converged optimiser's {loss['converged']:.3f}: gap {report['gap']:.0%}"
+    yield f"total loss {loss['network']['total']:.3f}, the optimiser's best in {report['steps']} steps {loss['converged']:.3f}: gap {report['gap']:.0%}"
     if "polish" in loss:
-        yield f"polish: {after(report['polish_iterations'])} iterations from the network's output reach the converged loss"
+        yield f"polish: {after(report['polish_iterations'])} iterations from the network's output reach the optimiser's best"
     earlier = " (partly timed in an earlier comparison)" if seconds["cached"] else ""
     yield f"speed: {seconds['network']:.3f} s against {seconds['noise']:.1f} s, {seconds['ratio']:.0f} times{earlier}"
     if report["screen"] is not None:
