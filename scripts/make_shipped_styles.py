@@ -23,26 +23,33 @@ def run(*words: object) -> None:
     subprocess.run([sys.executable, *map(str, words)], check=True)
 
 
+def experiment(name: str) -> str:
+    return (asset_dir("configs") / "experiment" / f"{name}.yaml").read_text(encoding="utf-8")
+
+
 def picture_of(name: str, folder: Path) -> Path:
-    """Return the experiment's style picture, made if it is not there."""
-    if not any(path.stem == name for path in folder.glob("*")):
+    """Return the experiment's style picture, made if it is not there; NAME_johnson has that of NAME."""
+    name = name.removesuffix("_johnson")
+    if not any(path.stem == name for path in images.find_images([folder])):
         run(SCRIPTS / "make_styles.py", name, "-o", folder)
     return next(path for path in images.find_images([folder]) if path.stem == name)
 
 
 def make(name: str, options: argparse.Namespace) -> None:
     """Train the experiment, compare it with the optimiser and put it among the shipped styles."""
-    painter, report = options.output / f"{name}.safetensors", options.output / name / "report.json"
-    if not painter.is_file():
+    folder, picture = options.output / name, picture_of(name, options.pictures)
+    painter, trained, report = folder / "trained.safetensors", folder / "trained", folder / "report.json"
+    if not trained.is_file():
+        weights = [f"loss.features.weights={options.vgg}"] if "loss: vgg19" in experiment(name) else []
         run(
-            "-m", "impasto", "train", f"experiment={name}", f"style.image={picture_of(name, options.pictures)}",
-            f"data.root={options.photographs}", f"loss.features.weights={options.vgg}", f"output={painter}",
-            f"paths.run={options.output / name / 'run'}", *options.override,
+            "-m", "impasto", "train", f"experiment={name}", f"style.image={picture}", f"data.root={options.photographs}",
+            f"output={painter}", f"paths.run={folder / 'run'}", "ckpt_path=last", *weights, *options.override,
         )  # fmt: skip
+        trained.touch()  # a painter is written on the way too
     if not report.is_file():
         run(
             "-m", "impasto", "compare", options.images, "-s", painter, "-o", report.parent, "--loss-weights", options.vgg,
-            "--steps", options.steps, "--limit", options.limit, "--precision", "auto",
+            "--style-image", picture, "--steps", options.steps, "--limit", options.limit, "--precision", "auto",
         )  # fmt: skip
     run(SCRIPTS / "ship_style.py", painter, report)
 

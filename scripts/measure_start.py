@@ -3,9 +3,9 @@
     python scripts/measure_start.py --styles IMAGE... --photographs DIR --images DIR --vgg WEIGHTS -o DIR
         [--minutes 0.5 1 2 5] [--variants vgg19/none vgg19/auto slim/none slim/auto]
 
-Trains a painter with `impasto train` for every style, variant (loss network/start, and /optimizer if another) and length, one after the other, and
-compares it with `impasto compare`. Prints a table; reports and painters stay in the output folder, and what is there
-already is not done again.
+Trains a painter with `impasto train` for every style, variant (loss network/start, and /optimizer if another) and length,
+one after the other, and compares it with `impasto compare`. Prints a table; reports and painters stay in the output folder, and what is there
+measured already is not done again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def measured(style: Path, variant: str, minutes: float, options: argparse.Namesp
             "--steps", options.steps, "--limit", options.limit, "--precision", "auto", "--no-polish",
         )  # fmt: skip
     report = json.loads(report_path.read_text(encoding="utf-8"))
-    equal = [report["equal_iterations"][init] or f"> {report['steps']}" for init in ("noise", "content")]
+    reached = (report["equal_iterations"][init] for init in ("noise", "content"))
+    equal = [f"> {report['steps']}" if step is None else str(step) for step in reached]
     steps = read_papers(painter)["training"]["steps"]
     columns = [
         style.stem, weights, "base" if start == "auto" else start, *(optimizer or ["muon"]), f"{minutes:g}", steps,

@@ -18,9 +18,11 @@ KEPT = ("equal_iterations", "polish_iterations", "gap", "screen", "judge", "step
 def main(model_path: str, report_path: str) -> None:
     model = load_style_model(Path(model_path))
     report = json.loads(Path(report_path).read_text(encoding="utf-8"))
+    if report["style"] != model.name:
+        sys.exit(f"{report_path} is of {report['style']}, not of {model.name}")
     model.style.pop("thumbnail", None)
     model.loss["weights"] = Path(model.loss["weights"]).name  # where the file lay is nobody's business
-    model.report |= {key: report[key] for key in KEPT} | {"images": len(report["images"])}
+    model.report |= {key: report[key] for key in KEPT if key in report} | {"images": len(report["images"])}
     target = asset_dir("checkpoints") / f"{model.name}.safetensors"
     save_style_model(target, model)
     print(target)

@@ -300,10 +300,13 @@ def test_paths_of_settings_are_taken_as_a_shell_takes_them(tmp_path: Path, monke
     folder = tmp_path / "best of [2026], (a)"
     folder.mkdir()
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "null").touch()
     for said, meant in ((f"data.root={folder}", folder), ("data.root=~/photos", tmp_path / "photos")):
         (override,) = OverridesParser.create().parse_overrides([cli._plain_path(said)])
         assert override.value() == str(meant)
-    for said in ("data.root=a,b", "init=none", "output=null", "trainer.max_steps=1", "data.root=${paths.run}"):
+    for said in ("data.root=a,b", "init=none", "output=null", "trainer.max_steps=1", "data.root=${paths.run}",
+                 "data.root=~nobody-here/x", f"data.root={'x' * 300}"):  # fmt: skip
         assert cli._plain_path(said) == said
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,9 @@ def test_other_files_are_refused_in_a_line_and_run_nothing(foreign: Foreign, tmp
         "not finite": {**state, first: torch.full_like(state[first], float("nan"))},
         "whole numbers": {**state, first: state[first].int()},
         "beyond half precision": {**state, first: 1e9 * state[first]},
+        "endless": {**state, first: torch.zeros(1, 3, 9, 9).expand(10**14, 3, 9, 9)},
+        "sparse": {**state, first: state[first].to_sparse()},
+        "nowhere": {**state, first: state[first].to("meta")},
         "a scalar": {**state, first: torch.tensor(1.0)},
         "not a table": [1, 2],
         "odd keys": {1: torch.zeros(1)},
@@ -114,6 +118,12 @@ def test_other_files_are_refused_in_a_line_and_run_nothing(foreign: Foreign, tmp
     (tmp_path / "plain.pth").write_bytes(pickle.dumps(Touch(trap)))
     (tmp_path / "empty.pth").write_bytes(b"")
     (tmp_path / "cut.pth").write_bytes((tmp_path / "0.pth").read_bytes()[:5000])
+    torch.save(state, tmp_path / "legacy.pth", _use_new_zipfile_serialization=False)
+    for end in range(1, 400, 40):
+        (tmp_path / f"legacy{end}.pth").write_bytes((tmp_path / "legacy.pth").read_bytes()[:end])
+    (tmp_path / "legacy.pth").unlink()
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", bytes(210_000_000))
     for path in [*tmp_path.glob("*.pth"), tmp_path / "absent.pth", tmp_path]:
         with pytest.raises(ModelError, match=path.name):
             import_model(path, "x")
@@ -123,3 +133,6 @@ def test_other_files_are_refused_in_a_line_and_run_nothing(foreign: Foreign, tmp
 def test_import_keeps_to_its_suffix(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["import", "x.pth", "-o", str(tmp_path / "x.pth")]) == 2
     assert ".safetensors" in capsys.readouterr().err
+    (tmp_path / "there.safetensors").touch()
+    assert cli.main(["import", "x.pth", "-o", str(tmp_path / "there.safetensors")]) == 2
+    assert "there already" in capsys.readouterr().err

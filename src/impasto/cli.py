@@ -284,8 +284,11 @@ _PATH_KEYS = {"style.image", "data.root", "data.annotations", "loss.features.wei
 def _plain_path(word: str) -> str:
     """An override as it is, or with its path quoted where people typed one that is there, or at home, as in a shell."""
     key, _, path = word.partition("=")
-    at_hand = path.startswith("~") or ("$" not in path and path and Path(path).exists())
-    return _quoted(key, str(Path(path).expanduser())) if key in _PATH_KEYS and at_hand else word
+    meant = os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for a user who is not there
+    plain = re.fullmatch(r"[\w./-]*", meant, re.ASCII)  # nothing to quote; null stays null
+    if key not in _PATH_KEYS or "$" in path or plain or not os.path.exists(meant):  # noqa: PTH110 - nor this for long names
+        return f"{key}={meant}" if key in _PATH_KEYS and plain else word
+    return _quoted(key, meant)
 
 
 def _quoted(key: str, path: str) -> str:
@@ -460,6 +463,8 @@ def _import(options: argparse.Namespace) -> int:
 
     if options.output.suffix != SUFFIX:
         raise UsageError(f"-o {options.output}: a style model's name ends in {SUFFIX}")
+    if options.output.exists():
+        raise UsageError(f"-o {options.output}: there already; choose another name or remove it")
     save_style_model(options.output, import_model(options.model, options.name or options.output.stem))
     print(options.output)
     return 0

@@ -171,7 +171,7 @@ def summarize(
             "fingerprint": loss.features.fingerprint(),
         },
         "equal_iterations": {init: first_at_or_below(curves[init], network["total"]) for init in _BASELINES},
-        "polish_iterations": first_at_or_below(curves["polish"], converged) if "polish" in curves else None,
+        **({"polish_iterations": first_at_or_below(curves["polish"], converged)} if "polish" in curves else {}),
         "gap": network["total"] / converged - 1,
         "screen": _mean(screens) / own_screen if own_screen else None,
         "loss": {"network": network, "converged": converged, **curves},

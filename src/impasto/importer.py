@@ -5,8 +5,8 @@ pytorch/examples' fast_neural_style is the one format known. Nothing is unpickle
 
 from __future__ import annotations
 
-import pickle
 import re
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from impasto.images import printable
 from impasto.networks import build_network
 
 _MAX_BYTES = 200_000_000
+_MAX_NUMBERS = 50_000_000
+_PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _TOLERANCE = 1 / 255
 # Their name of each layer, and ours. {n} counts the residual blocks, from 1 there and from 0 here.
 _LAYERS = {
@@ -68,19 +70,26 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if path.stat().st_size > _MAX_BYTES:
         raise ModelError(f"{printable(path)}: too large for a style model ({path.stat().st_size >> 20} MB)")
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                packed = sum(entry.file_size for entry in archive.infolist())
+            if packed > _MAX_BYTES:
+                raise ValueError("its contents are larger than any style model")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError,
-            IndexError, OSError, AssertionError, MemoryError, OverflowError) as error:  # fmt: skip
+    except Exception as error:  # whatever the unpickler says of bytes that a stranger chose
         raise ModelError(f"{printable(path)}: not a file of PyTorch weights, or one that wants to run code") from error
     if not isinstance(state, Mapping) or not all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
     ):
         raise ModelError(f"{printable(path)}: not a state dict, a table of names and tensors")
+    plain = (value.layout is torch.strided and value.device.type == "cpu" for value in state.values())
+    if not all(plain) or sum(value.numel() for value in state.values()) > _MAX_NUMBERS:
+        raise ModelError(f"{printable(path)}: its tensors are not those of a style network")
     # PyTorch 0.4 wrote statistics that instance norm never used.
     state = {
         key: value for key, value in state.items() if not re.search(r"\.(running_(mean|var)|num_batches_tracked)$", key)
     }
-    if not all(value.is_floating_point() and torch.isfinite(value).all() for value in state.values()):
+    if not all(value.dtype in _PRECISIONS and torch.isfinite(value).all() for value in state.values()):
         raise ModelError(f"{printable(path)}: holds values that are not numbers")
     return state
 

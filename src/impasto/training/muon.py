@@ -10,18 +10,19 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
-# Of the quintic iteration in Jordan et al.: steep at zero, so that five rounds bring every singular value near 1.
+# Of the quintic iteration in Jordan et al.: steep at zero, so that five rounds bring all but tiny singular values near 1.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(Optimizer):
-    """Orthogonalised momentum for the kernels between hidden layers, Adam (Kingma and Ba 2015) for everything else.
+    """Orthogonalised momentum for kernels between layers, Adam (Kingma and Ba 2015) for everything else.
 
     A kernel (O, I, H, W) counts as the matrix (O, I·H·W). All of its directions learn equally fast, where Adam follows
     the few that dominate the gradient.
 
     Args:
-        params: parameters. Kernels from or to an RGB image, depthwise ones, biases and norms are Adam's.
+        params: parameters. Adam's are biases, norms and kernels with three or fewer channels on either side: those from
+            or to an RGB image and depthwise ones.
         lr: of the kernels. Steps are scaled to the root mean square of Adam's (Liu et al. 2025): 0.2 lr.
         momentum: of the kernels, Nesterov's.
         adam_part: learning rate of everything else, as a part of `lr`.
@@ -86,9 +87,10 @@ class Muon(Optimizer):
 
 
 def orthogonalized(matrix: Tensor, rounds: int = 5) -> Tensor:
-    """Return the (rows, columns) matrix with singular values of about 1 (0.7 to 1.2) in place of its own.
+    """Return the (rows, columns) matrix with singular values of about 1 in place of its own.
 
-    Newton and Schulz's iteration, in bfloat16, which it tolerates. A zero matrix stays zero.
+    Newton and Schulz's iteration, in bfloat16: values above about a hundredth of the norm come to 0.7 to 1.2, smaller
+    ones part of the way, rounding noise among them. A zero matrix stays zero.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     x = (matrix.mT if tall else matrix).bfloat16()
