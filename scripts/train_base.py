@@ -1,9 +1,9 @@
 """Learn base weights from which a new style needs few updates: first-order meta-learning over many styles.
 
-    python scripts/train_base.py --photographs DIR --styles DIR [--minutes 25] [-o checkpoints/base/johnson.safetensors]
+    python scripts/train_base.py --photographs DIR --styles DIR [--minutes 25] [--network swift]
 
 Reptile (Nichol, Achiam and Schulman 2018), as MetaStyle (Zhang, Zhu and Zhu 2019) uses such a start for style networks: fine-tune on one style
-for a few updates exactly as a user's training does, move the base a part of the way there, take the next style. Every style
+for a few updates with the optimizer of a user's training, move the base a part of the way there, take the next style. Every style
 comes back at many sizes and with its colour channels exchanged. Prints the loss before the first and the last update of an
 episode, averaged over recent ones.
 """
@@ -56,16 +56,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--styles", type=Path, required=True, help="folder of style pictures")
-    parser.add_argument("--network", default="johnson")
+    parser.add_argument("--network", default="swift")
     parser.add_argument("--weights", default="slim", help="of the loss network: slim, torchvision or a path")
-    parser.add_argument("--start", type=Path, help="a style model to start from (default: random weights)")
+    parser.add_argument("--start", type=Path, help="a style model to start from, its network instead of --network")
     parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--updates", type=int, default=10, help="in an episode")
     parser.add_argument("--rate", type=float, default=4e-3, help="learning rate of the updates")
     parser.add_argument(
         "--step", type=float, default=0.5, help="part of the way that the base moves, falling to a tenth"
     )
-    parser.add_argument("-o", "--output", type=Path, default=Path("checkpoints/base/johnson.safetensors"))
+    parser.add_argument("-o", "--output", type=Path, help="default: checkpoints/base/NETWORK.safetensors")
     options = parser.parse_args()
 
     torch.manual_seed(0)
@@ -98,10 +98,10 @@ def main() -> None:
             first, last = np.mean(recent, axis=0)
             print(f"{gone:4.0%} {episodes} episodes: {first:.3f} -> {last:.3f}", flush=True)
     training = {"episodes": episodes, "styles": sorted(pictures), "minutes": options.minutes, **provenance()}
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    model = StyleModel(base.eval(), spec, "base", training=training)
-    save_style_model(options.output, model)
-    print(options.output)
+    output = options.output or Path(f"checkpoints/base/{spec['name']}.safetensors")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    save_style_model(output, StyleModel(base.eval(), spec, "base", training=training))
+    print(output)
 
 
 DEVICE = pick_device()

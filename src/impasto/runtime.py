@@ -87,6 +87,7 @@ def provenance(device: torch.device | None = None) -> dict[str, str]:
         "python": platform.python_version(),
         "device": device_name(device or pick_device()),
         "cores": str(usable_cores()),
+        "threads": str(torch.get_num_threads()),
     }
 
 
