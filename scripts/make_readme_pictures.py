@@ -1,4 +1,4 @@
-"""Paint the README's pictures: sample photographs of scikit-image (CC0 or public domain) with the shipped styles.
+"""Paint the README's pictures: sample photographs of scikit-image (CC0 or public domain) with the shipped styles of swift.
 
 python scripts/make_readme_pictures.py
 """
@@ -11,7 +11,7 @@ import skimage
 
 import impasto
 from impasto import images
-from impasto.checkpoint import shipped_styles
+from impasto.checkpoint import read_papers, shipped_styles
 
 PHOTOGRAPHS = ("astronaut.png", "coffee.png", "chelsea.png")
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "painted.jpg"
@@ -20,9 +20,9 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "painted.jpg"
 def main() -> None:
     folder = Path(skimage.__file__).parent / "data"
     photographs = [images.resize(images.read_image(folder / name), 512) for name in PHOTOGRAPHS]
-    painters = [impasto.load(path) for path in shipped_styles()]
-    rows = [photographs, *([paint(photograph) for photograph in photographs] for paint in painters)]
-    images.write_image(TARGET, images.contact_sheet(rows, tile=384))
+    painters = [impasto.load(path) for path in shipped_styles() if read_papers(path)["network"]["name"] == "swift"]
+    rows = [[photograph, *(paint(photograph) for paint in painters)] for photograph in photographs]
+    images.write_image(TARGET, images.contact_sheet(rows, tile=256))
     print(TARGET)
 
 
