@@ -64,6 +64,8 @@ def judge_of(model: StyleModel, weights: str | None = None, style_image: Path | 
         UsageError: the style picture is needed and missing.
         ModelError: the model's papers do not describe a loss.
     """
+    if not model.loss:
+        raise ModelError(f"{model.name}: carries no loss to be compared by, as imported models do; it can paint only")
     spec = {key: value for key, value in model.loss.items() if key not in ("weights", "fingerprint")}
     loss = build_loss(weights=weights or _weights_at_hand(model), **spec)
     known = model.style_targets.get(loss.features.fingerprint(), {})
