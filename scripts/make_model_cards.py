@@ -33,7 +33,9 @@ def card(path: Path) -> str:
 def measured(report: dict[str, Any]) -> list[str]:
     if "equal_iterations" not in report:
         return ["not compared yet", "", "", ""]
-    equal = report["equal_iterations"]
+    equal = {
+        init: f"> {report['steps']}" if step is None else step for init, step in report["equal_iterations"].items()
+    }
     judge = f"{report['judge']['network']}, {report['images']} photographs"
     return [judge, f"{equal['noise']} / {equal['content']}", f"{report['gap']:.0%}", f"{report['screen']:.2f}"]
 

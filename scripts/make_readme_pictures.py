@@ -19,7 +19,7 @@ TARGET = Path(__file__).resolve().parents[1] / "docs" / "painted.jpg"
 
 def main() -> None:
     folder = Path(skimage.__file__).parent / "data"
-    photographs = [images.resize(images.read_image(folder / name), 512) for name in PHOTOGRAPHS]
+    photographs = [images.centre_square(images.read_image(folder / name), 300) for name in PHOTOGRAPHS]
     painters = [impasto.load(path) for path in shipped_styles() if read_papers(path)["network"]["name"] == "swift"]
     rows = [[photograph, *(paint(photograph) for paint in painters)] for photograph in photographs]
     images.write_image(TARGET, images.contact_sheet(rows, tile=256))

@@ -499,7 +499,9 @@ def _styles(options: argparse.Namespace) -> int:
 def _measured(report: dict[str, Any]) -> str:
     if "equal_iterations" not in report:
         return "not compared yet"
-    return f"equals {report['equal_iterations']['noise']} L-BFGS iterations from noise, gap {report['gap']:.0%}"
+    steps = report["equal_iterations"]["noise"]
+    equal = f"more than {report['steps']}" if steps is None else steps
+    return f"equals {equal} L-BFGS iterations from noise, gap {report['gap']:.0%}"
 
 
 # shared
