@@ -115,7 +115,7 @@ def _stylize(options: argparse.Namespace) -> int:
     sources = _sources(options.sources, f".{painter.model.name}", fail)
     for source, target in _progress(_targets(sources, painter.model.name, options.output), "image"):
         try:
-            if options.resume and _is_whole(target):
+            if options.resume and _is_whole(target, source, options.max_pixels or images.MAX_PIXELS):
                 continue
             _stylize_one(painter, source, target, options)
             done.append({"input": str(source), "output": str(target)})
@@ -131,12 +131,14 @@ def _stylize(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _is_whole(result: Path) -> bool:
-    """Whether a picture is there and can be decoded to its end."""
+def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
+    """Whether a picture other than the input is there and can be decoded to its end."""
     from impasto import images
 
     try:
-        images.read_picture(result, max_pixels=sys.maxsize)
+        if result.exists() and result.samefile(source):
+            return False
+        images.read_picture(result, max_pixels=max_pixels)
     except ImageError:
         return False
     return True
@@ -459,14 +461,16 @@ def _add_import(commands: Any) -> None:
 
 def _import(options: argparse.Namespace) -> int:
     from impasto.checkpoint import SUFFIX, save_style_model
+    from impasto.images import printable
     from impasto.importer import import_model
 
     if options.output.suffix != SUFFIX:
         raise UsageError(f"-o {options.output}: a style model's name ends in {SUFFIX}")
     if options.output.exists():
         raise UsageError(f"-o {options.output}: there already; choose another name or remove it")
-    save_style_model(options.output, import_model(options.model, options.name or options.output.stem))
-    print(options.output)
+    name = options.output.stem if options.name is None else options.name
+    save_style_model(options.output, import_model(options.model, name))
+    print(printable(options.output))
     return 0
 
 

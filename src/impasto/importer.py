@@ -5,15 +5,18 @@ pytorch/examples' fast_neural_style is the one format known. Nothing is unpickle
 
 from __future__ import annotations
 
+import io
+import pickletools
 import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.nn import functional as F
 
 from impasto.checkpoint import StyleModel, check_name
@@ -22,7 +25,11 @@ from impasto.images import printable
 from impasto.networks import build_network
 
 _MAX_BYTES = 200_000_000
-_MAX_NUMBERS = 50_000_000
+_MAX_NUMBERS, _MAX_TENSORS, _MAX_PICKLE = 50_000_000, 2000, 200_000
+_GLOBALS = re.compile(
+    r"collections OrderedDict|torch\._utils _rebuild_(tensor|tensor_v2|parameter)|torch\.nn\.parameter Parameter"
+    r"|torch (Half|BFloat16|Float|Double|Long)Storage"
+)
 _PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _TOLERANCE = 1 / 255
 # Their name of each layer, and ours. {n} counts the residual blocks, from 1 there and from 0 here.
@@ -52,7 +59,7 @@ def import_model(path: Path, name: str) -> StyleModel:
     if set(keys) != set(state):
         odd = sorted(set(keys) ^ set(state))
         raise ModelError(
-            f"{printable(path)}: not a network of pytorch/examples' fast_neural_style ({printable(odd[0])})"
+            f"{printable(path)}: not a network of pytorch/examples' fast_neural_style ({printable(odd[0][:80])})"
         )
     try:
         # Half precision is what the style model will hold, and so what is verified.
@@ -70,18 +77,17 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if path.stat().st_size > _MAX_BYTES:
         raise ModelError(f"{printable(path)}: too large for a style model ({path.stat().st_size >> 20} MB)")
     try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                packed = sum(entry.file_size for entry in archive.infolist())
-            if packed > _MAX_BYTES:
-                raise ValueError("its contents are larger than any style model")
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            state = torch.load(_vetted(file), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever the unpickler says of bytes that a stranger chose
         raise ModelError(f"{printable(path)}: not a file of PyTorch weights, or one that wants to run code") from error
-    if not isinstance(state, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
-    ):
+    if not isinstance(state, dict) or len(state) > _MAX_TENSORS:
         raise ModelError(f"{printable(path)}: not a state dict, a table of names and tensors")
+    state = dict(dict.items(state))  # its own methods may be the file's
+    if not all(type(key) is str and type(value) in (Tensor, Parameter) for key, value in state.items()):
+        raise ModelError(f"{printable(path)}: not a state dict, a table of names and tensors")
+    if any(value.__dict__ for value in state.values()):
+        raise ModelError(f"{printable(path)}: its tensors carry more than numbers")
     plain = (value.layout is torch.strided and value.device.type == "cpu" for value in state.values())
     if not all(plain) or sum(value.numel() for value in state.values()) > _MAX_NUMBERS:
         raise ModelError(f"{printable(path)}: its tensors are not those of a style network")
@@ -92,6 +98,49 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if not all(value.dtype in _PRECISIONS and torch.isfinite(value).all() for value in state.values()):
         raise ModelError(f"{printable(path)}: holds values that are not numbers")
     return state
+
+
+def _vetted(file: BinaryIO) -> BinaryIO:
+    """Return the file, or an archive packed anew from it, once its pickles are short and name nothing but tensors."""
+    if not zipfile.is_zipfile(file):
+        file.seek(0)
+        head = io.BytesIO(file.read(_MAX_PICKLE))
+        if head.getvalue()[:2] == b"PK":
+            raise ValueError("not a whole archive")
+        for _ in range(5):  # magic number, version, system, tensors, storages: as PyTorch before 1.6 wrote them
+            _check_pickle(head)
+        file.seek(0)
+        return file
+    packed = io.BytesIO()  # so that what is read is what was checked
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(packed, "w") as new:
+        entries = old.infolist()
+        size, names = sum(entry.file_size for entry in entries), {entry.filename.lower() for entry in entries}
+        if (
+            size > _MAX_BYTES
+            or not len(names) == len(entries) <= 2 * _MAX_TENSORS
+            or any(e.compress_type for e in entries)
+        ):
+            raise ValueError("compressed, too large or ambiguous")
+        for entry in entries:
+            content = old.read(entry)
+            if entry.filename.lower().endswith(".pkl"):
+                if len(content) > _MAX_PICKLE:
+                    raise ValueError("more than the names of tensors")
+                _check_pickle(io.BytesIO(content))
+            new.writestr(zipfile.ZipInfo(entry.filename), content)
+    packed.seek(0)
+    return packed
+
+
+def _check_pickle(stream: BinaryIO) -> None:
+    """Refuse a pickle that names anything but tensors, or nests without end, before it is run."""
+    tuples = 0
+    for opcode, argument, _ in pickletools.genops(stream):
+        if opcode.name in ("GLOBAL", "STACK_GLOBAL") and not _GLOBALS.fullmatch(str(argument)):
+            raise ValueError(f"names {argument}")
+        tuples += opcode.name.startswith("TUPLE")
+    if tuples > 8 * _MAX_TENSORS:
+        raise ValueError("nests too deep")
 
 
 def _width(state: Mapping[str, Tensor], path: Path) -> int:
