@@ -277,7 +277,9 @@ def test_a_key_that_is_missing_is_named(photographs: Path, tmp_path: Path) -> No
 
 def test_a_run_starts_from_what_init_names(photographs: Path, random_vgg: Path, tmp_path: Path, painter: Path) -> None:
     """One step at a learning rate of zero leaves the weights that the run started from."""
-    run(tmp_path, photographs, random_vgg, f"init={painter}", "trainer.max_steps=1", "optimizer.lr=0")
+    run(
+        tmp_path, photographs, random_vgg, f"init={painter}", "network=johnson", "trainer.max_steps=1", "optimizer.lr=0"
+    )
     start, end = (load_style_model(path).network.state_dict() for path in (painter, tmp_path / "style.safetensors"))
     assert all(torch.equal(start[key], end[key]) for key in start)
 
