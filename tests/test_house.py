@@ -19,6 +19,8 @@ from hydra.utils import instantiate
 from PIL import Image
 
 from impasto import cli
+from impasto.cli import stylize as stylize_command
+from impasto.cli import train
 from impasto.errors import UsageError
 from impasto.losses import build_loss
 from impasto.losses.perceptual import PerceptualLoss
@@ -250,7 +252,7 @@ def test_training_imports_nothing_from_the_current_folder(tmp_path: Path) -> Non
 
 def test_many_images_are_paired_with_their_results_in_no_time() -> None:
     sources = [Path(f"{number}/same.png") for number in range(20_000)]
-    targets = [target for _, target in cli._targets(sources, "tiny", Path("out"))]
+    targets = [target for _, target in stylize_command._targets(sources, "tiny", Path("out"))]
     assert len(set(targets)) == 20_000
 
 
@@ -290,7 +292,7 @@ def test_a_picture_given_to_train_is_quoted_for_hydra() -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     for name in ("a b.jpg", "it's.png", "x=1,y.jpg", "back\\slash.png", "end\\", "a{b}[c].png"):
-        (override,) = OverridesParser.create().parse_overrides([cli._quoted("style.image", name)])
+        (override,) = OverridesParser.create().parse_overrides([train._quoted("style.image", name)])
         assert override.key_or_group == "style.image" and override.value() == name
 
 
@@ -303,22 +305,22 @@ def test_paths_of_settings_are_taken_as_a_shell_takes_them(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / "null").touch()
     for said, meant in ((f"data.root={folder}", folder), ("data.root=~/photos", tmp_path / "photos")):
-        (override,) = OverridesParser.create().parse_overrides([cli._plain_path(said)])
+        (override,) = OverridesParser.create().parse_overrides([train._plain_path(said)])
         assert override.value() == str(meant)
     for said in ("data.root=a,b", "init=none", "output=null", "trainer.max_steps=1", "data.root=${paths.run}",
                  "data.root=~nobody-here/x", f"data.root={'x' * 300}"):  # fmt: skip
-        assert cli._plain_path(said) == said
+        assert train._plain_path(said) == said
 
 
 def test_train_says_what_was_left_unsaid() -> None:
-    assert cli._overrides(None, ["p.jpg"]) == ["data=demo", "style.image='p.jpg'"]
-    assert cli._overrides(0.5, ["data.root=x", "p.jpg"]) == [
+    assert train._overrides(None, ["p.jpg"]) == ["data=demo", "style.image='p.jpg'"]
+    assert train._overrides(0.5, ["data.root=x", "p.jpg"]) == [
         "data.root=x", "style.image='p.jpg'", "trainer.max_minutes=0.5"
     ]  # fmt: skip
     for said in (["data=demo", "~callbacks.keep_best"], ["experiment=wave"], ["data=demo", "--cfg", "job"]):
-        assert cli._overrides(None, said) == said
+        assert train._overrides(None, said) == said
     with pytest.raises(UsageError, match="one picture a run"):
-        cli._overrides(None, ["a.jpg", "b.jpg"])
+        train._overrides(None, ["a.jpg", "b.jpg"])
 
 
 def test_train_refuses_a_duration_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,91 @@
+"""`impasto compare`: how many optimiser iterations does a painter equal?"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from impasto.cli.options import add_command, add_device_and_json, add_precision, complain, positive_from, wants_bfloat16
+from impasto.errors import ImpastoError, UsageError
+
+
+def add(commands: Any) -> None:
+    command = add_command(commands, "compare", _compare, "how many optimiser iterations does a painter equal?")
+    command.add_argument("sources", nargs="+", metavar="IMAGES", help="images, folders or patterns")
+    command.add_argument("-s", "--style", required=True, help="a shipped style's name or a style model's path")
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the report goes")
+    command.add_argument("--steps", type=positive_from, default=500)
+    command.add_argument("--size", type=positive_from, default=256, help="side of the squares compared (default: 256)")
+    command.add_argument("--limit", type=positive_from, help="only the first so many images")
+    command.add_argument(
+        "--loss-weights", help="torchvision, slim or a path (default: what the model was trained with)"
+    )
+    command.add_argument("--style-image", type=Path, help="the style picture, needed with other weights")
+    command.add_argument(
+        "--no-polish",
+        dest="polish",
+        action="store_false",
+        help="a third less time: the network's output is not optimised",
+    )
+    add_precision(command)
+    add_device_and_json(command)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from impasto import images
+    from impasto.compare import compare, judge_of, write_report
+    from impasto.inference import Stylizer
+
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UsageError("comparing draws a curve; pip install 'impasto[compare]'")
+    options.output.mkdir(parents=True, exist_ok=True)
+    painter, failed = Stylizer(options.style, options.device), []
+
+    def fail(error: ImpastoError) -> None:
+        complain(error)
+        failed.append(error)
+
+    loss = judge_of(painter.model, options.loss_weights, options.style_image)
+    paths = images.find_images(options.sources)[: options.limit]
+    with tqdm(
+        total=(2 + options.polish) * len(paths) * options.steps, unit="step", file=sys.stderr, mininterval=1
+    ) as line:
+
+        def progress(image: str, init: str, step: int) -> None:
+            line.set_description(f"{images.printable(image)} from {init}", refresh=False)
+            line.update(step > 0)
+
+        report, results = compare(
+            paths, painter, loss, steps=options.steps, size=options.size,
+            bfloat16=wants_bfloat16(options, painter.device), polish=options.polish, progress=progress, failed=fail,
+        )  # fmt: skip
+    written = write_report(options.output, report, results)
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        print(*_sentences(report), *written, sep="\n")
+    return 1 if failed else 0
+
+
+def _sentences(report: dict[str, Any]) -> Iterator[str]:
+    def after(steps: int | None) -> str:
+        return f"more than {report['steps']}" if steps is None else str(steps)
+
+    equal, loss, seconds = report["equal_iterations"], report["loss"], report["seconds"]
+    yield f"{report['style']}: equals {after(equal['noise'])} L-BFGS iterations from noise, {after(equal['content'])} from content"
+    yield f"total loss {loss['network']['total']:.3f}, the optimiser's best in {report['steps']} steps {loss['converged']:.3f}: gap {report['gap']:.0%}"
+    if "polish" in loss:
+        yield f"polish: {after(report['polish_iterations'])} iterations from the network's output reach the optimiser's best"
+    earlier = " (partly timed in an earlier comparison)" if seconds["cached"] else ""
+    yield f"speed: {seconds['network']:.3f} s against {seconds['noise']:.1f} s, {seconds['ratio']:.0f} times{earlier}"
+    if report["screen"] is not None:
+        yield f"screen: {report['screen']:.2f} times the style's own"
+    judge = "the slim loss network" if report["judge"]["network"] == "slim" else f"VGG-19, {report['judge']['weights']}"
+    yield f"judge: {judge}, on {len(report['images'])} images at {report['size']} pixels"

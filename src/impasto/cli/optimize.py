@@ -1,0 +1,86 @@
+"""`impasto optimize`: the reference, on one image."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from impasto.cli.options import (
+    add_command,
+    add_device_and_json,
+    add_precision,
+    positive_from,
+    seed_from,
+    wants_bfloat16,
+)
+from impasto.errors import UsageError
+
+if TYPE_CHECKING:
+    from impasto.optimize import Iterate
+
+
+def add(commands: Any) -> None:
+    command = add_command(
+        commands, "optimize", _optimize, "the reference: optimise the pixels of one image (Gatys et al. 2016)"
+    )
+    command.add_argument("content", type=Path, metavar="CONTENT", help="the photograph")
+    command.add_argument("-s", "--style", type=Path, required=True, metavar="IMAGE", help="the style picture")
+    command.add_argument("-o", "--output", type=Path, required=True, help="the result")
+    command.add_argument("--steps", type=positive_from, default=500)
+    command.add_argument("--optimizer", choices=("lbfgs", "adam"), default="lbfgs")
+    command.add_argument(
+        "--init", default="content", help="content, noise, or a style model to polish (default: content)"
+    )
+    command.add_argument("--size", type=positive_from, default=512, help="longer side in pixels (default: 512)")
+    command.add_argument("--style-size", type=positive_from, default=384, help="the style picture's (default: 384)")
+    command.add_argument(
+        "--scales", type=positive_from, default=1, help="coarse to fine, halving the size (default: 1)"
+    )
+    command.add_argument("--seed", type=seed_from, default=0)
+    command.add_argument("--loss-weights", default="slim", help="slim, torchvision or a path (default: slim)")
+    add_precision(command)
+    add_device_and_json(command)
+
+
+def _optimize(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from impasto import images
+    from impasto.inference import Stylizer
+    from impasto.losses.perceptual import PerceptualLoss
+    from impasto.optimize import optimize_image
+    from impasto.runtime import pick_device
+
+    images.check_writable(options.output)
+    for given in (options.content, options.style, Path(options.init)):
+        if options.output.exists() and given.exists() and options.output.samefile(given):
+            raise UsageError(f"{images.printable(options.output)} is one of the inputs; choose another -o")
+    device = pick_device(options.device)
+    loss = PerceptualLoss.from_spec(options.loss_weights).to(device)
+    loss.set_style(images.resize(images.read_image(options.style), options.style_size)[None].to(device))
+    content = images.resize(images.read_image(options.content), options.size)[None].to(device)
+    init = options.init
+    if init not in ("content", "noise"):
+        init = Stylizer(init, options.device).paint(content.cpu()).to(device)
+    with tqdm(total=options.steps, unit="step", file=sys.stderr) as line:
+
+        def show(iterate: Iterate) -> None:
+            line.set_postfix(loss=f"{iterate.total:.3f}", refresh=False)
+            line.update(iterate.step - line.n)
+
+        result = optimize_image(
+            content, loss, steps=options.steps, optimizer=options.optimizer, init=init, scales=options.scales,
+            seed=options.seed, bfloat16=wants_bfloat16(options, device),
+            callback=show,
+        )  # fmt: skip
+    images.write_image(options.output, result.image[0].cpu())
+    if options.json:
+        print(
+            json.dumps({"output": str(options.output), "best_step": result.best_step, "curve": result.curve}, indent=2)
+        )
+    else:
+        print(images.printable(options.output))
+    return 0

@@ -1,0 +1,70 @@
+"""What the commands have in common: options, their values, progress and complaints."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+
+def add_command(commands: Any, name: str, run: Any, help: str, description: str = "") -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=help, description=description or f"{help[0].upper()}{help[1:]}.")
+    command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    command.set_defaults(run=run)
+    return command
+
+
+def add_device_and_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def add_precision(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="float32",
+                         help="of the gradients, never of the scores; bfloat16 is about twice as fast (default: float32)")  # fmt: skip
+
+
+def wants_bfloat16(options: argparse.Namespace, device: Any) -> bool:
+    from impasto.runtime import has_fast_bfloat16
+
+    return options.precision == "bfloat16" or (options.precision == "auto" and has_fast_bfloat16(device))
+
+
+def minutes_from(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 100_000:
+        raise argparse.ArgumentTypeError(f"must be a number of minutes above 0, not {text}")
+    return value
+
+
+def seed_from(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 2^63 - 1, not {text}")
+    return value
+
+
+def positive_from(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def progress_bar(items: Sequence[Any], unit: str) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(items, unit=unit, file=sys.stderr, disable=len(items) < 2)
+
+
+def complain(message: object) -> None:
+    from tqdm import tqdm
+
+    from impasto.images import printable
+
+    tqdm.write(f"impasto: {printable(str(message))}", file=sys.stderr)  # on a line of its own, above a progress bar
+
+
+def reason_of(error: Exception) -> str:
+    return f"{getattr(error, 'strerror', None) or error}; choose another place or name"

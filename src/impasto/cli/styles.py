@@ -1,0 +1,46 @@
+"""`impasto styles`: what came with this installation."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from impasto.cli.options import add_command
+
+
+def add(commands: Any) -> None:
+    command = add_command(commands, "styles", _styles, "list the shipped styles and their measured reports")
+    command.add_argument("--json", action="store_true", help="print a list of objects")
+
+
+def _styles(options: argparse.Namespace) -> int:
+    from impasto.checkpoint import read_papers, shipped_styles
+
+    known = [
+        {
+            "name": papers["name"],
+            "network": papers["network"]["name"],
+            "bytes": path.stat().st_size,
+            "report": papers["report"],
+        }
+        for path in shipped_styles()
+        for papers in [read_papers(path)]
+    ]
+    if options.json:
+        print(json.dumps(known, indent=2))
+        return 0
+    for style in known:
+        print(f"{style['name']:24} {style['network']:10} {style['bytes'] / 1e6:5.1f} MB   {_measured(style['report'])}")
+    if not known:
+        print("no styles are shipped with this installation; train one with `impasto train PICTURE`", file=sys.stderr)
+    return 0
+
+
+def _measured(report: dict[str, Any]) -> str:
+    if "equal_iterations" not in report:
+        return "not compared yet"
+    steps = report["equal_iterations"]["noise"]
+    equal = f"more than {report['steps']}" if steps is None else steps
+    return f"equals {equal} L-BFGS iterations from noise, gap {report['gap']:.0%}"

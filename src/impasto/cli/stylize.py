@@ -1,0 +1,146 @@
+"""`impasto stylize`: images, folders and patterns through a trained painter."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from impasto.cli.options import add_command, add_device_and_json, complain, positive_from, progress_bar, reason_of
+from impasto.errors import ImageError, ImpastoError, UsageError
+
+if TYPE_CHECKING:
+    from impasto.inference import Stylizer
+
+
+def add(commands: Any) -> None:
+    command = add_command(commands, "stylize", _stylize, "paint images, folders or patterns with a trained style")
+    command.add_argument("sources", nargs="+", metavar="SOURCE", help="an image, a folder or a pattern such as '*.jpg'")
+    command.add_argument("-s", "--style", required=True, help="a shipped style's name or a style model's path")
+    command.add_argument(
+        "-o", "--output", type=Path, help="a file for one image, else a folder (default: beside each image)"
+    )
+    command.add_argument(
+        "--size", type=positive_from, help="longer side of the result in pixels (default: the input's)"
+    )
+    command.add_argument("--keep-metadata", action="store_true", help="copy EXIF, place included, to the result")
+    command.add_argument("--overwrite", action="store_true", help="allow a result to replace its own input")
+    command.add_argument("--resume", action="store_true", help="leave results that are there and whole")
+    command.add_argument("--max-pixels", type=positive_from, help="refuse larger images (default: 120000000)")
+    add_device_and_json(command)
+
+
+def _stylize(options: argparse.Namespace) -> int:
+    from impasto import images
+    from impasto.inference import Stylizer
+
+    painter = Stylizer(options.style, options.device)
+    done, failed = [], []
+
+    def fail(source: object, error: Exception) -> None:
+        complain(error if isinstance(error, ImpastoError) else f"{source}: {reason_of(error)}")
+        failed.append({"input": images.printable(source), "error": images.printable(str(error))})
+
+    sources = _sources(options.sources, f".{painter.model.name}", fail)
+    for source, target in progress_bar(_targets(sources, painter.model.name, options.output), "image"):
+        try:
+            if options.resume and _is_whole(target, source, options.max_pixels or images.MAX_PIXELS):
+                continue
+            _stylize_one(painter, source, target, options)
+            done.append({"input": str(source), "output": str(target)})
+        except (ImpastoError, OSError) as error:
+            fail(source, error)
+    if options.json:
+        print(json.dumps({"style": painter.model.name, "done": done, "failed": failed}, indent=2))
+    else:
+        for item in done:
+            print(images.printable(item["output"]))
+        if failed:
+            print(f"{len(done)} painted, {len(failed)} failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
+    """Whether a picture other than the input is there and can be decoded to its end."""
+    from impasto import images
+
+    try:
+        if result.exists() and result.samefile(source):
+            return False
+        images.read_picture(result, max_pixels=max_pixels)
+    except ImageError:
+        return False
+    return True
+
+
+def _sources(words: Sequence[str], result: str, fail: Callable[[object, Exception], None]) -> list[Path]:
+    """The images that the words mean, without this style's own results unless they are named; a word that means none fails."""
+    from impasto import images
+
+    found: dict[Path, None] = {}
+    for word in words:
+        try:
+            paths = images.find_images([word])
+        except UsageError as error:
+            if len(words) == 1:
+                raise
+            fail(word, error)
+            continue
+        found |= dict.fromkeys(path for path in paths if path == Path(word) or not path.stem.endswith(result))
+    if not found:
+        raise UsageError("nothing to paint: no images, or all of them are already results of this style")
+    return list(found)
+
+
+def _stylize_one(painter: Stylizer, source: Path, target: Path, options: argparse.Namespace) -> None:
+    from impasto import images
+
+    if not options.overwrite and target.exists() and target.samefile(source):
+        raise UsageError(f"{images.printable(target)} is the input itself; choose another -o, or add --overwrite")
+    picture = images.read_picture(source, max_pixels=options.max_pixels or images.MAX_PIXELS)
+    pixels, alpha = picture.pixels, picture.alpha
+    if options.size:
+        if options.size * options.size * min(pixels.shape[1:]) > max(pixels.shape[1:]) * (
+            options.max_pixels or images.MAX_PIXELS
+        ):
+            raise UsageError(f"--size {options.size} makes more pixels than --max-pixels allows")
+        pixels = images.resize(pixels, options.size)
+        alpha = None if alpha is None else images.resize(alpha, options.size)
+    images.write_image(target, painter(pixels), alpha=alpha, exif=picture.exif if options.keep_metadata else None)
+    for note in picture.notes:
+        print(f"{images.printable(source)}: {note}", file=sys.stderr)
+
+
+def _targets(sources: Sequence[Path], style: str, output: Path | None) -> list[tuple[Path, Path]]:
+    """Pair every source with a target of its own."""
+    from impasto import images
+
+    if output and output.suffix.lower() in images.IMAGE_SUFFIXES and not output.is_dir():
+        if len(sources) > 1:
+            raise UsageError(
+                f"{images.printable(output)} is one file and these are {len(sources)} images; name a folder"
+            )
+        return [(sources[0], output)]
+    taken = {_absolute(source) for source in sources}  # a result never replaces another input
+    numbers: dict[str, Iterator[int]] = {}
+    pairs = []
+    for source in sources:
+        folder = output or source.parent
+        suffix = source.suffix.lower() if source.suffix.lower() in images.WRITABLE_SUFFIXES else ".png"
+        target = folder / f"{source.stem}.{style}{suffix}"
+        plain = _absolute(target)
+        while _absolute(target) in taken:
+            number = next(numbers.setdefault(plain, itertools.count(2)))
+            target = folder / f"{source.stem}-{number}.{style}{suffix}"
+        taken.add(_absolute(target))
+        pairs.append((source, target))
+    return pairs
+
+
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links, and raise on circular ones

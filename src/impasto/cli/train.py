@@ -1,0 +1,113 @@
+"""`impasto train`: what was typed, in Hydra's words, handed over to `python -m impasto.training`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from impasto.cli.options import add_command, complain, minutes_from
+from impasto.errors import UsageError
+
+
+def add(commands: Any) -> None:
+    add_command(
+        commands, "train", lambda options: run(["--help"]),
+        "train a painter: impasto train PICTURE [data.root=DIR] [--minutes N] [any Hydra override]",
+        "Train a painter for one style: impasto train painting.jpg. It takes two minutes and the sample photographs; a "
+        "folder of your own is better (data.root=photos), and so is more time (--minutes N, or --quality draft, good or "
+        f"best: {', '.join(f'{minutes:g}' for minutes in _QUALITIES.values())} minutes). "
+        "Every key of configs/train.yaml can be set as KEY=VALUE, among them trainer.max_steps, style.size, "
+        "loss=vgg19, init=none, data.batch_size, output, ckpt_path=last, logger=tensorboard. "
+        "`impasto train --cfg job` prints them all.",
+    )  # fmt: skip
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Hand over to a fresh process: Lightning's multi-GPU launcher runs `sys.argv` again, and ours begins with a verb."""
+    options, words = _train_parser().parse_known_args(arguments)
+    os.environ["PYTHONSAFEPATH"] = "1"  # `-m` would import whatever lies in the current folder
+    if options.debug:
+        os.environ["IMPASTO_DEBUG"] = "1"
+    try:
+        words = _overrides(options.minutes or _QUALITIES.get(options.quality), words)
+        if importlib.util.find_spec("pytorch_lightning") is None:
+            raise UsageError("training needs more packages; pip install 'impasto[train,demo]'")
+    except UsageError as error:
+        complain(error)
+        return error.exit_code
+    if os.name == "nt":
+        import subprocess
+
+        return subprocess.call([sys.executable, "-m", "impasto.training", *words])
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "impasto.training", *words])
+
+
+_QUALITIES = {"draft": 0.5, "good": 2.0, "best": 20.0}  # minutes
+
+
+def _train_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="impasto train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--minutes", type=minutes_from)
+    parser.add_argument("--quality", choices=_QUALITIES)
+    parser.add_argument("--debug", action="store_true")
+    return parser
+
+
+def _overrides(minutes: float | None, words: Sequence[str]) -> list[str]:
+    """What was typed as Hydra takes it: the picture and the duration by their keys, and `data=demo` if no data were named."""
+    pictures = [i for i, word in enumerate(words) if _is_picture(word, words[i - 1] if i else "")]
+    if unknown := [word for word in words if word.startswith("-") and word not in _HYDRA_OPTIONS | _HYDRA_FLAGS]:
+        raise UsageError(
+            f"no option {unknown[0]}; train takes --minutes, --quality and settings such as output=PATH, "
+            "trainer.max_steps=N, style.size=N"
+        )
+    if len(pictures) > 1:
+        first, second = (words[i] for i in pictures[:2])
+        raise UsageError(f"one picture a run: {first} or {second}? A painter has one style")
+    typed = [_quoted("style.image", word) if i in pictures else _plain_path(word) for i, word in enumerate(words)]
+    if minutes is not None:
+        typed.append(f"trainer.max_minutes={minutes:g}")
+    if any(word.startswith(("data=", "data.root=", "data.annotations=", "experiment=")) for word in words):
+        return typed
+    return ["data=demo", *typed]
+
+
+def _is_picture(word: str, before: str) -> bool:
+    """Whether a word names the picture: not an option of Hydra or its value, not an override, not a deletion."""
+    if word.startswith(("-", "~")) or before in _HYDRA_OPTIONS:
+        return False
+    return "=" not in word or Path(word).is_file()
+
+
+_HYDRA_FLAGS = {"-h", "--help", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m",
+                "--shell-completion", "-sc"}  # fmt: skip
+_HYDRA_OPTIONS = {"--cfg", "-c", "--package", "-p", "--info", "-i", "--config-name", "-cn", "--config-path", "-cp",
+                  "--config-dir", "-cd", "--experimental-rerun"}  # fmt: skip
+
+
+_PATH_KEYS = {"style.image", "data.root", "data.annotations", "loss.features.weights", "init", "output", "paths.run",
+              "ckpt_path"}  # fmt: skip
+
+
+def _plain_path(word: str) -> str:
+    """An override as it is, or with its path quoted where people typed one that is there, or at home, as in a shell."""
+    key, _, path = word.partition("=")
+    meant = os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for a user who is not there
+    plain = re.fullmatch(r"[\w./-]*", meant, re.ASCII)  # nothing to quote; null stays null
+    if key not in _PATH_KEYS or "$" in path or plain or not os.path.exists(meant):  # noqa: PTH110 - nor this for long names
+        return f"{key}={meant}" if key in _PATH_KEYS and plain else word
+    return _quoted(key, meant)
+
+
+def _quoted(key: str, path: str) -> str:
+    # Hydra takes a backslash literally, but for one that stands before a quote; OmegaConf one before an interpolation.
+    path = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + "\\${", path)
+    path = re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + ("\\'" if match[2] else ""), path)
+    return f"{key}='{path}'"
