@@ -57,10 +57,10 @@ def cache_dir() -> Path:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, else remove it.
 
-    A reader therefore sees the old file or the new one, never half of one.
+    A reader therefore sees the old file or the new one, never half of one; with `durable` also after a power cut.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".impasto-", suffix=path.suffix)
@@ -69,7 +69,11 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
+        if durable:
+            _force_to_disk(temporary)
         temporary.replace(path)
+        if durable and os.name != "nt":
+            _force_to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -103,6 +107,15 @@ def _version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "unknown"
+
+
+def _force_to_disk(path: Path) -> None:
+    """Wait until the disk holds a file, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -45,7 +45,9 @@ from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.runtime import asset_dir, has_fast_bfloat16, pick_device, provenance, written_whole
 from impasto.training.callbacks import KeepBest, StyleModelWriter, rank_zero_print
+from impasto.training.checkpoint_io import checkpoints_at, is_whole
 from impasto.training.module import StyleModule
+from impasto.training.signals import StopOnSignal, say_goodbye
 
 _DEFAULT_MINUTES = 2
 _THUMBNAIL = 128
@@ -70,6 +72,10 @@ def train(config: DictConfig) -> Path:
     writer = StyleModelWriter(output, lambda trained: describe(config, trained, style, data.fingerprint, targets))
     trainer = make_trainer(config, writer)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    if stopped := signal_received(trainer):
+        trainer.save_checkpoint(Path(config.paths.run) / "last.ckpt")
+        say_goodbye(stopped, trainer.global_step)
+        return output
     trainer.validate(module, data, verbose=False, weights_only=True)
     trainer.save_checkpoint(Path(config.paths.run) / "last.ckpt")  # and with it the style model
     keep_the_best(trainer, module, data, writer)
@@ -84,6 +90,12 @@ def keep_the_best(trainer: Trainer, module: StyleModule, data: LightningDataModu
     if any(callback.restore(trainer, module) for callback in callbacks if isinstance(callback, KeepBest)):
         trainer.validate(module, data, verbose=False, weights_only=True)
         writer.write(trainer, module)
+
+
+def signal_received(trainer: Trainer) -> int:
+    """Return the signal that ended the training early; 0 if none did."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it dynamically
+    return max((callback.received for callback in callbacks if isinstance(callback, StopOnSignal)), default=0)
 
 
 def warn_of_defects(figures: dict[str, float]) -> None:
@@ -159,9 +171,10 @@ def begin_run(config: DictConfig, *, fresh: bool) -> None:
 def find_checkpoint(config: DictConfig, run: Path) -> str | None:
     """Return the training checkpoint that `ckpt_path` means."""
     if config.ckpt_path == "last":
-        last = run / "last.ckpt"
-        if last.is_file():
-            return str(last)
+        for kept in checkpoints_at(run / "last.ckpt"):
+            if is_whole(kept):
+                return str(kept)
+            rank_zero_print(f"passed over: {kept} is torn")
         rank_zero_print(f"nothing to go on with in {run}: a fresh start")
         return None
     if config.ckpt_path and not Path(config.ckpt_path).is_file():

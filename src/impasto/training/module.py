@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule
@@ -57,7 +58,9 @@ class StyleModule(LightningModule):
         self.log("train/total", terms.total.detach(), prog_bar=True)
         return terms.total
 
-    def on_train_batch_end(self, outputs: object, batch: Tensor, batch_idx: int) -> None:
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        super().optimizer_step(*args, **kwargs)
+        # Here, not at the end of the batch: checkpoints are written before that, and would miss one update.
         self.ema.update_parameters(self.network)
 
     def on_validation_epoch_start(self) -> None:
