@@ -189,7 +189,7 @@ def ranks(folder: Path) -> None:
 
 
 def disk(folder: Path) -> None:
-    for name, mount in (("full", "size=3m"), ("read-only", "size=50m")):
+    for name, mount in (("full", "size=20m"), ("read-only", "size=50m")):
         here = folder / name
         here.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", mount, "tmpfs", here], check=True)

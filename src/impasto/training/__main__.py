@@ -385,6 +385,12 @@ def main(config: DictConfig) -> None:
         how = "impasto train PICTURE" if error.full_key == "style.image" else f"{error.full_key}=…"
         print(f"impasto: {error.full_key} is not set; give {how}", file=sys.stderr)
         sys.exit(UsageError.exit_code)
+    except OSError as error:
+        if os.environ.get("IMPASTO_DEBUG"):
+            raise
+        place, why = images.printable(error.filename or "a file"), error.strerror or error
+        print(f"impasto: {place}: {why}; make room, or choose another paths.run or output", file=sys.stderr)
+        sys.exit(ImpastoError.exit_code)
     except Exception as error:  # mostly a value that some constructor does not take
         if os.environ.get("IMPASTO_DEBUG"):
             raise

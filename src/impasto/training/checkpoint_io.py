@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import shutil
@@ -39,17 +40,17 @@ class DurableCheckpointIO(TorchCheckpointIO):
         Raises:
             ImpastoError: it cannot be written; the earlier ones are as they were.
         """
-        path = Path(path)
+        path, content = Path(path), io.BytesIO()
+        torch.save(checkpoint, content)
         try:
             with written_whole(path, durable=True) as temporary:
-                torch.save(checkpoint, temporary)
+                temporary.write_bytes(content.getbuffer())
                 if not is_whole(temporary):
                     raise OSError("what was read back is not what was written")
                 self._keep_earlier(path)
-        except (OSError, RuntimeError) as error:  # torch's writer makes RuntimeErrors of a full disk
-            reason = (str(error).splitlines() or ["unknown"])[0]
+        except OSError as error:
             raise ImpastoError(
-                f"{printable(path)}: the checkpoint cannot be written ({printable(reason)}); make room or choose another "
+                f"{printable(path)}: the checkpoint cannot be written ({error.strerror or error}); make room or choose another "
                 "paths.run, then go on with ckpt_path=last"
             ) from error
 
