@@ -37,6 +37,19 @@ def test_every_network_keeps_size_and_range(name: str) -> None:
     assert output.min() >= 0 and output.max() <= 1
 
 
+@pytest.mark.parametrize("name", network_names())
+@pytest.mark.parametrize("batch", [1, 3])
+def test_gradients_do_not_depend_on_the_memory_format(name: str, batch: int) -> None:
+    torch.manual_seed(0)
+    network, image, direction = build_network(name), torch.rand(batch, 3, 32, 32), torch.randn(batch, 3, 32, 32)
+    gradients = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        network.to(memory_format=memory_format).zero_grad()
+        (network(image.contiguous(memory_format=memory_format)) * direction).sum().backward()
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in network.parameters()]))
+    assert (gradients[0] - gradients[1]).norm() < 1e-4 * gradients[0].norm()
+
+
 @pytest.mark.parametrize(
     ("name", "parameters", "per_pixel"), [("johnson", 1_679_235, 153_792), ("swift", 112_140, 9_600)]
 )

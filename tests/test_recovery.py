@@ -111,6 +111,13 @@ def test_a_signal_to_one_rank_stops_all(photographs: Path, random_vgg: Path, tmp
     assert "stopped by SIGTERM after step" in finish(process)
 
 
+def test_a_sweep_over_several_ranks_is_refused(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    words = ("--multirun", "seed=1,2", "trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
+    assert "every rank would begin a sweep of its own" in finish(
+        start(tmp_path, photographs, random_vgg, *words), code=2
+    )
+
+
 def save_steps(path: Path, count: int, keep: int = 3) -> DurableCheckpointIO:
     writer = DurableCheckpointIO(keep)
     for step in range(count):

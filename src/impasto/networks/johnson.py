@@ -20,6 +20,9 @@ class InstanceNorm(nn.InstanceNorm2d):
 
     def forward(self, input: Tensor) -> Tensor:
         output = super().forward(input.contiguous())
+        if len(input) == 1 and output.requires_grad:
+            # PyTorch 2.15 on the CPU gives a batch of one wrong gradients where they arrive in channels_last.
+            output.register_hook(Tensor.contiguous)
         if input.is_contiguous(memory_format=torch.channels_last):
             return output.contiguous(memory_format=torch.channels_last)
         return output

@@ -20,6 +20,8 @@ from typing import Any
 
 import hydra
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
@@ -141,6 +143,7 @@ def prepare_run(config: DictConfig) -> str | None:
     if config.style.name is None:
         config.style.name = Path(config.style.image).stem.replace("${", "$")
     check_name(config.style.name, "style.name")
+    refuse_sweep_over_ranks(config)
     run, output = Path(config.paths.run), output_path(config)
     checkpoint = find_checkpoint(config, run)
     if checkpoint and config.ckpt_path == "last":
@@ -148,6 +151,20 @@ def prepare_run(config: DictConfig) -> str | None:
     if rank_zero_only.rank == 0:
         check_writable(output)
     return checkpoint
+
+
+def refuse_sweep_over_ranks(config: DictConfig) -> None:
+    """Refuse `--multirun` with several ranks: each rank would start the whole sweep for itself.
+
+    Raises:
+        UsageError: both were asked for.
+    """
+    many = "strategy" in config.trainer or str(config.trainer.devices) not in ("1", "auto")
+    if many and HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        raise UsageError(
+            "--multirun does not go with several ranks (trainer=ddp): every rank would begin a sweep of its own; "
+            "run one training after the other, or sweep with trainer=auto"
+        )
 
 
 def begin_run(config: DictConfig, *, fresh: bool) -> None:

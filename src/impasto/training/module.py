@@ -47,6 +47,8 @@ class StyleModule(LightningModule):
         self.network, self.loss, self.make_optimizer = network, loss, make_optimizer
         self.warmup_steps, self.style = warmup_steps, style
         self.ema = AveragedModel(network, avg_fn=_average(ema_decay)).requires_grad_(False)
+        # Every rank reads the loss network itself; DDP need not send it around.
+        self._ddp_params_and_buffers_to_ignore = [f"loss.{name}" for name, _ in loss.named_buffers()]
         self.painted: list[tuple[Tensor, Tensor]] = []
         self.report: dict[str, float] = {}
         self.defects: dict[str, float] = {}
