@@ -112,7 +112,7 @@ def test_a_signal_to_one_rank_stops_all(photographs: Path, random_vgg: Path, tmp
 
 
 def test_a_sweep_over_several_ranks_is_refused(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
-    words = ("--multirun", "seed=1,2", "trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu")
+    words = ("seed=1,2", "trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "--multirun")
     assert "every rank would begin a sweep of its own" in finish(
         start(tmp_path, photographs, random_vgg, *words), code=2
     )

@@ -1,0 +1,104 @@
+"""What painting a data set and training a style cost on this machine, and what limits them: the table of docs/scaling.md.
+
+    python scripts/measure_scaling.py PHOTOGRAPHS [--style starry_night] [--price 0.05] [--seconds 20]
+
+Reads, paints and writes the same photographs in turn, on one thread (or the GPU, if there is one), so that the shares hold
+whatever else the machine does. --price is that of one core (or GPU) for an hour; what is printed for a million and a
+billion images follows from the rates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from impasto import images
+from impasto.inference import Stylizer
+from impasto.losses.perceptual import PerceptualLoss
+from impasto.networks import build_network
+from impasto.runtime import has_fast_bfloat16, pick_device, provenance
+from impasto.training.data import CropDataset
+from impasto.training.muon import Muon
+
+
+def painting_seconds(paths: list[Path], painter: Stylizer, seconds: float) -> tuple[dict[str, float], float]:
+    """Return the seconds per image of each stage, and the megapixels of the mean image."""
+    spent, pixels, count, began = dict.fromkeys(("decode", "paint", "encode"), 0.0), 0, 0, time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        for path in itertools.cycle(paths):
+            picture = timed(spent, "decode", lambda path=path: images.read_image(path))
+            painted = timed(spent, "paint", lambda picture=picture: painter(picture))
+            timed(spent, "encode", lambda painted=painted: images.write_image(Path(folder) / "painted.jpg", painted))
+            pixels, count = pixels + picture[0].numel(), count + 1
+            if time.monotonic() - began > seconds:
+                return {stage: total / count for stage, total in spent.items()}, pixels / count / 1e6
+    raise AssertionError("cycle() has no end")
+
+
+def timed(spent: dict[str, float], stage: str, work: Callable[[], Any]) -> Any:
+    began = time.perf_counter()
+    result = work()
+    spent[stage] += time.perf_counter() - began
+    return result
+
+
+def training_seconds(paths: list[Path], loss_network: str, seconds: float) -> float:
+    """Return the seconds per crop of 192 pixels of a training step of `swift`, two crops a step."""
+    device = pick_device()
+    loss = PerceptualLoss.from_spec(loss_network).to(device)
+    loss.set_style(images.resize(images.read_image(paths[0]), 384)[None].to(device))
+    network = build_network("swift").to(device, memory_format=torch.channels_last)
+    optimizer, data = Muon(network.parameters(), lr=5e-3), CropDataset(paths, 192, seed=0)
+    steps, began = 0, time.monotonic()
+    while time.monotonic() - began < seconds:
+        batch = torch.stack([data[2 * steps + i]["image"] for i in range(2)])
+        batch = batch.to(device).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+            total = loss(network(batch), batch).total
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        steps += 1
+    return (time.monotonic() - began) / (2 * steps)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photographs", type=Path)
+    parser.add_argument("--style", default="starry_night")
+    parser.add_argument("--price", type=float, default=0.05, help="of a core or GPU for an hour")
+    parser.add_argument("--seconds", type=float, default=20, help="for each of the measurements")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    paths = images.find_images([options.photographs])
+    stages, megapixels = painting_seconds(paths, Stylizer(options.style), options.seconds)
+    each = sum(stages.values())
+    training = training_seconds(paths, "slim", options.seconds)
+
+    print(date.today(), *(f"{key} {value}" for key, value in provenance().items()), sep=", ")
+    print(f"painting {megapixels:.2f} megapixels: {1 / each:.1f} images/s; " + ", ".join(
+        f"{stage} {seconds * 1e3:.1f} ms ({seconds / each:.0%})" for stage, seconds in stages.items()
+    ))  # fmt: skip
+    print(f"training: {1 / training:.1f} crops/s")
+    print("| images | core or GPU hours | price | on 100 of them |")
+    print("| --- | --- | --- | --- |")
+    for count, name in ((10**6, "1 million"), (10**9, "1 billion")):
+        hours = count * each / 3600
+        print(f"| {name} | {hours:,.0f} | {hours * options.price:,.2f} | {hours / 100:,.1f} h |")
+    crops = 40_000 * 4
+    hours = crops * training / 3600
+    print(
+        f"one style of 40,000 steps of 4 crops: {hours:.1f} h on one, {hours / 8:.1f} h on 8 at the same efficiency, price {hours * options.price:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
