@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import logging
 import multiprocessing
 import os
 import shutil
@@ -388,6 +389,7 @@ def _on_ray(jobs: Sequence[Job], make_worker: MakeWorker, workers: int | None, d
     try:
         with _cluster(ray, workers):
             ray.data.DataContext.get_current().enable_progress_bars = False
+            logging.getLogger("ray.data").setLevel(logging.ERROR)
             resources = ray.cluster_resources()
             on_gpu = device.startswith("cuda") or (device == "auto" and resources.get("GPU", 0) >= 1)
             available = int(resources.get("GPU" if on_gpu else "CPU", 0))
