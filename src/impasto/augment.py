@@ -378,6 +378,7 @@ class _RayWorker:
 def _on_ray(jobs: Sequence[Job], make_worker: MakeWorker, workers: int | None, device: str) -> Results:
     """Do the jobs on the Ray cluster that RAY_ADDRESS names, or on one of this machine's cores."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its remarks on itself; what fails is raised
     try:
         import ray
         import ray.data
