@@ -31,9 +31,9 @@ FLOORS = [
     {"errors"},
     {"runtime"},
     {"images", "networks", "losses"},
-    {"checkpoint", "optimize"},
+    {"checkpoint", "optimize", "coco"},
     {"inference", "video"},
-    {"training", "compare", "importer", "export", "serve"},
+    {"training", "compare", "augment", "importer", "export", "serve"},
     {"cli", "__init__"},
     {"__main__"},
 ]

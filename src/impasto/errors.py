@@ -29,4 +29,4 @@ class WeightsError(ImpastoError):
 
 
 class DataError(ImpastoError):
-    """The training data cannot be used."""
+    """A data set, to train on or to paint, cannot be used."""

@@ -71,7 +71,7 @@ _KEPT_TAGS |= {_Exif.Copyright, _Exif.ExifOffset, _Exif.GPSInfo}
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as read: upright, sRGB, its transparency beside it."""
+    """A picture as read: upright unless asked otherwise, sRGB, its transparency beside it."""
 
     pixels: Tensor  # (3, H, W) float32 in [0, 1]
     alpha: Tensor | None  # (1, H, W) float32 in [0, 1], or None when opaque
@@ -79,24 +79,25 @@ class Picture:
     notes: tuple[str, ...]  # one line each on what the tensor leaves out
 
 
-def read_picture(source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 0) -> Picture:
+def read_picture(source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 0, upright: bool = True) -> Picture:
     """Read the first picture of a file or of an open binary stream.
 
     With `at_least`, a much larger JPEG comes back reduced, several times faster; no side falls below that many pixels.
+    Not `upright`, a JPEG or PNG comes back as its pixels are stored, whatever its EXIF says.
 
     Raises:
         ImageError: whatever is wrong with the file, in one line that names it and the remedy.
     """
     try:
         with _opened(source) as stream:
-            return _picture(*_loaded(stream, _formats(source), max_pixels, at_least))
+            return _picture(*_loaded(stream, _formats(source), max_pixels, at_least), upright)
     except Exception as error:  # Pillow raises nearly every class there is on bad data
         raise ImageError(f"{printable(source)}: {_reason(error)}") from error
 
 
-def read_image(source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 0) -> Tensor:
+def read_image(source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 0, upright: bool = True) -> Tensor:
     """Read as `read_picture` does; return (3, H, W) float32 in [0, 1], transparency composited on white."""
-    picture = read_picture(source, max_pixels=max_pixels, at_least=at_least)
+    picture = read_picture(source, max_pixels=max_pixels, at_least=at_least, upright=upright)
     return _on_white(picture.pixels, picture.alpha)
 
 
@@ -349,9 +350,9 @@ def _remarks(picture: Image.Image) -> list[str]:
     return notes
 
 
-def _picture(picture: Image.Image, notes: list[str]) -> Picture:
+def _picture(picture: Image.Image, notes: list[str], upright: bool = True) -> Picture:
     picture.load()
-    exif = _turn_upright(picture)
+    exif = _turn_upright(picture) if upright else None
     colour, mask = _split(picture)
     try:
         pixels = from_array(_srgb(colour, picture.info.get("icc_profile")))

@@ -1,0 +1,72 @@
+"""`impasto augment`: a COCO data set, painted, its annotations kept."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from impasto.cli.options import add_command, add_device_and_json, complain, positive_from, seed_from
+
+
+def add(commands: Any) -> None:
+    command = add_command(commands, "augment", _augment, "paint a COCO data set, its annotations kept")
+    command.add_argument("--annotations", type=Path, required=True, metavar="FILE", help="a COCO annotation file")
+    command.add_argument("--images", type=Path, required=True, metavar="DIR", help="the folder with its images")
+    command.add_argument(
+        "-s",
+        "--style",
+        action="append",
+        required=True,
+        help="a shipped style's name or a style model's path; repeatable",
+    )
+    command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the new data set goes")
+    command.add_argument("--per-image", type=positive_from, default=1, metavar="N",
+                         help="paintings of each image, in different styles as far as there are (default: 1)")  # fmt: skip
+    command.add_argument("--seed", type=seed_from, default=0, help="decides on styles and strengths (default: 0)")
+    command.add_argument("--strength", type=_range_from, default=(1.0, 1.0), metavar="LOW:HIGH",
+                         help="share of the painting, drawn from this range; the rest is the photograph (default: 1:1)")  # fmt: skip
+    command.add_argument("--keep-originals", action="store_true", help="copy the photographs into the data set too")
+    command.add_argument("--resume", action="store_true", help="go on with a run that was cut off")
+    command.add_argument(
+        "--workers", type=_workers_from, metavar="N", help="processes (default: auto, one a core or GPU)"
+    )
+    command.add_argument("--engine", choices=("local", "ray"), default="local",
+                         help="processes of this machine, or the Ray cluster that RAY_ADDRESS names (default: local)")  # fmt: skip
+    add_device_and_json(command)
+
+
+def _range_from(text: str) -> tuple[float, float]:
+    low, _, high = text.partition(":")
+    ends = float(low), float(high or low)
+    if not 0 <= ends[0] <= ends[1] <= 1:
+        raise argparse.ArgumentTypeError(f"must be LOW:HIGH with both between 0 and 1, not {text}")
+    return ends
+
+
+def _workers_from(text: str) -> int | None:
+    return None if text == "auto" else positive_from(text)
+
+
+def _augment(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from impasto.augment import augment
+
+    with tqdm(unit="image", file=sys.stderr, delay=0.1) as line:
+
+        def progress(done: int, total: int) -> None:
+            line.total = total
+            line.update(done - line.n)
+
+        report = augment(
+            options.annotations, options.images, options.style, options.output, per_image=options.per_image,
+            seed=options.seed, strength=options.strength, keep_originals=options.keep_originals, resume=options.resume,
+            workers=options.workers, engine=options.engine, device=options.device, progress=progress, failed=complain,
+        )  # fmt: skip
+    print(json.dumps(report, indent=2) if options.json else report["annotations"])
+    counts = f"{report['images']} images with {report['marks']} annotations"
+    print(f"{counts}, {len(report['failed'])} failed" if report["failed"] else counts, file=sys.stderr)
+    return 1 if report["failed"] else 0
