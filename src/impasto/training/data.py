@@ -318,7 +318,9 @@ class ContentDataModule(LightningDataModule):
                 "data.crop and data.heldout_size must be 16 or more, data.batch_size 1, the others not negative"
             )
         if (root is None) == (shards is None) or (shards is not None and (annotations or categories or include)):
-            raise DataError("data.root=DIR or data.shards=…: give one; annotations, categories and include need a folder")
+            raise DataError(
+                "data.root=DIR or data.shards=…: give one; annotations, categories and include need a folder"
+            )
         self.root, self.annotations = Path(root or ""), Path(annotations) if annotations else None
         self.shards, self.storage = shards, dict(storage or {})
         self.categories, self.include = tuple(categories), tuple(include)

@@ -171,6 +171,8 @@ class Shard:
             else:
                 self.size = _patiently(self._actual_size)
                 self.places = _patiently(self._scanned)
+        except _Unavailable:
+            raise
         except Exception as error:  # each kind of store has its own classes
             self._set_aside(error)
 
@@ -203,7 +205,7 @@ class Shard:
     def _actual_size(self) -> int:
         if _is_remote(self.url):
             files, path = _store(self.url, self.storage)
-            return int(files.info(path)["size"] or 0)
+            return int(files.info(path)["size"] or self.size)  # not every server tells it
         status = Path(self.url).stat()
         if not stat.S_ISREG(status.st_mode):
             raise _Torn("not a regular file")
@@ -312,7 +314,9 @@ def _listed(name: str, storage: Mapping[str, Any]) -> list[Shard]:
         return [Shard(str(path), storage) for path in sorted(Path(folder).glob("*.tar"))]
     files, path = _store(folder, storage)
     try:
-        return [Shard(files.unstrip_protocol(found), storage) for found in _patiently(lambda: files.glob(f"{path}/*.tar"))]
+        return [
+            Shard(files.unstrip_protocol(found), storage) for found in _patiently(lambda: files.glob(f"{path}/*.tar"))
+        ]
     except Exception as error:
         raise DataError(f"data.shards={images.printable(name)}: cannot be listed; name the shards") from error
 
@@ -339,7 +343,9 @@ def _read_index(folder: str, storage: Mapping[str, Any]) -> dict[str, dict[str, 
         return records(data)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = images.printable(str(error))[:100]
-        raise DataError(f"{images.printable(url)}: not an index of shards ({reason}); write it again or remove it") from error
+        raise DataError(
+            f"{images.printable(url)}: not an index of shards ({reason}); write it again or remove it"
+        ) from error
 
 
 def _read_small(url: str, storage: Mapping[str, Any]) -> bytes:
@@ -349,7 +355,11 @@ def _read_small(url: str, storage: Mapping[str, Any]) -> bytes:
             return files.cat_file(path)
         with Path(url).open("rb") as stream:
             return stream.read(_MAX_INDEX)
-    except (FileNotFoundError, NotADirectoryError, PermissionError):  # a store says "forbidden" of what it will not list
+    except (
+        FileNotFoundError,
+        NotADirectoryError,
+        PermissionError,
+    ):  # a store says "forbidden" of what it will not list
         return b""
 
 
