@@ -17,6 +17,7 @@ import json
 import re
 import sys
 import tarfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -134,14 +135,14 @@ def write_shards(folder: Path, output: Path, shards: int, size: int, jobs: int) 
     return sum(len(task.photographs) - len(index[task.path.name]["images"]) for task in tasks)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--shards", type=int, default=8)
     parser.add_argument("--size", type=int, default=512, help="shorter side in pixels")
     parser.add_argument("--jobs", type=int, default=usable_cores(), help="processes")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     try:
         if not 1 <= options.shards <= 9999 or options.size < 16 or options.jobs < 1:
             raise UsageError("--shards is 1 to 9999, --size 16 or more, --jobs 1 or more")
