@@ -24,7 +24,7 @@ from impasto.checkpoint import StyleModel, load_style_model, save_style_model
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.runtime import has_fast_bfloat16, pick_device, provenance
-from impasto.training.data import CropDataset, list_images
+from impasto.training.data import CropDataset, FolderImages, list_images
 from impasto.training.muon import Muon
 
 CROP, BATCH = 192, 2
@@ -70,7 +70,7 @@ def main() -> None:
 
     torch.manual_seed(0)
     random = np.random.default_rng(0)
-    data = CropDataset(list_images(options.photographs), CROP, seed=0)
+    data = CropDataset(FolderImages(list_images(options.photographs)), CROP, seed=0)
     pictures = {path.stem: images.read_image(path) for path in images.find_images([options.styles])}
     if options.start:
         start = load_style_model(options.start)

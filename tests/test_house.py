@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -134,12 +135,15 @@ def test_trainer_configs_build_a_trainer(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", members("data"))
-def test_data_configs_find_images(name: str, photographs: Path) -> None:
-    overrides = [f"data={name}"] if name == "demo" else [f"data={name}", f"data.root={photographs}", "data.crop=32"]
+def test_data_configs_find_images(name: str, photographs: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "0.tar", "w") as shard:
+        shard.add(photographs, "photographs")
+    said = {"demo": [], "shards": [f"data.shards={tmp_path}", "data.crop=32"]}
+    overrides = [f"data={name}", *said.get(name, [f"data.root={photographs}", "data.crop=32"])]
     with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
         data = instantiate(compose("train", ["style.image=x.png", *overrides]).data)
     data.setup()
-    assert len(data.dataset.paths) >= 9 and not data.bad.reasons
+    assert len(data.dataset.source) >= 9 and not data.bad.reasons
 
 
 @pytest.mark.parametrize("name", members("optimizer"))

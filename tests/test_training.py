@@ -30,12 +30,12 @@ from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.training.__main__ import start_model
 from impasto.training.callbacks import KeepBest
-from impasto.training.data import ContentDataModule, CropDataset, StreamSampler, list_images, random_crop
+from impasto.training.data import ContentDataModule, CropDataset, FolderImages, StreamSampler, list_images, random_crop
 from impasto.training.module import StyleModule
 
 
 def dataset(folder: Path, seed: int = 0) -> CropDataset:
-    return CropDataset(images.find_images([folder]), crop=32, seed=seed)
+    return CropDataset(FolderImages(images.find_images([folder])), crop=32, seed=seed)
 
 
 def test_a_sample_is_a_pure_function_of_seed_epoch_and_index(photographs: Path) -> None:
@@ -104,7 +104,7 @@ def folder_with_bad_files(folder: Path, total: int, bad: int) -> Path:
 def test_a_few_bad_images_are_set_aside_and_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = ContentDataModule(folder_with_bad_files(tmp_path, 50, 1), crop=32)
     data.setup()
-    assert [path.name for path in data.bad.reasons] == ["000.png"]
+    assert [Path(name).name for name in data.bad.reasons] == ["000.png"]
     assert capsys.readouterr().err.count("000.png") == 1
     assert len(data.heldout_images) == 8
     for number in range(100):
@@ -120,7 +120,7 @@ def test_many_bad_images_end_the_run_with_the_list(tmp_path: Path) -> None:
 
 def test_a_tiny_image_is_bad_too_and_workers_report_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = dataset(folder_with_bad_files(tmp_path, 30, 0))
-    Image.new("RGB", (3, 3)).save(data.paths[5])
+    Image.new("RGB", (3, 3)).save(data.source.name(5))
     module = ContentDataModule(tmp_path, crop=32, max_bad=0.5)
     module.setup()
     capsys.readouterr()

@@ -74,6 +74,8 @@ def _overrides(minutes: float | None, words: Sequence[str]) -> list[str]:
     typed = [_quoted("style.image", word) if i in pictures else _plain_path(word) for i, word in enumerate(words)]
     if minutes is not None:
         typed.append(f"trainer.max_minutes={minutes:g}")
+    if any(word.startswith("data.shards=") for word in words) and not any(word.startswith("data=") for word in words):
+        return ["data=shards", *typed]
     if any(word.startswith(("data=", "data.root=", "data.annotations=", "experiment=")) for word in words):
         return typed
     return ["data=demo", *typed]
@@ -99,6 +101,8 @@ _PATH_KEYS = {"style.image", "data.root", "data.annotations", "loss.features.wei
 def _plain_path(word: str) -> str:
     """An override as it is, or with its path quoted where people typed one that is there, or at home, as in a shell."""
     key, _, path = word.partition("=")
+    if key == "data.shards" and path and path[0] not in "'\"[$":
+        return _quoted(key, os.path.expanduser(path))  # noqa: PTH111 - as below; braces would be a dictionary
     meant = os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for a user who is not there
     plain = re.fullmatch(r"[\w./-]*", meant, re.ASCII)  # nothing to quote; null stays null
     if key not in _PATH_KEYS or "$" in path or plain or not os.path.exists(meant):  # noqa: PTH110 - nor this for long names

@@ -120,7 +120,7 @@ def announce(config: DictConfig, output: Path) -> None:
         ("loss network", config.loss.features.weights, "loss=slim, or loss=vgg19, the reference: slower, 550 MB once"),
         (
             "photographs",
-            config.data.root,
+            config.data.get("shards") or config.data.root,
             "data.root=DIR" + ("" if own else ": your own are better than these samples"),
         ),
         ("duration", length, "--minutes N, --quality draft|good|best"),

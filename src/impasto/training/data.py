@@ -1,13 +1,13 @@
-"""Content images for training: any folder or COCO file, as a stream that is a pure function of (seed, epoch, index)."""
+"""Content images for training, from a folder, a COCO file or shards, as a stream that is a pure function of (seed, epoch, index)."""
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from impasto.coco import read_coco
 from impasto.errors import DataError, ImageError
 from impasto.runtime import usable_cores
 from impasto.training.procedural import procedural_image
+from impasto.training.shards import ShardImages, open_shards
 
 _SCALES = (1.0, 1.6)  # a crop shows between all and 1/1.6 of the shorter side
 _CACHE_BYTES = 1 << 30
@@ -70,16 +71,74 @@ def _coco_file_names(annotations: Path, categories: set[str]) -> list[str]:
     return sorted({name for image, name in files.items() if image in shown})
 
 
+class Source(Protocol):
+    """Numbered photographs, wherever they lie."""
+
+    def __len__(self) -> int: ...
+
+    def name(self, index: int) -> str:
+        """Return what to call photograph `index`."""
+        ...
+
+    def read(self, index: int, at_least: int = 0) -> Tensor:
+        """Return photograph `index` as `images.read_image` does.
+
+        Raises:
+            ImageError: it cannot be read.
+        """
+        ...
+
+    def blame(self, index: int) -> tuple[str, int]:
+        """Return what to name when `index` cannot be read, itself or the shard that it was in, and how many images that holds."""
+        ...
+
+    def subset(self, indices: Sequence[int]) -> Source:
+        """Return the photographs with these numbers, numbered afresh."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return twelve hex digits that tell one data set from another."""
+        ...
+
+
+class FolderImages:
+    """The files at `paths`, a source; `root` is the folder that their names are told from."""
+
+    def __init__(self, paths: Sequence[Path], root: Path | None = None):
+        self.paths, self.root = list(paths), root
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def name(self, index: int) -> str:
+        return str(self.paths[index])
+
+    def read(self, index: int, at_least: int = 0) -> Tensor:
+        return images.read_image(self.paths[index], at_least=at_least)
+
+    def blame(self, index: int) -> tuple[str, int]:
+        return self.name(index), 1
+
+    def subset(self, indices: Sequence[int]) -> FolderImages:
+        return FolderImages([self.paths[index] for index in indices], self.root)
+
+    def fingerprint(self) -> str:
+        return fingerprint(self.paths, self.root)
+
+
 class BadImages:
     """Remembers the images that could not be used: names each once and ends the run when there are too many."""
 
     def __init__(self, total: int, allowed: float):
-        self.total, self.allowed, self.reasons = total, allowed, {}
+        self.total, self.allowed = total, allowed
+        self.reasons: dict[str, str] = {}
+        self.count = 0
 
-    def add(self, path: Path, reason: str) -> None:
-        """Set `path` aside, with one line on stderr the first time."""
-        if path not in self.reasons:
-            self.reasons[path] = reason
+    def add(self, name: str, reason: str, count: int = 1) -> None:
+        """Set `name`, an image or a shard of `count` images, aside, with one line on stderr the first time."""
+        if name not in self.reasons:
+            self.reasons[name] = reason
+            self.count += count
             print(f"set aside: {reason}", file=sys.stderr)
 
     def check(self) -> None:
@@ -88,10 +147,10 @@ class BadImages:
         Raises:
             DataError: more than the allowed fraction is bad; the message lists them.
         """
-        if len(self.reasons) > self.allowed * self.total:
-            names = "\n  ".join(images.printable(path) for path in self.reasons)
+        if self.count > self.allowed * self.total:
+            names = "\n  ".join(map(images.printable, self.reasons))
             raise DataError(
-                f"{len(self.reasons)} of {self.total} images are bad, more than data.max_bad={self.allowed:g} allows; "
+                f"{self.count} of {self.total} images are bad, more than data.max_bad={self.allowed:g} allows; "
                 f"mend or remove them, or raise data.max_bad:\n  {names}"
             )
 
@@ -99,7 +158,7 @@ class BadImages:
 class CropDataset(Dataset):
     """Sample number -> a random crop; number n is image `order(epoch)[n % len]` of epoch n // len.
 
-    The images are the files at `paths`, then `procedural` pictures made by code.
+    The images are those of `source`, then `procedural` pictures made by code.
 
     Order, scale, place and flip depend on (seed, epoch, index) alone, not on workers, ranks or resumption. An image that
     cannot be used is replaced by the next one in the order and named in the sample's `bad`.
@@ -108,14 +167,14 @@ class CropDataset(Dataset):
         {"image": (3, crop, crop) float32 in [0, 1], "bad": index of the image replaced, or -1}.
     """
 
-    def __init__(self, paths: Sequence[Path], crop: int, seed: int, procedural: int = 0):
-        self.paths, self.crop, self.seed, self.procedural = list(paths), crop, seed, procedural
+    def __init__(self, source: Source, crop: int, seed: int, procedural: int = 0):
+        self.source, self.crop, self.seed, self.procedural = source, crop, seed, procedural
         self.cache: dict[int, np.ndarray] = {}
         self.bad: dict[int, str] = {}
         self._order = (_UNSET, np.empty(0, dtype=np.int64))
 
     def __len__(self) -> int:
-        return len(self.paths) + self.procedural
+        return len(self.source) + self.procedural
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         epoch, position = divmod(number, len(self))
@@ -145,27 +204,40 @@ class CropDataset(Dataset):
         """
         if index in self.cache:
             return self.cache[index]
-        if index >= len(self.paths):
-            return procedural_image(index - len(self.paths), round(self.crop * _SCALES[1]))
+        if index >= len(self.source):
+            return procedural_image(index - len(self.source), round(self.crop * _SCALES[1]))
         if index in self.bad:
             raise ImageError(self.bad[index])
         try:
-            return _decode(self.paths[index], self.crop)
+            return self._decode(index)
         except ImageError as error:
             self.bad[index] = str(error)
             raise
 
+    def _decode(self, index: int) -> np.ndarray:
+        needed = round(self.crop * _SCALES[1])
+        photograph = self.source.read(index, at_least=needed)
+        if (shorter := min(photograph.shape[1:])) < self.crop // 4:
+            name = images.printable(self.source.name(index))
+            raise ImageError(f"{name}: only {shorter} pixels on its shorter side, too small to train on")
+        return np.asarray(reduced(photograph, needed))
 
-def _decode(path: Path, crop: int) -> np.ndarray:
-    needed = round(crop * _SCALES[1])
-    picture = images.to_pil(images.read_image(path, at_least=needed))
-    shorter = min(picture.size)
-    if shorter < crop // 4:
-        raise ImageError(f"{images.printable(path)}: only {shorter} pixels on its shorter side, too small to train on")
-    if shorter > needed:
-        size = tuple(round(side * needed / shorter) for side in picture.size)
-        picture = picture.resize((size[0], size[1]), Image.Resampling.LANCZOS)
-    return np.asarray(picture)
+    def why(self, index: int) -> str:
+        """Say what is wrong with image `index`; a worker, which found it out, tells only the number."""
+        try:
+            self.decode(index)
+        except ImageError as error:
+            return str(error)
+        return f"{images.printable(self.source.name(index))}: a worker could not read it"
+
+
+def reduced(image: Tensor, shorter: int) -> Image.Image:
+    """Return `image` (3, H, W) with 8 bits, its shorter side reduced to `shorter` pixels, never enlarged."""
+    picture = images.to_pil(image)
+    if min(picture.size) <= shorter:
+        return picture
+    width, height = (round(side * shorter / min(picture.size)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def random_crop(pixels: np.ndarray, crop: int, random: np.random.Generator) -> Tensor:
@@ -198,10 +270,11 @@ class StreamSampler(BatchSampler):
 
 
 class ContentDataModule(LightningDataModule):
-    """Training crops from a folder of photographs, and a few whole photographs held out for judging.
+    """Training crops from a folder or from shards, and a few whole photographs held out for judging.
 
     Args:
         root, annotations, categories, include: see `list_images`.
+        shards, storage: instead of a folder, see `shards.open_shards`.
         crop: side of the training crops in pixels.
         batch_size: crops per step and rank.
         workers: decoding processes, or `auto`: none for a set that fits the cache, else the cores that are free.
@@ -213,10 +286,12 @@ class ContentDataModule(LightningDataModule):
 
     def __init__(
         self,
-        root: str | Path,
+        root: str | Path | None = None,
         annotations: str | Path | None = None,
         categories: Sequence[str] = (),
         include: Sequence[str] = (),
+        shards: str | Sequence[str] | None = None,
+        storage: Mapping[str, Any] | None = None,
         crop: int = 192,
         batch_size: int = 4,
         workers: int | str = "auto",
@@ -231,7 +306,12 @@ class ContentDataModule(LightningDataModule):
             raise DataError(
                 "data.crop and data.heldout_size must be 16 or more, data.batch_size 1, the others not negative"
             )
-        self.root, self.annotations = Path(root), Path(annotations) if annotations else None
+        if (root is None) == (shards is None) or (shards is not None and (annotations or categories or include)):
+            raise DataError(
+                "data.root=DIR or data.shards=…: give one; annotations, categories and include need a folder"
+            )
+        self.root, self.annotations = Path(root or ""), Path(annotations) if annotations else None
+        self.shards, self.storage = shards, dict(storage or {})
         self.categories, self.include = tuple(categories), tuple(include)
         self.crop, self.batch_size, self.procedural, self.seed = crop, batch_size, procedural, seed
         self.workers, self.max_bad, self.heldout, self.heldout_size = workers, max_bad, heldout, heldout_size
@@ -240,31 +320,40 @@ class ContentDataModule(LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         if self.prepared:
             return
-        paths = list_images(self.root, self.annotations, self.categories, self.include)
-        if not paths:
-            raise DataError(f"data.root={self.root}: no image there is wanted; loosen data.categories or data.include")
-        self.fingerprint = _fingerprint(paths, self.root)
-        self.bad = BadImages(len(paths), self.max_bad)
-        shuffled = [paths[i] for i in np.random.default_rng(self.seed).permutation(len(paths))]
-        self.heldout_images, rest = self._hold_out(shuffled)
-        self.dataset = CropDataset(sorted(rest), self.crop, self.seed, self.procedural)
+        source = self._source()
+        self.fingerprint = source.fingerprint()
+        self.bad = BadImages(len(source), self.max_bad)
+        if isinstance(source, ShardImages):
+            for name, reason, count in source.faults():
+                self.bad.add(name, reason, count)
+        self.heldout_images, rest = self._hold_out(source)
+        self.dataset = CropDataset(source.subset(rest), self.crop, self.seed, self.procedural)
         if len(self.dataset) * (self.crop * _SCALES[1]) ** 2 * 4.5 < _CACHE_BYTES:  # 3 bytes a pixel, aspect ratio 3:2
             self._fill_cache()
         self.bad.check()
         self.prepared = True
 
-    def _hold_out(self, paths: list[Path]) -> tuple[list[Tensor], list[Path]]:
-        wanted, kept, rest = min(self.heldout, len(paths) // 5), [], []
-        for path in paths:
+    def _source(self) -> Source:
+        if self.shards is not None:
+            return open_shards(self.shards, self.storage)
+        paths = list_images(self.root, self.annotations, self.categories, self.include)
+        if not paths:
+            raise DataError(f"data.root={self.root}: no image there is wanted; loosen data.categories or data.include")
+        return FolderImages(paths, self.root)
+
+    def _hold_out(self, source: Source) -> tuple[list[Tensor], list[int]]:
+        wanted, kept, rest = min(self.heldout, len(source) // 5), [], []
+        for index in np.random.default_rng(self.seed).permutation(len(source)).tolist():
             if len(kept) == wanted:
-                rest.append(path)
+                rest.append(index)
                 continue
             try:
-                photograph = images.read_image(path, at_least=self.heldout_size)
+                photograph = source.read(index, at_least=self.heldout_size)
                 kept.append(images.centre_square(photograph, self.heldout_size))
             except ImageError as error:
-                self.bad.add(path, str(error))
-        return kept, rest
+                name, count = source.blame(index)
+                self.bad.add(name, str(error), count)
+        return kept, sorted(rest)
 
     def _fill_cache(self) -> None:
         def decode(index: int) -> np.ndarray | None:
@@ -277,9 +366,14 @@ class ContentDataModule(LightningDataModule):
             decoded = list(pool.map(decode, range(len(self.dataset))))
         for index, pixels in enumerate(decoded):
             if pixels is None:
-                self.bad.add(self.dataset.paths[index], self.dataset.bad[index])
+                self._set_aside(index)
             else:
                 self.dataset.cache[index] = pixels
+
+    def _set_aside(self, index: int) -> None:
+        reason = self.dataset.why(index)
+        name, count = self.dataset.source.blame(index)
+        self.bad.add(name, reason, count)
 
     def train_dataloader(self) -> DataLoader:
         trainer = self.trainer
@@ -307,8 +401,7 @@ class ContentDataModule(LightningDataModule):
             return batch
         for index in batch["bad"].tolist():
             if index != _UNSET:
-                path = self.dataset.paths[index]
-                self.bad.add(path, self.dataset.bad.get(index, f"{images.printable(path)}: unreadable or too small"))
+                self._set_aside(index)
         self.bad.check()
         return batch["image"]
 
@@ -324,10 +417,11 @@ class _Stack(Dataset):
         return self.pictures[index]
 
 
-def _fingerprint(paths: Sequence[Path], root: Path) -> str:
-    """Twelve hex digits over the names and sizes of all files: tells one data set from another."""
+def fingerprint(paths: Sequence[Path], root: Path | None = None) -> str:
+    """Return twelve hex digits over the names and sizes of all files: tells one data set from another."""
     digest = hashlib.sha256()
     for path in paths:
         size = path.stat().st_size if path.is_file() else 0
-        digest.update(f"{path.relative_to(root)}\0{size}\n".encode("utf-8", "surrogateescape"))
+        name = path.relative_to(root) if root else path
+        digest.update(f"{name}\0{size}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:12]
