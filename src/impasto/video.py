@@ -6,13 +6,12 @@ is for however long a clip. Rotation, colour ranges and matrices, timestamps and
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -25,7 +24,7 @@ import numpy as np
 from torch import Tensor
 
 from impasto import images
-from impasto.errors import ImpastoError, VideoError
+from impasto.errors import VideoError
 from impasto.images import printable
 from impasto.runtime import written_whole
 
@@ -392,7 +391,9 @@ class _Plan:
         turn = _turn_of(first)
         upright = (width, height) if turn[0] else (height, width)
         bottom, right = (-side % step for side in upright)
-        notes = [f"made {upright[1] + right} x {upright[0] + bottom}: H.264 needs even sides"] if bottom or right else []
+        notes = (
+            [f"made {upright[1] + right} x {upright[0] + bottom}: H.264 needs even sides"] if bottom or right else []
+        )
         if first.format.components[0].bits > 8:
             notes.append("more than 8 bits: written with 8")
         aspect = clip.video.sample_aspect_ratio or Fraction(1)
@@ -551,7 +552,7 @@ class _Writer:
         copy.metadata.update({name: stream.metadata[name] for name in ("language",) if name in stream.metadata})
         return copy
 
-    @contextlib.contextmanager
+    @contextmanager
     def _telling(self) -> Iterator[None]:
         from av.error import FFmpegError
 
