@@ -42,6 +42,8 @@ _AHEAD = 4  # frames between two neighbours in the chain
 
 # swscale's number for each matrix that a file can name (AVColorSpace), and what is taken where none is named.
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+# Bilinear, with whole chroma and exact rounding: swscale's quick way makes every picture darker by more than a level.
+_CAREFUL = 0x2 | 0x2000 | 0x40000
 _BT709, _BT601, _UNSPECIFIED, _LIMITED, _FULL = 1, 5, 2, 1, 2
 
 
@@ -406,7 +408,7 @@ class _Plan:
         """Return a decoded frame as (H, W, 3) uint8, RGB, upright, of the planned size."""
         rgb = reformatter.reformat(
             frame, self.width, self.height, "rgb24", src_colorspace=self.matrix, src_color_range=self.range,
-            dst_color_range=_FULL, interpolation="BICUBIC",
+            dst_color_range=_FULL, interpolation=_CAREFUL,
         )  # fmt: skip
         return _turned(rgb.to_ndarray(), *self.turn)
 
@@ -418,7 +420,7 @@ class _Plan:
         rgb = _av().VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24")
         frame = reformatter.reformat(
             rgb, format="yuv420p", dst_colorspace=self.matrix, src_color_range=_FULL, dst_color_range=self.range,
-            interpolation="BICUBIC",
+            interpolation=_CAREFUL,
         )  # fmt: skip
         frame.colorspace, frame.color_range = self.tags["colorspace"], self.tags["color_range"]
         return frame
@@ -467,6 +469,7 @@ def _upright(items: Generator[Any, None, None], clip: _Clip, plan: _Plan) -> Gen
     """Turn decoded frames into `_Frame`s, their times strictly rising; packets of sound pass as they are."""
     reformatter = importlib.import_module("av.video.reformatter").VideoReformatter()
     origin = last = None
+    end = clip.video.duration and (clip.video.start_time or 0) + clip.video.duration
     with closing(items):
         for item in items:
             if not clip._is_sound(item):
@@ -475,7 +478,9 @@ def _upright(items: Generator[Any, None, None], clip: _Clip, plan: _Plan) -> Gen
                 if origin is None:
                     origin = pts if clip.is_camera else 0  # a camera counts from when the machine was started
                 last = pts - origin if last is None else max(pts - origin, last + 1)
-                item = _Frame(plan.read(item, reformatter), last, item.duration or 0)
+                # With B-frames a duration is the time to the next frame in coding order: at the end it may be too long.
+                duration = min(item.duration or 0, max(0, end - last)) if end else item.duration or 0
+                item = _Frame(plan.read(item, reformatter), last, duration)
             yield item
 
 
@@ -535,6 +540,7 @@ class _Writer:
             codec, rate=clip.rate, options=options, time_base=self.time_base, pix_fmt="yuv420p",
             width=width + plan.padding[1], height=height + plan.padding[0],
         )  # fmt: skip
+        stream.codec_context.flags |= 0x100  # packets last as long as their frames (AV_CODEC_FLAG_FRAME_DURATION)
         stream.codec_context.sample_aspect_ratio = plan.aspect
         for name, value in plan.tags.items():
             setattr(stream.codec_context, name, value)
