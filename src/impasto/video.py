@@ -279,14 +279,19 @@ class _Clip:
         """Yield the packets of the video and of the sound, as far as they can be read."""
         from av.error import FFmpegError
 
-        try:
-            for packet in self.container.demux(self.video, *self.sound):
-                if packet.is_corrupt:
-                    self.broken += 1
-                else:
-                    yield packet
-        except FFmpegError:
-            self.broken += 1
+        while True:
+            try:
+                for packet in self.container.demux(self.video, *self.sound):
+                    if packet.is_corrupt:
+                        self.broken += 1
+                    else:
+                        yield packet
+                return
+            except BlockingIOError:  # a camera on macOS that has no frame yet
+                time.sleep(0.005)
+            except FFmpegError:
+                self.broken += 1
+                return
 
     def count(self, packet: Any) -> None:
         if packet.pts is not None:
@@ -511,7 +516,7 @@ class _Writer:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        with suppress(OSError, ValueError) if kind else self._telling():
+        with suppress(Exception) if kind else self._telling():
             self.container.close()
 
     def write(self, item: Any) -> None:
