@@ -20,6 +20,10 @@ class ImageError(ImpastoError):
     """An image cannot be read or written."""
 
 
+class VideoError(ImpastoError):
+    """A clip or a camera cannot be read, or a clip not be written."""
+
+
 class ModelError(ImpastoError):
     """A style model cannot be read, or is not one."""
 

@@ -11,7 +11,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -205,10 +205,10 @@ def centre_square(image: Tensor, size: int) -> Tensor:
     return scaled[:, top : top + size, left : left + size].contiguous()
 
 
-def find_images(sources: Sequence[str | Path]) -> list[Path]:
+def find_images(sources: Sequence[str | Path], suffixes: Set[str] = IMAGE_SUFFIXES) -> list[Path]:
     """Return the files that `sources` mean: files as they are, folders walked, patterns expanded; each path once.
 
-    From folders and patterns come only regular files with a suffix in IMAGE_SUFFIXES, sorted; hidden files and folders
+    From folders and patterns come only regular files with one of the `suffixes`, sorted; hidden files and folders
     and linked folders (which may lead round in a circle) are passed over.
 
     Raises:
@@ -217,11 +217,11 @@ def find_images(sources: Sequence[str | Path]) -> list[Path]:
     found: list[Path] = []
     for source in sources:
         if os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where a folder above is closed
-            matches = _walked(Path(source))
+            matches = _walked(Path(source), suffixes)
         elif os.path.lexists(source):
             matches = [Path(source)]
         else:
-            matches = _globbed(Path(source))
+            matches = _globbed(Path(source), suffixes)
         if not matches:
             raise UsageError(f"{printable(source)}: no picture there; give a file, a folder or a pattern like '*.jpg'")
         found += matches
@@ -457,22 +457,23 @@ def _on_white(pixels: Tensor, alpha: Tensor | None) -> Tensor:
     return pixels if alpha is None else torch.lerp(torch.ones_like(pixels), pixels, alpha)
 
 
-def _walked(folder: Path) -> list[Path]:
+def _walked(folder: Path, suffixes: Set[str]) -> list[Path]:
     found = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(parent, name) for name in names]
-    return sorted(filter(_is_picture_file, found))
+    return sorted(path for path in found if _is_wanted(path, suffixes))
 
 
-def _globbed(pattern: Path) -> list[Path]:
+def _globbed(pattern: Path, suffixes: Set[str]) -> list[Path]:
     with suppress(ValueError, IndexError, NotImplementedError, OSError):  # no pattern, or none that can be followed
-        return sorted(filter(_is_picture_file, Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))))
+        found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
+        return sorted(path for path in found if _is_wanted(path, suffixes))
     return []
 
 
-def _is_picture_file(path: Path) -> bool:
-    if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+def _is_wanted(path: Path, suffixes: Set[str]) -> bool:
+    if path.suffix.lower() not in suffixes or path.name.startswith("."):
         return False
     return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises where a link leads into a closed folder
 

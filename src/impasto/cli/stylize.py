@@ -1,4 +1,4 @@
-"""`impasto stylize`: images, folders and patterns through a trained painter."""
+"""`impasto stylize`: images, clips, folders and patterns through a trained painter."""
 
 from __future__ import annotations
 
@@ -11,27 +11,36 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from impasto.cli import clips
 from impasto.cli.options import add_command, add_device_and_json, complain, positive_from, progress_bar, reason_of
-from impasto.errors import ImageError, ImpastoError, UsageError
+from impasto.errors import ImageError, ImpastoError, UsageError, VideoError
 
 if TYPE_CHECKING:
     from impasto.inference import Stylizer
 
 
 def add(commands: Any) -> None:
-    command = add_command(commands, "stylize", _stylize, "paint images, folders or patterns with a trained style")
-    command.add_argument("sources", nargs="+", metavar="SOURCE", help="an image, a folder or a pattern such as '*.jpg'")
+    command = add_command(commands, "stylize", _stylize, "paint images, clips or folders with a trained style")
+    command.add_argument(
+        "sources", nargs="+", metavar="SOURCE",
+        help="an image, a clip, a folder or a pattern such as '*.jpg'; a camera's number; - for raw frames",
+    )  # fmt: skip
     command.add_argument("-s", "--style", required=True, help="a shipped style's name or a style model's path")
     command.add_argument(
-        "-o", "--output", type=Path, help="a file for one image, else a folder (default: beside each image)"
+        "-o", "--output", type=Path, help="a file for one source, else a folder (default: beside each source)"
     )
     command.add_argument(
         "--size", type=positive_from, help="longer side of the result in pixels (default: the input's)"
     )
+    command.add_argument(
+        "--frame-size", metavar="WxH", type=clips.frame_size_from, help="of the raw RGB24 frames (with -)"
+    )
     command.add_argument("--keep-metadata", action="store_true", help="copy EXIF, place included, to the result")
     command.add_argument("--overwrite", action="store_true", help="allow a result to replace its own input")
     command.add_argument("--resume", action="store_true", help="leave results that are there and whole")
-    command.add_argument("--max-pixels", type=positive_from, help="refuse larger images (default: 120000000)")
+    command.add_argument(
+        "--max-pixels", type=positive_from, help="refuse larger images and frames (default: 120000000)"
+    )
     add_device_and_json(command)
 
 
@@ -39,20 +48,31 @@ def _stylize(options: argparse.Namespace) -> int:
     from impasto import images
     from impasto.inference import Stylizer
 
+    clips.check(options)
     painter = Stylizer(options.style, options.device)
+    if options.sources == ["-"]:
+        return clips.paint_pipe(painter, options)
     done, failed = [], []
 
     def fail(source: object, error: Exception) -> None:
         complain(error if isinstance(error, ImpastoError) else f"{source}: {reason_of(error)}")
         failed.append({"input": images.printable(source), "error": images.printable(str(error))})
 
-    sources = _sources(options.sources, f".{painter.model.name}", fail)
-    for source, target in progress_bar(_targets(sources, painter.model.name, options.output), "image"):
+    pairs = clips.camera(options, painter.model.name)
+    if not pairs:
+        pairs = _targets(_sources(options.sources, f".{painter.model.name}", fail), painter.model.name, options.output)
+    for source, target in progress_bar(pairs, "image"):
         try:
-            if options.resume and _is_whole(target, source, options.max_pixels or images.MAX_PIXELS):
+            if (
+                options.resume
+                and isinstance(source, Path)
+                and _is_whole(target, source, options.max_pixels or images.MAX_PIXELS)
+            ):
                 continue
-            _stylize_one(painter, source, target, options)
-            done.append({"input": str(source), "output": str(target)})
+            told = _stylize_one(painter, source, target, options)
+            done.append({"input": str(source), "output": str(target), **told})
+            if told.get("damage"):
+                raise VideoError(f"{images.printable(source)}: {told['damage']}")
         except (ImpastoError, OSError) as error:
             fail(source, error)
     if options.json:
@@ -69,6 +89,8 @@ def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
     """Whether a picture other than the input is there and can be decoded to its end."""
     from impasto import images
 
+    if clips.is_clip(source):
+        return clips.is_whole(result, source)
     try:
         if result.exists() and result.samefile(source):
             return False
@@ -79,13 +101,14 @@ def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
 
 
 def _sources(words: Sequence[str], result: str, fail: Callable[[object, Exception], None]) -> list[Path]:
-    """The images that the words mean, without this style's own results unless they are named; a word that means none fails."""
+    """The images and clips that the words mean, without this style's own results unless they are named; a word that means none fails."""
     from impasto import images
+    from impasto.video import VIDEO_SUFFIXES
 
     found: dict[Path, None] = {}
     for word in words:
         try:
-            paths = images.find_images([word])
+            paths = images.find_images([word], images.IMAGE_SUFFIXES | VIDEO_SUFFIXES)
         except UsageError as error:
             if len(words) == 1:
                 raise
@@ -93,15 +116,20 @@ def _sources(words: Sequence[str], result: str, fail: Callable[[object, Exceptio
             continue
         found |= dict.fromkeys(path for path in paths if path == Path(word) or not path.stem.endswith(result))
     if not found:
-        raise UsageError("nothing to paint: no images, or all of them are already results of this style")
+        raise UsageError("nothing to paint: no images or clips, or all of them are already results of this style")
     return list(found)
 
 
-def _stylize_one(painter: Stylizer, source: Path, target: Path, options: argparse.Namespace) -> None:
+def _stylize_one(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Paint one source; return what to tell of it beside its name."""
     from impasto import images
 
+    if isinstance(source, int):
+        return clips.paint_clip(painter, source, target, options)
     if not options.overwrite and target.exists() and target.samefile(source):
         raise UsageError(f"{images.printable(target)} is the input itself; choose another -o, or add --overwrite")
+    if clips.is_clip(source):
+        return clips.paint_clip(painter, source, target, options)
     picture = images.read_picture(source, max_pixels=options.max_pixels or images.MAX_PIXELS)
     pixels, alpha = picture.pixels, picture.alpha
     if options.size:
@@ -114,16 +142,18 @@ def _stylize_one(painter: Stylizer, source: Path, target: Path, options: argpars
     images.write_image(target, painter(pixels), alpha=alpha, exif=picture.exif if options.keep_metadata else None)
     for note in picture.notes:
         print(f"{images.printable(source)}: {note}", file=sys.stderr)
+    return {}
 
 
 def _targets(sources: Sequence[Path], style: str, output: Path | None) -> list[tuple[Path, Path]]:
     """Pair every source with a target of its own."""
     from impasto import images
+    from impasto.video import VIDEO_SUFFIXES
 
-    if output and output.suffix.lower() in images.IMAGE_SUFFIXES and not output.is_dir():
+    if output and output.suffix.lower() in images.IMAGE_SUFFIXES | VIDEO_SUFFIXES and not output.is_dir():
         if len(sources) > 1:
             raise UsageError(
-                f"{images.printable(output)} is one file and these are {len(sources)} images; name a folder"
+                f"{images.printable(output)} is one file and these are {len(sources)} sources; name a folder"
             )
         return [(sources[0], output)]
     taken = {_absolute(source) for source in sources}  # a result never replaces another input
@@ -131,7 +161,7 @@ def _targets(sources: Sequence[Path], style: str, output: Path | None) -> list[t
     pairs = []
     for source in sources:
         folder = output or source.parent
-        suffix = source.suffix.lower() if source.suffix.lower() in images.WRITABLE_SUFFIXES else ".png"
+        suffix = clips.result_suffix(source)
         target = folder / f"{source.stem}.{style}{suffix}"
         plain = _absolute(target)
         while _absolute(target) in taken:

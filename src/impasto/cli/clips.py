@@ -1,0 +1,117 @@
+"""What `impasto stylize` does with clips, cameras and raw frames."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from impasto.errors import UsageError
+
+if TYPE_CHECKING:
+    from impasto.inference import Stylizer
+
+
+def frame_size_from(text: str) -> tuple[int, int]:
+    width, separator, height = text.lower().partition("x")
+    if not (separator and width.isdecimal() and height.isdecimal() and 0 < int(width) * int(height) <= 120_000_000):
+        raise argparse.ArgumentTypeError(f"must be WIDTHxHEIGHT, such as 1280x720, not {text}")
+    return int(width), int(height)
+
+
+def is_clip(path: Path) -> bool:
+    from impasto.video import VIDEO_SUFFIXES
+
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def result_suffix(source: Path) -> str:
+    """Return the source's own suffix where such a file can be written, else that of the usual format."""
+    from impasto import images, video
+
+    suffix, is_video = source.suffix.lower(), is_clip(source)
+    if suffix in (video.WRITABLE_SUFFIXES if is_video else images.WRITABLE_SUFFIXES):
+        return suffix
+    return ".mp4" if is_video else ".png"
+
+
+def is_whole(result: Path, source: Path) -> bool:
+    """Whether a clip other than the input is there and holds what it announces."""
+    from impasto import video
+
+    return result.is_file() and not result.samefile(source) and video.is_whole(result)
+
+
+def paint_clip(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Paint one clip, or what a camera sees, with progress on stderr; return what to tell of it."""
+    from impasto import images, video
+
+    name = f"camera {source}" if isinstance(source, int) else images.printable(source)
+    with _progress(name) as progress:
+        report = video.paint_video(
+            painter, source, target, size=options.size, keep_metadata=options.keep_metadata, progress=progress,
+            max_pixels=options.max_pixels or images.MAX_PIXELS,
+        )  # fmt: skip
+    for note in report.notes:
+        print(f"{name}: {note}", file=sys.stderr)
+    told = {"frames": report.frames, "seconds": report.seconds, "frames_per_second": report.frames_per_second}
+    return {**told, "damage": report.damage} if report.damage else told
+
+
+def check(options: argparse.Namespace) -> None:
+    """Refuse what cannot go together, before a painter is loaded."""
+    words: list[str] = options.sources
+    if len(words) > 1 and ("-" in words or any(map(_is_camera, words))):
+        raise UsageError("a camera or - is painted alone: name no other source beside it")
+    if words != ["-"]:
+        if _is_camera(words[0]) and not options.output:
+            raise UsageError(f"{words[0]} is no file, so it is a camera, which needs -o FILE.mp4; Ctrl-C ends the film")
+        return
+    if not options.frame_size:
+        raise UsageError("- reads raw RGB24 frames and needs their --frame-size WIDTHxHEIGHT")
+    if options.output or options.size or options.json or sys.stdout.isatty():
+        raise UsageError(
+            "- writes raw RGB24 frames of the same size to stdout: pipe them on, without -o, --size, --json"
+        )
+
+
+def camera(options: argparse.Namespace, style: str) -> list[tuple[int, Path]]:
+    """Return the camera that is meant with where its film goes; none if the sources are files."""
+    from impasto.video import VIDEO_SUFFIXES
+
+    word, output = options.sources[0], options.output
+    if not _is_camera(word):
+        return []
+    is_file = output.suffix.lower() in VIDEO_SUFFIXES and not output.is_dir()
+    return [(int(word), output if is_file else output / f"camera{int(word)}.{style}.mp4")]
+
+
+def _is_camera(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 4 and not os.path.lexists(word)
+
+
+def paint_pipe(painter: Stylizer, options: argparse.Namespace) -> int:
+    """Paint raw RGB24 frames from stdin to stdout."""
+    from impasto import video
+
+    with _progress("-") as progress:
+        video.paint_raw(painter, sys.stdin.buffer, sys.stdout.buffer, *options.frame_size, progress=progress)
+    return 0
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show frames, frames per second and the time left on stderr."""
+    from tqdm import tqdm
+
+    with tqdm(desc=name, unit="frame", file=sys.stderr, mininterval=0.5) as bar:
+
+        def show(_: int, total: int | None) -> None:
+            bar.total = total
+            bar.update()
+
+        yield show
