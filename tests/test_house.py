@@ -32,6 +32,7 @@ FLOORS = [
     {"runtime"},
     {"images", "networks", "losses"},
     {"checkpoint", "optimize"},
+    {"tiles"},
     {"inference", "video"},
     {"training", "compare", "importer", "export", "serve"},
     {"cli", "__init__"},

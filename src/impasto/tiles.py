@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import ImpastoError
+from impasto.images import to_levels
 from impasto.networks import StagedNetwork
 
 _LEAST_SIDE = 32  # of a tile's own part; smaller ones would be mostly surroundings
@@ -312,8 +313,8 @@ class _Pixels:
 
 def _put(part: Tensor, place: Tensor) -> None:
     """Copy `part` (1, 3, h, w), floats, into `place` (3, H, W), without the padding that it may have beyond."""
-    part = part[0, :, : place.shape[1], : place.shape[2]].clamp(0, 1)
-    place.copy_(part.mul(255).round() if place.dtype == torch.uint8 else part)
+    part = part[0, :, : place.shape[1], : place.shape[2]]
+    place.copy_(to_levels(part) if place.dtype == torch.uint8 else part.clamp(0, 1))
 
 
 class _Spill:
