@@ -36,7 +36,8 @@ class Stylizer:
     floats in [0, 1] or uint8; it returns the same kind, of the same size, for every size from 1x1. Bytes need the least memory.
 
     Attributes:
-        deviation: by about how many levels the statistics of a thumbnail moved the last picture, mean and maximum.
+        deviation: how far the statistics of a thumbnail were off for the last picture, in standard deviations, mean and
+            maximum over the norms; 0 unless it was painted with them.
     """
 
     def __init__(

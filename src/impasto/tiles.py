@@ -28,7 +28,6 @@ from impasto.networks import StagedNetwork
 _LEAST_SIDE = 32  # of a tile's own part; smaller ones would be mostly surroundings
 _MOST_PIXELS = 2**20  # of a tile; larger ones are no faster
 _THUMBNAIL = 1024  # longer side of the picture that quick statistics come from
-_SAMPLES = 8  # tiles painted twice to see how far quick statistics are off
 _MIN_SIDE = 16  # what reflection padding at a quarter of the resolution needs
 
 
@@ -101,7 +100,8 @@ class TiledPainter:
         quick: take the statistics of instance norm from a thumbnail: one pass in place of many, but another picture.
 
     Attributes:
-        deviation: by how many levels of 255 the picture is off, mean and maximum; zero unless `quick`, else an estimate.
+        deviation: by how much the values that the norms made of the last picture miss mean 0 and deviation 1, mean and
+            maximum over the norms; 0 where the statistics are exact, as they are unless `quick`.
     """
 
     def __init__(self, network: StagedNetwork, memory: int, *, quick: bool = False):
@@ -155,24 +155,13 @@ class TiledPainter:
     def _paint_quickly(self, picture: _Pixels, target: _Pixels) -> None:
         small = _thumbnail(picture)
         self._paint_exactly(self._pixels(small), self._pixels(torch.empty_like(small)))
-        norms, tiles = _norms(self._network), list(_tiles(self._network, picture.size, self.memory))
-        for tile in tiles:
+        norms = _norms(self._network)
+        for tile in _tiles(self._network, picture.size, self.memory):
             for norm in norms:
                 norm.watch(tile)
             target.write(tile.own, self._run(self._network, picture, tile))
-        for norm in norms:
-            norm.settle()
-        # What the norms met on the way is nearer the truth than the thumbnail: painted anew with that, a picture moves
-        # by about as much as it was off.
-        moved = [self._levels_moved(picture, target, tile) for tile in tiles[:: -(-len(tiles) // _SAMPLES)]]
-        self.deviation = sum(mean for mean, _ in moved) / len(moved), max(most for _, most in moved)
-
-    def _levels_moved(self, picture: _Pixels, target: _Pixels, tile: Tile) -> tuple[float, float]:
-        before = target.place(tile.own)
-        after = torch.empty_like(before)
-        _put(self._run(self._network, picture, tile), after)
-        moved = (after.float() - before.float()).abs() * (1 if after.dtype == torch.uint8 else 255)
-        return moved.mean().item(), moved.max().item()
+        off = [norm.deviation() for norm in norms]
+        self.deviation = sum(off) / len(off), max(off)
 
     def _run(self, stage: nn.Module, picture: _Pixels | _Spill, tile: Tile) -> Tensor:
         return tile.cut(stage(picture.read(tile.seen).to(self.device)))
@@ -195,10 +184,10 @@ class _TiledNorm(nn.Module):
     def __init__(self, norm: nn.InstanceNorm2d):
         super().__init__()
         self.norm = norm
-        self.forget()
+        self.tile = self.scale = self.shift = self.used = None
+        self._forget()
 
-    def forget(self) -> None:
-        self.scale = self.shift = self.tile = None
+    def _forget(self) -> None:
         self.count, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())
 
     def watch(self, tile: Tile) -> None:
@@ -223,16 +212,27 @@ class _TiledNorm(nn.Module):
         self.count = total
 
     def settle(self) -> None:
-        """Normalise by what was gathered from now on, and gather anew."""
-        norm, mean, variance = self.norm, self.mean, self.squares / self.count
-        scale = (variance + norm.eps).rsqrt()
+        """From now on normalise by what was gathered, and gather anew."""
+        norm, mean = self.norm, self.mean
+        scale = self._inverse_deviation()
         shift = -mean * scale
+        self.used = mean, scale
         if norm.affine:
             weight, bias = norm.weight.detach().double().cpu(), norm.bias.detach().double().cpu()
             scale, shift = scale * weight, shift * weight + bias
         device = norm.weight.device if norm.affine else "cpu"
-        self.forget()
+        self._forget()
         self.scale, self.shift = (value.float().to(device)[None, :, None, None] for value in (scale, shift))
+
+    def deviation(self) -> float:
+        """How far the statistics used are from those since gathered: the root mean square change of a normalised value."""
+        assert self.used is not None
+        mean, scale = self.used
+        centre, spread = (self.mean - mean) * scale, scale / self._inverse_deviation()
+        return (centre**2 + (spread - 1) ** 2).mean().sqrt().item()
+
+    def _inverse_deviation(self) -> Tensor:
+        return (self.squares / self.count + self.norm.eps).rsqrt()
 
 
 class _Call(nn.Module):

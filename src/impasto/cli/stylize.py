@@ -130,9 +130,8 @@ def _stylize_one(painter: Stylizer, source: Path, target: Path, options: argpars
     del picture  # a huge one and its painting need not be there both while the file is written
     pixels = painter(pixels)
     if any(painter.deviation):
-        notes += (
-            "statistics from a thumbnail: off by about {:.1f} levels of 255, {:.0f} at most".format(*painter.deviation),
-        )
+        off = "off by {:.2f} standard deviations on average over the norms, {:.2f} at most".format(*painter.deviation)
+        notes += (f"statistics from a thumbnail: {off}; --statistics exact is not",)
     images.write_image(target, pixels, alpha=alpha, exif=exif)
     for note in notes:
         print(f"{images.printable(source)}: {note}", file=sys.stderr)
