@@ -33,6 +33,7 @@ FLOORS = [
     {"runtime"},
     {"images", "networks", "losses"},
     {"checkpoint", "optimize", "coco"},
+    {"tiles"},
     {"inference", "video"},
     {"training", "compare", "augment", "importer", "export", "serve"},
     {"cli", "__init__"},

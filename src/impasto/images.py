@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import math
 import os
 import re
 import stat
@@ -30,6 +31,7 @@ from impasto.runtime import written_whole
 Source = str | Path | BinaryIO
 
 MAX_PIXELS = 120_000_000
+LEAN_PIXELS = 2**24  # above which a picture is better held in bytes
 _MAX_BYTES = 2**30  # more than that many pixels take, even uncompressed with 16 bits
 
 # Never EPS (Pillow would run Ghostscript on it) nor SVG.
@@ -73,24 +75,32 @@ _KEPT_TAGS |= {_Exif.Copyright, _Exif.ExifOffset, _Exif.GPSInfo}
 class Picture:
     """A picture as read: upright unless asked otherwise, sRGB, its transparency beside it."""
 
-    pixels: Tensor  # (3, H, W) float32 in [0, 1]
+    pixels: Tensor  # (3, H, W) float32 in [0, 1]; uint8 only where `levels_above` asks for it
     alpha: Tensor | None  # (1, H, W) float32 in [0, 1], or None when opaque
     exif: bytes | None  # without the orientation, for those who keep metadata
     notes: tuple[str, ...]  # one line each on what the tensor leaves out
 
 
-def read_picture(source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 0, upright: bool = True) -> Picture:
+def read_picture(
+    source: Source,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    at_least: int = 0,
+    upright: bool = True,
+    levels_above: int | None = None,
+) -> Picture:
     """Read the first picture of a file or of an open binary stream.
 
     With `at_least`, a much larger JPEG comes back reduced, several times faster; no side falls below that many pixels.
     Not `upright`, a JPEG or PNG comes back as its pixels are stored, whatever its EXIF says.
+    With `levels_above`, an opaque 8-bit picture of more pixels than that comes as uint8, in a quarter of the memory.
 
     Raises:
         ImageError: whatever is wrong with the file, in one line that names it and the remedy.
     """
     try:
         with _opened(source) as stream:
-            return _picture(*_loaded(stream, _formats(source), max_pixels, at_least), upright)
+            return _picture(*_loaded(stream, _formats(source), max_pixels, at_least), upright, levels_above)
     except Exception as error:  # Pillow raises nearly every class there is on bad data
         raise ImageError(f"{printable(source)}: {_reason(error)}") from error
 
@@ -117,7 +127,7 @@ def check_writable(path: Path) -> None:
 def write_image(
     path: Source, image: Tensor, *, alpha: Tensor | None = None, exif: bytes | None = None, format: str = ""
 ) -> None:
-    """Write `image` (3, H, W), clamped to [0, 1] and rounded to 8 bits, whole or not at all.
+    """Write `image` (3, H, W), clamped to [0, 1] and rounded to 8 bits, or uint8, whole or not at all.
 
     The suffix tells the format; an open binary stream needs `format` ("png"). `alpha` (1, H, W) is kept where the
     format holds it and composited on white elsewhere. No metadata but the sRGB tag is written unless given in `exif`.
@@ -152,17 +162,28 @@ def from_pil(image: Image.Image) -> Tensor:
 def to_pil(image: Tensor) -> Image.Image:
     """Return `image` (3, H, W), or a mask (1, H, W), as an 8-bit Pillow picture, clamped to [0, 1] and rounded.
 
+    An image of uint8 is taken as it is.
+
     Raises:
         ImageError: another shape, or values that are not finite.
     """
     if image.ndim != 3 or len(image) not in (1, 3) or 0 in image.shape:
         raise ImageError(f"a tensor of shape {tuple(image.shape)} is no picture; give (3, H, W)")
+    levels = image if image.dtype == torch.uint8 else to_levels(image)
+    array = levels.permute(1, 2, 0).contiguous().cpu().numpy()
+    return Image.fromarray(array if len(image) == 3 else array[..., 0])
+
+
+def to_levels(image: Tensor) -> Tensor:
+    """Return `image` of floats, clamped to [0, 1], as the nearest of 255 levels: uint8 of the same shape.
+
+    Raises:
+        ImageError: values that are not finite.
+    """
     if not torch.isfinite(image).all():
         raise ImageError("the picture holds NaN or infinite values; try another model or --device cpu")
     # Rounded, not truncated, which would darken every picture by half a level.
-    levels = image.detach().float().clamp(0, 1).mul_(255).round_().to(torch.uint8)
-    array = levels.permute(1, 2, 0).contiguous().cpu().numpy()
-    return Image.fromarray(array if len(image) == 3 else array[..., 0])
+    return image.detach().float().clamp(0, 1).mul_(255).round_().to(torch.uint8)
 
 
 def from_array(array: np.ndarray) -> Tensor:
@@ -185,13 +206,14 @@ def from_array(array: np.ndarray) -> Tensor:
 
 
 def resize(image: Tensor, size: int) -> Tensor:
-    """Return `image` (C, H, W) with its longer side `size` pixels long, antialiased; no side becomes 0."""
+    """Return `image` (C, H, W), floats or uint8, with its longer side `size` long, antialiased; no side becomes 0."""
     height, width = image.shape[-2:]
     longer = max(height, width)
     if size == longer:
         return image
     target = [max(1, round(side * size / longer)) for side in (height, width)]
-    return functional.interpolate(image[None], size=target, mode="bicubic", antialias=True)[0].clamp(0, 1)
+    resized = functional.interpolate(image[None], size=target, mode="bicubic", antialias=True)[0]
+    return resized if image.dtype == torch.uint8 else resized.clamp(0, 1)
 
 
 def centre_square(image: Tensor, size: int) -> Tensor:
@@ -350,16 +372,20 @@ def _remarks(picture: Image.Image) -> list[str]:
     return notes
 
 
-def _picture(picture: Image.Image, notes: list[str], upright: bool = True) -> Picture:
+def _picture(picture: Image.Image, notes: list[str], upright: bool = True, levels_above: int | None = None) -> Picture:
     picture.load()
     exif = _turn_upright(picture) if upright else None
     colour, mask = _split(picture)
     try:
-        pixels = from_array(_srgb(colour, picture.info.get("icc_profile")))
+        values = _srgb(colour, picture.info.get("icc_profile"))
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
-        pixels = from_array(_srgb(colour, None))
+        values = _srgb(colour, None)
         notes.append("colour profile damaged or of another kind: taken as sRGB")
-    if mask is None or mask.getextrema() == (255, 255):
+    is_opaque = mask is None or mask.getextrema() == (255, 255)
+    if is_opaque and values.dtype == np.uint8 and colour.width * colour.height > (levels_above or math.inf):
+        return Picture(_as_levels(values), None, exif, tuple(notes))
+    pixels = from_array(values)
+    if mask is None or is_opaque:
         return Picture(pixels, None, exif, tuple(notes))
     alpha = torch.from_numpy(np.array(mask))[None].float().div_(255)
     return Picture(_fill_hidden(pixels, alpha), alpha, exif, tuple(notes))
@@ -401,7 +427,20 @@ def _srgb(picture: Image.Image, profile: bytes | None) -> np.ndarray:
             picture = ImageCms.applyTransform(picture, transform) or picture
     if picture.mode[0] in "IF":
         return _scaled(np.asarray(picture))
-    return np.asarray(picture.convert("RGB") if picture.mode == "CMYK" else picture)
+    return _array(picture.convert("RGB") if picture.mode == "CMYK" else picture)
+
+
+def _array(picture: Image.Image) -> np.ndarray:
+    """Return `picture` as an array of its own, band by band: Pillow holds three copies of what it hands over."""
+    array = np.empty((picture.height, picture.width, *([] if picture.mode == "L" else [3])), np.uint8)
+    for top in range(0, picture.height, 256):
+        array[top : top + 256] = np.asarray(picture.crop((0, top, picture.width, min(top + 256, picture.height))))
+    return array
+
+
+def _as_levels(array: np.ndarray) -> Tensor:
+    """Show (H, W, 3) or (H, W) uint8 as a tensor (3, H, W) without a copy."""
+    return torch.from_numpy(array if array.ndim == 3 else array[..., None]).permute(2, 0, 1).expand(3, -1, -1)
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:

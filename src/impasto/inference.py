@@ -14,10 +14,12 @@ from torch.nn import functional as F
 from impasto import images
 from impasto.checkpoint import StyleModel, find_style_model, load_style_model
 from impasto.errors import ImpastoError, UsageError
-from impasto.runtime import pick_device
+from impasto.networks import StagedNetwork
+from impasto.runtime import free_memory, pick_device, used_memory
+from impasto.tiles import TiledPainter, padding, working_memory
 
 Picture = TypeVar("Picture", Tensor, np.ndarray, Image.Image)
-_MIN_SIDE = 16  # what reflection padding at a quarter of the resolution needs
+STATISTICS = ("exact", "thumbnail")
 
 
 class Stylizer:
@@ -26,12 +28,30 @@ class Stylizer:
     Args:
         model: a style model, or the path or name of one.
         device: a torch device, `auto` for the fastest here.
+        max_memory: bytes that the process aims to keep to, on a GPU bytes of its memory; by default half of what is free.
+            A picture that does not fit is painted in tiles, with the same result; it takes longer.
+        statistics: where the tiles take the picture's statistics from: `exact`, or `thumbnail`, several times faster.
 
     Call it with a PIL image, an array (H, W, 3) of uint8 or of floats in [0, 1], or a tensor (3, H, W) or (N, 3, H, W) of
-    floats in [0, 1]; it returns the same kind, of the same size, for every size from 1x1.
+    floats in [0, 1] or uint8; it returns the same kind, of the same size, for every size from 1x1. Bytes need the least memory.
+
+    Attributes:
+        deviation: how far the statistics of a thumbnail were off for the last picture, in standard deviations, mean and
+            maximum over the norms; 0 unless it was painted with them.
     """
 
-    def __init__(self, model: StyleModel | str | Path, device: str = "auto"):
+    def __init__(
+        self,
+        model: StyleModel | str | Path,
+        device: str = "auto",
+        *,
+        max_memory: int | None = None,
+        statistics: str = "exact",
+    ):
+        if statistics not in STATISTICS:
+            raise UsageError(f"statistics {statistics!r}: choose one of {', '.join(STATISTICS)}")
+        self.max_memory, self.statistics = max_memory, statistics
+        self.deviation = (0.0, 0.0)
         self.model = model if isinstance(model, StyleModel) else load_style_model(find_style_model(model))
         self.device = pick_device(device)
         self.stride: int = self.model.network.stride  # type: ignore[assignment]
@@ -41,41 +61,71 @@ class Stylizer:
         if isinstance(image, Image.Image):
             return images.to_pil(self.paint(images.from_pil(image)[None])[0])
         if isinstance(image, np.ndarray):
+            if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size > images.LEAN_PIXELS:
+                return self(torch.tensor(image).permute(2, 0, 1)).permute(1, 2, 0).numpy()
             painted = self.paint(images.from_array(image)[None])[0]
             return _like_array(painted, image)
-        if isinstance(image, Tensor) and image.is_floating_point() and image.dim() in (3, 4):
+        if (
+            isinstance(image, Tensor)
+            and image.dim() in (3, 4)
+            and (image.is_floating_point() or image.dtype == torch.uint8)
+        ):
             batch = image if image.dim() == 4 else image[None]
-            return self.paint(batch).reshape(image.shape).to(image)
+            return self.paint(batch).reshape(image.shape).to(image.device, image.dtype)
         raise UsageError(f"cannot paint {type(image).__name__}; give a PIL image, an array or a float tensor (3, H, W)")
 
     @torch.inference_mode()
     def paint(self, batch: Tensor) -> Tensor:
-        """Paint (N, 3, H, W) float images in [0, 1]; returns the same shape and range, float32, on the CPU.
+        """Paint (N, 3, H, W) images, floats in [0, 1] or uint8; returns the same shape and range, float32 or uint8, on the CPU.
 
         Raises:
             ImpastoError: the device has not enough memory for the picture.
         """
         height, width = batch.shape[-2:]
-        padded = pad_to_multiple(batch.float(), self.stride)
+        memory = self._memory_for_tiles(batch)
         try:
-            painted = self.network(padded.to(self.device, memory_format=torch.channels_last))
+            return self._paint_whole(batch) if memory is None else self._paint_tiles(batch, memory)
         except RuntimeError as error:
             if "memory" not in str(error):
                 raise
             raise ImpastoError(
                 f"not enough memory on {self.device.type} for {width} x {height} pixels; choose a smaller --size"
             ) from error
+
+    def _paint_whole(self, batch: Tensor) -> Tensor:
+        height, width = batch.shape[-2:]
+        if batch.dtype == torch.uint8:
+            return images.to_levels(self._paint_whole(batch.float().div_(255)))
+        padded = pad_to_multiple(batch.float(), self.stride)
+        painted = self.network(padded.to(self.device, memory_format=torch.channels_last))
         return painted[..., :height, :width].float().clamp(0, 1).cpu().contiguous()
+
+    def _paint_tiles(self, batch: Tensor, memory: int) -> Tensor:
+        assert isinstance(self.network, StagedNetwork)
+        painter = TiledPainter(self.network, memory, quick=self.statistics == "thumbnail")
+        painted = [painter(image) for image in (batch if batch.dtype == torch.uint8 else batch.float()).cpu()]
+        self.deviation = painter.deviation
+        return painted[0][None] if len(painted) == 1 else torch.stack(painted)
+
+    def _memory_for_tiles(self, batch: Tensor) -> int | None:
+        """Return how many bytes tiles may take, or None where the pictures fit as they are."""
+        self.deviation = (0.0, 0.0)
+        if not isinstance(self.network, StagedNetwork):
+            return None
+        pixels = batch[:, 0].numel()
+        if self.device.type == "cuda":
+            free = torch.cuda.mem_get_info(self.device)[0] * 3 // 4
+            room = min(free, self.max_memory or free)
+        else:
+            room = free_memory() // 2 if self.max_memory is None else self.max_memory - used_memory()
+            room -= 3 * pixels * batch.element_size()  # the result
+        return None if (working_memory(self.network) + 24) * pixels <= room else room
 
 
 def pad_to_multiple(batch: Tensor, multiple: int) -> Tensor:
-    """Pad (N, 3, H, W) on the right and at the bottom until both sides are multiples of `multiple` and large enough.
-
-    The border is mirrored where the picture is large enough for that, else repeated: no foreign colour comes in.
-    """
+    """Pad (N, 3, H, W) on the right and at the bottom as `padding` says."""
     height, width = batch.shape[-2:]
-    bottom, right = (max(-(-side // multiple) * multiple, _MIN_SIDE) - side for side in (height, width))
-    mode = "reflect" if bottom < height and right < width else "replicate"
+    bottom, right, mode = padding(height, width, multiple)
     return F.pad(batch, (0, right, 0, bottom), mode=mode) if bottom or right else batch
 
 

@@ -6,7 +6,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -81,6 +81,27 @@ def written_whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
 def usable_cores() -> int:
     """Return how many cores this process may use, which can be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """Return about how many more bytes this process may take before the machine, or its container, runs short."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4 * 2**30
+    free = [pages // 2]  # where the system says no more than what it was built with
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = [int(next(line for line in lines if line.startswith("MemAvailable")).split()[1]) * 1024]
+    with suppress(OSError, ValueError):  # the limit reads "max" where there is none
+        group = Path("/sys/fs/cgroup")
+        limit = int((group / "memory.max").read_text())
+        free.append(max(0, limit - int((group / "memory.current").read_text())))
+    return min(free)
+
+
+def used_memory() -> int:
+    """Return how many bytes of memory this process holds; where the system does not say, what torch alone takes."""
+    with suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 500 * 2**20
 
 
 def provenance(device: torch.device | None = None) -> dict[str, str]:

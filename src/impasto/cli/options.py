@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -49,6 +50,15 @@ def positive_from(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def memory_from(text: str) -> int:
+    """Bytes from text such as 1G, 1.5GB or 500M (powers of 1024, as is usual for memory)."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", text.strip().upper())
+    value = int(float(found[1]) * 1024 ** " KMGT".index(found[2] or " ")) if found else 0
+    if not 0 < value < 2**60:
+        raise argparse.ArgumentTypeError(f"must be an amount of memory such as 1G or 500M, not {text}")
     return value
 
 

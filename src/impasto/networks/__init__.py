@@ -2,7 +2,7 @@
 
 A network module defines `Network`, an `nn.Module` whose constructor takes plain numbers, with two class attributes:
 `stride`, the multiple that both sides of its input must have, and `limits`, the inclusive bounds of each constructor
-argument. Input and output are (N, 3, H, W) float images in [0, 1].
+argument. Input and output are (N, 3, H, W) float images in [0, 1]. A `StagedNetwork` also paints pictures larger than memory.
 """
 
 from __future__ import annotations
@@ -10,12 +10,38 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from impasto.errors import ModelError
+
+
+class StagedNetwork(nn.Module):
+    """A network that is a chain of stages, so that a huge picture can go through it stage by stage, tile by tile.
+
+    What passes from one stage to the next is kept whole, so cut where it is small. Inside, a stage holds its layers in the
+    order in which they run: convolutions that pad by half their kernel, pixel (un)shuffles, upsampling by a whole factor,
+    `nn.InstanceNorm2d`, and layers that work on each pixel alone. Nothing else may look beyond a pixel.
+    """
+
+    def stages(self) -> Iterable[nn.Module]:
+        raise NotImplementedError
+
+    def from_pixels(self, image: Tensor) -> Tensor:
+        """Bring pixels in [0, 1] to the range that the first stage sees."""
+        return image
+
+    def to_pixels(self, x: Tensor) -> Tensor:
+        """Bring what the last stage makes to [0, 1]."""
+        return x.sigmoid()
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.from_pixels(image)
+        for stage in self.stages():
+            x = stage(x)
+        return self.to_pixels(x)
 
 
 def network_names() -> list[str]:

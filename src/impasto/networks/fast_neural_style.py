@@ -17,8 +17,11 @@ class FastNeuralStyleNet(TransformerNet):
         input (N, 3, H, W) in [0, 1], H and W multiples of 4 and at least 8; output the same shape, in [0, 1].
     """
 
-    def forward(self, image: Tensor) -> Tensor:
-        return (self.layers(255 * image) / 255).clamp(0, 1)
+    def from_pixels(self, image: Tensor) -> Tensor:
+        return 255 * image
+
+    def to_pixels(self, x: Tensor) -> Tensor:
+        return (x / 255).clamp(0, 1)
 
 
 Network = FastNeuralStyleNet

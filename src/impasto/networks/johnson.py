@@ -11,6 +11,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from impasto.networks import StagedNetwork
+
 
 class InstanceNorm(nn.InstanceNorm2d):
     """Instance normalisation whose output keeps the input's memory format.
@@ -62,7 +64,7 @@ def upsample(in_channels: int, out_channels: int) -> nn.Sequential:
     )
 
 
-class TransformerNet(nn.Module):
+class TransformerNet(StagedNetwork):
     """An image in, the same image painted out.
 
     Args:
@@ -90,14 +92,11 @@ class TransformerNet(nn.Module):
             upsample(4 * width, 2 * width), upsample(2 * width, width), ConvLayer(width, 3, 9, norm=False)
         )
 
-    def layers(self, image: Tensor) -> Tensor:
-        """All but the end, which brings the pixels into their range."""
-        return self.decoder(self.body(self.encoder(image)))
+    # The first instance norm cancels any shift and scale of the input, so [0, 1] goes in as it is. A sigmoid ends in
+    # [0, 1]; the paper scales a tanh, later code clips and lets pixels saturate.
 
-    def forward(self, image: Tensor) -> Tensor:
-        # The first instance norm cancels any shift and scale of the input, so [0, 1] goes in as it is. A sigmoid
-        # ends in [0, 1]; the paper scales a tanh, later code clips and lets pixels saturate.
-        return self.layers(image).sigmoid()
+    def stages(self) -> tuple[nn.Module, ...]:
+        return self.encoder, *self.body, self.decoder
 
 
 Network = TransformerNet

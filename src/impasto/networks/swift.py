@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
+from impasto.networks import StagedNetwork
 from impasto.networks.johnson import ConvLayer, ResidualBlock, upsample
 
 
-class SwiftNet(nn.Module):
+class SwiftNet(StagedNetwork):
     """An image in, the same image painted out.
 
     Args:
@@ -42,8 +43,8 @@ class SwiftNet(nn.Module):
             upsample(2 * width, width), ConvLayer(width, 12, 5, norm=False), nn.PixelShuffle(2)
         )
 
-    def forward(self, image: Tensor) -> Tensor:
-        return self.decoder(self.body(self.encoder(image))).sigmoid()
+    def stages(self) -> tuple[nn.Module, ...]:
+        return self.encoder, *self.body, self.decoder
 
 
 Network = SwiftNet
