@@ -14,7 +14,8 @@ from impasto.runtime import asset_dir
 HEAD = """# Style models
 
 Written by `python scripts/make_model_cards.py` from the files. Each was trained by this project (`configs/experiment/`) and
-measured by `impasto compare`; the README says what the columns mean. A file holds no copy of its painting.
+measured by `impasto compare`; the README says what the columns mean. The training is the last of one or two: what a style went on
+from is in its experiment. A file holds no copy of its painting.
 
 | style | after | network | training | judge | equal iterations from noise / photograph | gap | screen | MB |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |

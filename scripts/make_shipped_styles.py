@@ -3,7 +3,8 @@
     python scripts/make_shipped_styles.py [NAME...] --pictures DIR --photographs DIR --images DIR --vgg WEIGHTS -o DIR
 
 PICTURES holds a picture called like each experiment; those that `scripts/make_styles.py` knows are made where they are
-missing. What the output folder already holds is not done again.
+missing. With --finish MINUTES, what the experiment trained goes on for so long on VGG-19. What the output folder already
+holds is not done again.
 """
 
 from __future__ import annotations
@@ -35,17 +36,26 @@ def picture_of(name: str, folder: Path) -> Path:
     return next(path for path in images.find_images([folder]) if path.stem == name)
 
 
+def train(name: str, picture: Path, painter: Path, options: argparse.Namespace, *words: str) -> None:
+    """Run the experiment, unless it was run already."""
+    trained = painter.with_suffix("")
+    if not trained.is_file():
+        run(
+            "-m", "impasto", "train", f"experiment={name}", f"style.image={picture}", f"data.root={options.photographs}",
+            f"output={painter}", f"paths.run={painter.with_suffix('.run')}", "ckpt_path=last", *words, *options.override,
+        )  # fmt: skip
+        trained.touch()  # a painter is written on the way too
+
+
 def make(name: str, options: argparse.Namespace) -> None:
     """Train the experiment, compare it with the optimiser and put it among the shipped styles."""
     folder, picture = options.output / name, picture_of(name, options.pictures)
-    painter, trained, report = folder / "trained.safetensors", folder / "trained", folder / "report.json"
-    if not trained.is_file():
-        weights = [f"loss.features.weights={options.vgg}"] if "loss: vgg19" in experiment(name) else []
-        run(
-            "-m", "impasto", "train", f"experiment={name}", f"style.image={picture}", f"data.root={options.photographs}",
-            f"output={painter}", f"paths.run={folder / 'run'}", "ckpt_path=last", *weights, *options.override,
-        )  # fmt: skip
-        trained.touch()  # a painter is written on the way too
+    painter, report = folder / "trained.safetensors", folder / "report.json"
+    reference = ("loss=vgg19", f"loss.features.weights={options.vgg}")
+    train(name, picture, painter, options, *(reference if "loss: vgg19" in experiment(name) else ()))
+    if options.finish:
+        first, painter = painter, folder / "finished.safetensors"
+        train(name, picture, painter, options, *reference, f"init={first}", f"trainer.max_minutes={options.finish:g}")
     if not report.is_file():
         run(
             "-m", "impasto", "compare", options.images, "-s", painter, "-o", report.parent, "--loss-weights", options.vgg,
@@ -62,6 +72,7 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, required=True, help="to train on")
     parser.add_argument("--images", type=Path, required=True, help="to compare on")
     parser.add_argument("--vgg", default="torchvision", help="VGG-19's weights: torchvision or a path")
+    parser.add_argument("--finish", type=float, default=0, metavar="MINUTES", help="on VGG-19, after the experiment")
     parser.add_argument("--steps", type=int, default=100, help="of the optimiser")
     parser.add_argument("--limit", type=int, default=20, help="of the images")
     parser.add_argument(

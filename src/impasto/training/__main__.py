@@ -111,12 +111,11 @@ def announce(config: DictConfig, output: Path) -> None:
     """Say on stderr what was chosen and how to choose otherwise."""
     if rank_zero_only.rank != 0:
         return
-    start = start_model(config.init, network_spec(**config.network))
     length = f"{config.trainer.max_steps} steps" if config.trainer.max_steps else f"{minutes_of(config):g} minutes"
     own = config.data.procedural == 0
     chosen = [
         ("style", f"{config.style.image} at {config.style.size} pixels", "style.size=N, larger for broader strokes"),
-        ("start", start.stem if start else "random weights", "init=auto|none|NAME|PATH"),
+        ("start", start_name(config), "init=auto|none|NAME|PATH"),
         ("loss network", config.loss.features.weights, "loss=slim, or loss=vgg19, the reference: slower, 550 MB once"),
         (
             "photographs",
@@ -271,6 +270,12 @@ def start_model(init: str, spec: dict[str, Any]) -> Path | None:
     return find_style_model(init)
 
 
+def start_name(config: DictConfig) -> str:
+    """Return the name of what the training starts from."""
+    start = start_model(config.init, network_spec(**config.network))
+    return start.stem if start else "random weights"
+
+
 def output_path(config: DictConfig) -> Path:
     """Return where the style model goes: `output`, or beside the style picture."""
     return (
@@ -340,7 +345,13 @@ def describe(
             "screen": float(screen_energy(style[None])),
             "thumbnail": thumbnail(style),
         },
-        training={"data": fingerprint, "seed": config.seed, "crop": config.data.crop, **provenance(module.device)},
+        training={
+            "start": start_name(config),
+            "data": fingerprint,
+            "seed": config.seed,
+            "crop": config.data.crop,
+            **provenance(module.device),
+        },
         report={"heldout": module.report, "defects": module.defects},
         style_targets=style_targets,
     )
