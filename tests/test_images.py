@@ -564,3 +564,15 @@ def test_the_centre_of_a_strip_is_cut_without_scaling_all_of_it() -> None:
     photograph = torch.rand(3, 60, 100)
     whole = resize(photograph, 160)
     assert torch.equal(centre_square(photograph, 96), whole[:, :, 32:128])
+
+
+def test_heic_of_a_telephone_is_read_with_the_extra(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    path = tmp_path / "photograph.heic"
+    pillow_heif.from_pillow(Image.new("RGB", (48, 32), (200, 100, 50))).save(path, quality=95)
+    image = read_image(path)
+    assert image.shape == (3, 32, 48)
+    assert (image.mean(dim=(1, 2)) * 255 - torch.tensor([200.0, 100.0, 50.0])).abs().max() < 4
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(ImageError, match=r"photograph\.heic"):
+        read_image(path)
