@@ -26,7 +26,7 @@ from impasto.images import to_levels
 from impasto.networks import StagedNetwork
 
 _LEAST_SIDE = 32  # of a tile's own part; smaller ones would be mostly surroundings
-_MOST_PIXELS = 2**20  # of a tile; larger ones are no faster
+_MOST_MEMORY = 2**27  # for a tile; larger ones are no faster
 _THUMBNAIL = 1024  # longer side of the picture that quick statistics come from
 _MIN_SIDE = 16  # what reflection padding at a quarter of the resolution needs
 
@@ -262,7 +262,9 @@ def _tiles(stage: nn.Module, size: tuple[int, int], memory: int) -> Iterator[Til
     """Cut a picture of `size` into even tiles for `stage`."""
     halo, step, _, cost = reach(stage)
     height, width = size
-    pixels = min(max(0, memory) // cost, _MOST_PIXELS)
+    pixels = (
+        min(max(0, memory) // 2, _MOST_MEMORY) // cost
+    )  # half of it: an allocator keeps holes, and costs are estimates
     across = _spans(width, math.isqrt(pixels) - 2 * halo, step)
     widest = min(width, across[-1][1] - across[-1][0] + 2 * halo)
     for top, bottom in _spans(height, pixels // widest - 2 * halo, step):
