@@ -32,8 +32,9 @@ FLOORS = [
     {"runtime"},
     {"images", "networks", "losses"},
     {"checkpoint", "optimize"},
+    {"engine"},
     {"inference", "video"},
-    {"training", "compare", "importer", "export", "serve"},
+    {"training", "compare", "benchmark", "importer", "export", "serve"},
     {"cli", "__init__"},
     {"__main__"},
 ]

@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.options import add_command, add_device_and_json, complain, positive_from, progress_bar, reason_of
+from impasto.cli.options import (
+    add_backend,
+    add_command,
+    add_device_and_json,
+    complain,
+    positive_from,
+    progress_bar,
+    reason_of,
+)
 from impasto.errors import ImageError, ImpastoError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +40,7 @@ def add(commands: Any) -> None:
     command.add_argument("--overwrite", action="store_true", help="allow a result to replace its own input")
     command.add_argument("--resume", action="store_true", help="leave results that are there and whole")
     command.add_argument("--max-pixels", type=positive_from, help="refuse larger images (default: 120000000)")
+    add_backend(command)
     add_device_and_json(command)
 
 
@@ -39,7 +48,8 @@ def _stylize(options: argparse.Namespace) -> int:
     from impasto import images
     from impasto.inference import Stylizer
 
-    painter = Stylizer(options.style, options.device)
+    painter = Stylizer(options.style, options.device, backend=options.backend, precision=options.precision)
+    print(f"painting with {painter.engine}", file=sys.stderr)
     done, failed = [], []
 
     def fail(source: object, error: Exception) -> None:
