@@ -10,6 +10,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from impasto.networks.fast_neural_style import FastNeuralStyleNet
 from impasto.networks.johnson import InstanceNorm
 
 
@@ -39,6 +40,13 @@ class Crop(nn.Module):
         return x[:, :, 1:-1, 1:-1]
 
 
+class Levels(nn.Module):
+    """[0, 1] -> [0, 255]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 255 * x
+
+
 def rewritten(network: nn.Module) -> nn.Module:
     """Return a copy of `network` in evaluation mode that computes the same, faster; the network itself stays as it is.
 
@@ -46,7 +54,17 @@ def rewritten(network: nn.Module) -> nn.Module:
     """
     network = copy.deepcopy(network).eval().requires_grad_(False)
     _rewrite_inside(network)
+    encoder = getattr(network, "encoder", None)
+    if isinstance(encoder, nn.Sequential) and not isinstance(network, FastNeuralStyleNet):  # which sees levels already
+        network.encoder = nn.Sequential(Levels(), *_for_levels(encoder))
     return network
+
+
+def _for_levels(encoder: nn.Sequential) -> nn.Sequential:
+    """Bfloat16 holds the 256 levels of a photograph exactly, their 255ths it rounds by half a level."""
+    first = next(layer for layer in encoder.modules() if isinstance(layer, nn.Conv2d))
+    first.weight.data = first.weight / 255
+    return encoder
 
 
 def _rewrite_inside(module: nn.Module) -> None:
