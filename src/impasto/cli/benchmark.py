@@ -12,7 +12,7 @@ from impasto.cli.options import add_command, add_device_and_json, positive_from
 
 def add(commands: Any) -> None:
     command = add_command(commands, "benchmark", _benchmark, "measure how fast this machine paints, with each backend")
-    command.add_argument("--sizes", nargs="+", type=_size_from, metavar="WxH",
+    command.add_argument("--sizes", nargs="+", type=size_from, metavar="WxH",
                          help="sizes of the pictures (default: 512x512 1280x720 1920x1080)")  # fmt: skip
     command.add_argument("--backends", nargs="+", metavar="BACKEND", choices=("openvino", "onnxruntime", "torch", "compile"),
                          default=(), help="those to measure (default: all that are installed but compile, which is slow to start)")  # fmt: skip
@@ -47,7 +47,7 @@ def _print_table(report: dict[str, Any]) -> None:
         print(f"left out: {failure['network']}, {failure['error']}", file=sys.stderr)
 
 
-def _size_from(text: str) -> tuple[int, int]:
+def size_from(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
     if not (width.isdigit() and height.isdigit() and 0 < int(width) * int(height) <= 100_000_000):
         raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT, as 1280x720, not {text}")
