@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_compiled_layers_do_the_same_at_every_size() -> None:
 
 
 @pytest.mark.skipif(not HALF, reason="this processor has no bfloat16")
-@pytest.mark.parametrize("style", ["starry_night", "wave", "oils", "starry_night_johnson", "wave_johnson"])
+@pytest.mark.parametrize("style", SHIPPED)
 @pytest.mark.parametrize("backend", ["openvino", "torch"])
 def test_half_precision_is_hard_to_see(backend: str, style: str) -> None:
     if not is_installed(backend):
@@ -96,7 +97,10 @@ def test_half_precision_is_hard_to_see(backend: str, style: str) -> None:
     network, picture = load_style_model(SHIPPED[style]).network, photograph(3, 128)[None]
     with torch.no_grad():
         difference = (build_engine(network, "cpu", backend, "half")(picture) - network(picture)).abs() * 255
-    assert difference.quantile(0.999) <= 3, f"{difference.quantile(0.999):.2f} levels, mean {difference.mean():.2f}"
+    allowed = 5 if style == "tesserae" else 3  # whose hard edges move most, as the README says
+    assert difference.quantile(0.999) <= allowed, (
+        f"{difference.quantile(0.999):.2f} levels, mean {difference.mean():.2f}"
+    )
 
 
 def test_auto_takes_the_fastest_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +131,16 @@ def test_what_cannot_be_had_is_one_line(choice: tuple[str, str, str]) -> None:
     with pytest.raises(UsageError) as caught:
         build_engine(contrasting("swift"), *choice)
     assert "\n" not in str(caught.value)
+
+
+def test_benchmark_measures_what_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["benchmark", "--sizes", "70x33", "--runs", "1", "--backends", "torch"]
+    assert cli.main([*words, "--json", "--device", "cpu"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert {(row["network"], row["macs_per_pixel"]) for row in rows} == {("swift", 9_600), ("johnson", 153_792)}
+    assert all(row["milliseconds"] > 0 and row["peak"] > 0 for row in rows)
+    with pytest.raises(SystemExit):
+        cli.main(["benchmark", "--sizes", "0x5"])
 
 
 def test_stylize_says_what_it_paints_with(painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

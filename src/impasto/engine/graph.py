@@ -100,10 +100,11 @@ def _known(table: dict[Any, Callable[..., str]], key: Any) -> Callable[..., str]
 
 
 def _convolution(graph: _Graph, x: str, layer: nn.Conv2d) -> str:
-    pads = list(layer.padding)  # type: ignore[arg-type]
+    rows, columns = (int(side) for side in layer.padding)
+    pads = [rows, columns]
     if layer.padding_mode != "zeros":
         mode = {"reflect": "reflect", "replicate": "edge"}[layer.padding_mode]
-        x, pads = graph.pad(x, [pads[1], pads[1], pads[0], pads[0]], mode), [0, 0]
+        x, pads = graph.pad(x, [columns, columns, rows, rows], mode), [0, 0]
     weights = [graph.constant(value) for value in (layer.weight, layer.bias) if value is not None]
     strides, dilations = list(layer.stride), list(layer.dilation)
     return graph.node("Conv", x, *weights, strides=strides, dilations=dilations, group=layer.groups, pads=pads * 2)
