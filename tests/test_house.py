@@ -33,9 +33,9 @@ FLOORS = [
     {"runtime"},
     {"images", "networks", "losses"},
     {"checkpoint", "optimize", "coco"},
-    {"tiles"},
+    {"engine", "tiles"},
     {"inference", "video"},
-    {"training", "compare", "augment", "importer", "export", "serve"},
+    {"training", "compare", "augment", "benchmark", "importer", "export", "serve"},
     {"cli", "__init__"},
     {"__main__"},
 ]

@@ -13,9 +13,10 @@ from torch.nn import functional as F
 
 from impasto import images
 from impasto.checkpoint import StyleModel, find_style_model, load_style_model
+from impasto.engine import build_engine
 from impasto.errors import ImpastoError, UsageError
 from impasto.networks import StagedNetwork
-from impasto.runtime import free_memory, pick_device, used_memory
+from impasto.runtime import free_memory, used_memory
 from impasto.tiles import TiledPainter, padding, working_memory
 
 Picture = TypeVar("Picture", Tensor, np.ndarray, Image.Image)
@@ -28,16 +29,23 @@ class Stylizer:
     Args:
         model: a style model, or the path or name of one.
         device: a torch device, `auto` for the fastest here.
+        backend: what does the arithmetic, one of `impasto.engine.BACKENDS`; `auto` is torch on a GPU and the fastest
+            that is installed on a CPU.
+        precision: `float32`, `half`, or `auto`: half where the device is made for it. It moves few pixels by more than a level.
         max_memory: bytes that the process aims to keep to, on a GPU bytes of its memory; by default half of what is free.
-            A picture that does not fit is painted in tiles, with the same result; it takes longer.
+            A picture that does not fit is painted in tiles, by torch in float32, with the same result; it takes longer.
         statistics: where the tiles take the picture's statistics from: `exact`, or `thumbnail`, several times faster.
 
     Call it with a PIL image, an array (H, W, 3) of uint8 or of floats in [0, 1], or a tensor (3, H, W) or (N, 3, H, W) of
     floats in [0, 1] or uint8; it returns the same kind, of the same size, for every size from 1x1. Bytes need the least memory.
+    The same picture comes out the same, to the last bit, from the same engine on the same machine.
 
     Attributes:
         deviation: how far the statistics of a thumbnail were off for the last picture, in standard deviations, mean and
             maximum over the norms; 0 unless it was painted with them.
+
+    Raises:
+        UsageError: the device, the backend or the precision cannot be used here.
     """
 
     def __init__(
@@ -45,6 +53,8 @@ class Stylizer:
         model: StyleModel | str | Path,
         device: str = "auto",
         *,
+        backend: str = "auto",
+        precision: str = "auto",
         max_memory: int | None = None,
         statistics: str = "exact",
     ):
@@ -53,9 +63,9 @@ class Stylizer:
         self.max_memory, self.statistics = max_memory, statistics
         self.deviation = (0.0, 0.0)
         self.model = model if isinstance(model, StyleModel) else load_style_model(find_style_model(model))
-        self.device = pick_device(device)
         self.stride: int = self.model.network.stride  # type: ignore[assignment]
-        self.network = self.model.network.to(self.device).to(memory_format=torch.channels_last)
+        self.engine = build_engine(self.model.network, device, backend, precision)
+        self.device = self.engine.device
 
     def __call__(self, image: Picture) -> Picture:
         if isinstance(image, Image.Image):
@@ -85,8 +95,8 @@ class Stylizer:
         memory = self._memory_for_tiles(batch)
         try:
             return self._paint_whole(batch) if memory is None else self._paint_tiles(batch, memory)
-        except RuntimeError as error:
-            if "memory" not in str(error):
+        except Exception as error:  # every backend has its own
+            if not isinstance(error, MemoryError) and not any(word in str(error) for word in ("memory", "bad_alloc")):
                 raise
             raise ImpastoError(
                 f"not enough memory on {self.device.type} for {width} x {height} pixels; choose a smaller --size"
@@ -96,13 +106,13 @@ class Stylizer:
         height, width = batch.shape[-2:]
         if batch.dtype == torch.uint8:
             return images.to_levels(self._paint_whole(batch.float().div_(255)))
-        padded = pad_to_multiple(batch.float(), self.stride)
-        painted = self.network(padded.to(self.device, memory_format=torch.channels_last))
-        return painted[..., :height, :width].float().clamp(0, 1).cpu().contiguous()
+        painted = self.engine(pad_to_multiple(batch.detach().float().cpu(), self.stride))
+        return painted[..., :height, :width].clamp_(0, 1).contiguous()
 
     def _paint_tiles(self, batch: Tensor, memory: int) -> Tensor:
-        assert isinstance(self.network, StagedNetwork)
-        painter = TiledPainter(self.network, memory, quick=self.statistics == "thumbnail")
+        network = self.model.network.to(self.device).to(memory_format=torch.channels_last)
+        assert isinstance(network, StagedNetwork)
+        painter = TiledPainter(network, memory, quick=self.statistics == "thumbnail")
         painted = [painter(image) for image in (batch if batch.dtype == torch.uint8 else batch.float()).cpu()]
         self.deviation = painter.deviation
         return painted[0][None] if len(painted) == 1 else torch.stack(painted)
@@ -110,7 +120,7 @@ class Stylizer:
     def _memory_for_tiles(self, batch: Tensor) -> int | None:
         """Return how many bytes tiles may take, or None where the pictures fit as they are."""
         self.deviation = (0.0, 0.0)
-        if not isinstance(self.network, StagedNetwork):
+        if not isinstance(self.model.network, StagedNetwork):
             return None
         pixels = batch[:, 0].numel()
         if self.device.type == "cuda":
@@ -119,7 +129,7 @@ class Stylizer:
         else:
             room = free_memory() // 2 if self.max_memory is None else self.max_memory - used_memory()
             room -= 3 * pixels * batch.element_size()  # the result
-        return None if (working_memory(self.network) + 24) * pixels <= room else room
+        return None if (working_memory(self.model.network) + 24) * pixels <= room else room
 
 
 def pad_to_multiple(batch: Tensor, multiple: int) -> Tensor:
@@ -129,9 +139,9 @@ def pad_to_multiple(batch: Tensor, multiple: int) -> Tensor:
     return F.pad(batch, (0, right, 0, bottom), mode=mode) if bottom or right else batch
 
 
-def load(style: str | Path, device: str = "auto") -> Stylizer:
-    """Return the painter for `style`, the name of a shipped style or the path of a style model."""
-    return Stylizer(style, device)
+def load(style: str | Path, device: str = "auto", *, backend: str = "auto", precision: str = "auto") -> Stylizer:
+    """Return the painter for `style`, the name of a shipped style or the path of a style model; the rest as for `Stylizer`."""
+    return Stylizer(style, device, backend=backend, precision=precision)
 
 
 def _like_array(image: Tensor, array: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from impasto.cli import augment, compare, import_model, optimize, styles, stylize, train
+from impasto.cli import augment, benchmark, compare, import_model, optimize, styles, stylize, train
 from impasto.cli.options import complain, reason_of
 from impasto.errors import ImpastoError
 
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (stylize, train, optimize, compare, augment, import_model, styles):
+    for command in (stylize, train, optimize, compare, augment, import_model, styles, benchmark):
         command.add(commands)
     return parser
 

@@ -46,7 +46,7 @@ def _compare(options: argparse.Namespace) -> int:
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("comparing draws a curve; pip install 'impasto[compare]'")
     options.output.mkdir(parents=True, exist_ok=True)
-    painter, failed = Stylizer(options.style, options.device), []
+    painter, failed = Stylizer(options.style, options.device, backend="torch", precision="float32"), []
 
     def fail(error: ImpastoError) -> None:
         complain(error)

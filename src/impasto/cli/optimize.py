@@ -64,7 +64,7 @@ def _optimize(options: argparse.Namespace) -> int:
     content = images.resize(images.read_image(options.content), options.size)[None].to(device)
     init = options.init
     if init not in ("content", "noise"):
-        init = Stylizer(init, options.device).paint(content.cpu()).to(device)
+        init = Stylizer(init, options.device, backend="torch", precision="float32").paint(content.cpu()).to(device)
     with tqdm(total=options.steps, unit="step", file=sys.stderr) as line:
 
         def show(iterate: Iterate) -> None:

@@ -21,6 +21,13 @@ def add_device_and_json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
+def add_backend(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--backend", choices=("auto", "openvino", "onnxruntime", "torch", "compile"), default="auto",
+                         help="what does the arithmetic (default: the fastest that is installed)")  # fmt: skip
+    command.add_argument("--precision", choices=("auto", "float32", "half"), default="auto",
+                         help="half moves few pixels by more than a level (default: half where the processor is made for it)")  # fmt: skip
+
+
 def add_precision(command: argparse.ArgumentParser) -> None:
     command.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="float32",
                          help="of the gradients, never of the scores; bfloat16 is about twice as fast (default: float32)")  # fmt: skip

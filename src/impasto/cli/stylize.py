@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from impasto.cli import clips
 from impasto.cli.options import (
+    add_backend,
     add_command,
     add_device_and_json,
     complain,
@@ -54,6 +55,7 @@ def add(commands: Any) -> None:
                          "tiles, with the same result (default: half of what is free)")  # fmt: skip
     command.add_argument("--statistics", choices=("exact", "thumbnail"), default="exact",
                          help="of a picture painted in tiles: thumbnail is faster, and says how far it is off (default: exact)")  # fmt: skip
+    add_backend(command)
     add_device_and_json(command)
 
 
@@ -62,7 +64,11 @@ def _stylize(options: argparse.Namespace) -> int:
     from impasto.inference import Stylizer
 
     clips.check(options)
-    painter = Stylizer(options.style, options.device, max_memory=options.max_memory, statistics=options.statistics)
+    painter = Stylizer(
+        options.style, options.device, backend=options.backend, precision=options.precision,
+        max_memory=options.max_memory, statistics=options.statistics,
+    )  # fmt: skip
+    print(f"painting with {painter.engine}", file=sys.stderr)
     if options.sources == ["-"]:
         return clips.paint_pipe(painter, options)
     done, failed = [], []

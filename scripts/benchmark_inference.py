@@ -1,0 +1,111 @@
+"""Painting against plain PyTorch: every network, backend and precision in turn with the reference, picture by picture.
+
+    python scripts/benchmark_inference.py [--pairs 7] [--sizes 512x512 ...] [--networks swift johnson] [--compile]
+
+The reference is Johnson's network as pytorch/examples defines it (`networks/fast_neural_style.py`, random weights), eager, float32,
+batch 1. Ours is `Stylizer.paint`, padding and clamping included. Prints the ratio of each pair, its median with its spread, and
+how far memory rises above the loaded program, each measured in a process of its own. Run it on an idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+
+import torch
+from torch import Tensor
+
+from impasto.benchmark import SIZES, STYLES, peak_memory, timed
+from impasto.cli.benchmark import size_from
+from impasto.engine import BACKENDS, is_installed
+from impasto.errors import UsageError
+from impasto.inference import Stylizer
+from impasto.networks import build_network
+from impasto.runtime import provenance
+
+Choice = tuple[str, str, str]  # network, backend, precision
+REFERENCE: Choice = ("reference", "torch", "float32")
+
+
+def painter(choice: Choice) -> Callable[[Tensor], Tensor]:
+    """Raises UsageError where the backend has no such precision."""
+    name, backend, precision = choice
+    if choice != REFERENCE:
+        return Stylizer(STYLES[name], "cpu", backend=backend, precision=precision).paint
+    torch.manual_seed(0)
+    network = build_network("fast_neural_style").eval().requires_grad_(False)
+    return torch.no_grad()(network.forward)
+
+
+def painters(networks: list[str], backends: list[str]) -> dict[Choice, Callable[[Tensor], Tensor]]:
+    made = {REFERENCE: painter(REFERENCE)}
+    for choice in [(n, b, p) for n in networks for b in backends for p in ("half", "float32")]:
+        try:
+            made[choice] = painter(choice)
+        except UsageError as error:
+            print(f"left out: {' '.join(choice)}: {error}", file=sys.stderr)
+    return made
+
+
+def measure(
+    made: dict[Choice, Callable[[Tensor], Tensor]], size: tuple[int, int], pairs: int
+) -> dict[Choice, list[float]]:
+    batch = torch.rand(1, 3, size[1], size[0])
+    for run in made.values():
+        run(batch)
+    seconds: dict[Choice, list[float]] = {choice: [] for choice in made}
+    for _ in range(pairs):
+        for choice, run in made.items():
+            seconds[choice].append(timed(run, batch))
+    return seconds  # fmt: skip
+
+
+def extra_memory(choice: Choice, size: tuple[int, int]) -> str:
+    words = [sys.executable, __file__, "--memory", *choice, "--sizes", f"{size[0]}x{size[1]}"]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def print_memory(choice: Choice, size: tuple[int, int]) -> None:
+    run = painter(choice)
+    run(torch.rand(1, 3, 64, 64))  # what is loaded on first use belongs to the program
+    with peak_memory() as extra:
+        run(torch.rand(1, 3, size[1], size[0]))
+    rise = extra()
+    print("-" if rise is None else f"{rise:.0f}")
+
+
+def print_size(made: dict[Choice, Callable[[Tensor], Tensor]], size: tuple[int, int], pairs: int) -> None:
+    seconds = measure(made, size, pairs)
+    print(f"\n{size[0]}x{size[1]}: {'ms':>41} {'frames/s':>9}   times the reference (from - to)   extra MB")
+    for choice, times in seconds.items():
+        ratios = sorted(reference / ours for reference, ours in zip(seconds[REFERENCE], times, strict=True))
+        middle, spread = statistics.median(times), f"({ratios[0]:.2f} - {ratios[-1]:.2f})"
+        print(f"{choice[0]:10} {choice[1]:12} {choice[2]:9} {1000 * middle:19.1f} {1 / middle:9.2f}   "
+              f"{statistics.median(ratios):11.2f} {spread:20} {extra_memory(choice, size):>8}", flush=True)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--sizes", nargs="+", type=size_from, default=SIZES, metavar="WxH")
+    parser.add_argument("--networks", nargs="+", choices=STYLES, default=list(STYLES))
+    parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes to start")
+    parser.add_argument("--memory", nargs=3, metavar=("NETWORK", "BACKEND", "PRECISION"), help="of one choice alone")
+    options = parser.parse_args()
+
+    if options.memory:
+        print_memory(tuple(options.memory), options.sizes[0])
+        return
+    backends = [name for name in BACKENDS if is_installed(name) and (name != "compile" or options.compile)]
+    made = painters(options.networks, backends)
+    print(f"{options.pairs} pairs, {provenance(torch.device('cpu'))}, {date.today()}")
+    for size in options.sizes:
+        print_size(made, size, options.pairs)
+
+
+if __name__ == "__main__":
+    main()

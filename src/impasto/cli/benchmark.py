@@ -1,0 +1,54 @@
+"""`impasto benchmark`: how fast this machine paints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from impasto.cli.options import add_command, add_device_and_json, positive_from
+
+
+def add(commands: Any) -> None:
+    command = add_command(commands, "benchmark", _benchmark, "measure how fast this machine paints, with each backend")
+    command.add_argument("--sizes", nargs="+", type=size_from, metavar="WxH",
+                         help="sizes of the pictures (default: 512x512 1280x720 1920x1080)")  # fmt: skip
+    command.add_argument("--backends", nargs="+", metavar="BACKEND", choices=("openvino", "onnxruntime", "torch", "compile"),
+                         default=(), help="those to measure (default: all that are installed but compile, which is slow to start)")  # fmt: skip
+    command.add_argument("--runs", type=positive_from, default=5, help="pictures each, of which the median counts (default: 5)")  # fmt: skip
+    add_device_and_json(command)
+
+
+def _benchmark(options: argparse.Namespace) -> int:
+    from impasto.benchmark import SIZES, benchmark
+
+    def progress(line: str) -> None:
+        print(f"measured: {line}", file=sys.stderr)
+
+    report = benchmark(options.sizes or SIZES, options.backends, options.runs, options.device, progress)
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        _print_table(report)
+    return 0 if report["rows"] else 1
+
+
+def _print_table(report: dict[str, Any]) -> None:
+    peaks = ", ".join(f"{precision} {value:.0f} GFLOP/s" for precision, value in report["peak_gflops"].items())
+    print(f"{report['machine']['device']}, {report['machine']['threads']} threads; convolution peak: {peaks}")
+    print("network   size       backend      precision        ms  frames/s  MAC/pixel  of peak  extra MB")
+    for row in report["rows"]:
+        size = f"{row['width']}x{row['height']}"
+        extra = "-" if row["extra_mb"] is None else f"{row['extra_mb']:.0f}"
+        print(f"{row['network']:9} {size:10} {row['backend']:12} {row['precision']:9} {row['milliseconds']:9.1f} "
+              f"{row['frames']:9.1f} {row['macs_per_pixel']:10,} {row['peak']:8.0%} {extra:>9}")  # fmt: skip
+    for failure in report["failed"]:
+        print(f"left out: {failure['network']}, {failure['error']}", file=sys.stderr)
+
+
+def size_from(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and 0 < int(width) * int(height) <= 100_000_000):
+        raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT, as 1280x720, not {text}")
+    return int(width), int(height)

@@ -1,0 +1,139 @@
+"""A network as an ONNX graph, layer by layer: what ONNX Runtime and OpenVINO read.
+
+Written by hand from torch.fx's trace, which takes milliseconds; the few layers that painters are made of are all it knows.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import fx, nn
+
+from impasto.engine.rewrite import Crop, DepthToSpace, SpaceToDepth
+from impasto.errors import UsageError
+from impasto.networks.johnson import InstanceNorm
+
+OPSET = 18
+
+
+def onnx_bytes(network: nn.Module) -> bytes:
+    """Return `network`, from `image` to `painted`, (N, 3, H, W) float32 of any size, as an ONNX file's bytes.
+
+    Raises:
+        UsageError: the network has a layer that this module does not know.
+    """
+    tracer = _Tracer()
+    trace = tracer.trace(network)
+    graph = _Graph(network)
+    for node in trace.nodes:
+        graph.add(node)
+    free = ["n", 3, "height", "width"]
+    made = helper.make_graph(
+        graph.nodes, "painter",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, free)],
+        [helper.make_tensor_value_info("painted", TensorProto.FLOAT, free)],
+        graph.constants,
+    )  # fmt: skip
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+class _Tracer(fx.Tracer):
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return type(m) in _LAYERS or super().is_leaf_module(m, module_qualified_name)
+
+
+class _Graph:
+    """ONNX nodes and constants under construction; `names` says which value stands for a node of the trace."""
+
+    def __init__(self, network: nn.Module):
+        self.network = network
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.names: dict[fx.Node, str] = {}
+
+    def add(self, node: fx.Node) -> None:
+        if node.op == "placeholder":
+            self.names[node] = "image"
+        elif node.op == "output":
+            self.node("Identity", self.value(node.args[0]), output="painted")
+        elif node.op == "call_module":
+            layer = self.network.get_submodule(str(node.target))
+            self.names[node] = _known(_LAYERS, type(layer))(self, self.value(node.args[0]), layer)
+        else:
+            function = _known(_FUNCTIONS, node.target)
+            self.names[node] = function(self, *map(self.value, node.args), **node.kwargs)
+
+    def value(self, argument: Any) -> str:
+        if isinstance(argument, fx.Node):
+            return self.names[argument]
+        return self.constant(np.array(argument, np.float32))
+
+    def constant(self, values: np.ndarray | torch.Tensor | Sequence[int]) -> str:
+        array = values.detach().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def node(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        output = output or f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
+        return output
+
+    def pad(self, x: str, sides: Sequence[int], mode: str) -> str:
+        left, right, top, bottom = sides
+        return self.node("Pad", x, self.constant([0, 0, top, left, 0, 0, bottom, right]), mode=mode)
+
+
+def _known(table: dict[Any, Callable[..., str]], key: Any) -> Callable[..., str]:
+    if key not in table:
+        name = getattr(key, "__name__", key)
+        raise UsageError(f"a network with {name} has no ONNX graph yet; use --backend torch")
+    return table[key]
+
+
+def _convolution(graph: _Graph, x: str, layer: nn.Conv2d) -> str:
+    rows, columns = (int(side) for side in layer.padding)
+    pads = [rows, columns]
+    if layer.padding_mode != "zeros":
+        mode = {"reflect": "reflect", "replicate": "edge"}[layer.padding_mode]
+        x, pads = graph.pad(x, [columns, columns, rows, rows], mode), [0, 0]
+    weights = [graph.constant(value) for value in (layer.weight, layer.bias) if value is not None]
+    strides, dilations = list(layer.stride), list(layer.dilation)
+    return graph.node("Conv", x, *weights, strides=strides, dilations=dilations, group=layer.groups, pads=pads * 2)
+
+
+def _instance_norm(graph: _Graph, x: str, layer: InstanceNorm) -> str:
+    return graph.node(
+        "InstanceNormalization", x, graph.constant(layer.weight), graph.constant(layer.bias), epsilon=layer.eps
+    )
+
+
+def _crop(graph: _Graph, x: str, _: Crop) -> str:
+    return graph.node("Slice", x, *map(graph.constant, ([1, 1], [-1, -1], [2, 3])))
+
+
+_LAYERS: dict[Any, Callable[..., str]] = {
+    nn.Conv2d: _convolution,
+    InstanceNorm: _instance_norm,
+    nn.ReLU: lambda graph, x, _: graph.node("Relu", x),
+    nn.ReflectionPad2d: lambda graph, x, layer: graph.pad(x, layer.padding, "reflect"),
+    nn.ReplicationPad2d: lambda graph, x, layer: graph.pad(x, layer.padding, "edge"),
+    SpaceToDepth: lambda graph, x, _: graph.node("SpaceToDepth", x, blocksize=2),
+    DepthToSpace: lambda graph, x, _: graph.node("DepthToSpace", x, blocksize=2),
+    Crop: _crop,
+}
+_FUNCTIONS: dict[Any, Callable[..., str]] = {
+    operator.add: lambda graph, a, b: graph.node("Add", a, b),
+    operator.mul: lambda graph, a, b: graph.node("Mul", a, b),
+    operator.truediv: lambda graph, a, b: graph.node("Div", a, b),
+    "sigmoid": lambda graph, x: graph.node("Sigmoid", x),
+    "clamp": lambda graph, x, low, high: graph.node("Clip", x, low, high),
+}

@@ -1,0 +1,175 @@
+"""The same function in less arithmetic: exact rewrites of a trained network, made once when it is loaded.
+
+Every rule keeps the result to the last rounding, the border included; `tests/test_engine.py` holds each network to 1e-5.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from impasto.networks.fast_neural_style import FastNeuralStyleNet
+from impasto.networks.johnson import InstanceNorm
+
+
+class SpaceToDepth(nn.Module):
+    """(N, C, 2H, 2W) -> (N, 4C, H, W), as `nn.PixelUnshuffle(2)` but with the channels ordered (row, column, channel).
+
+    A pixel's channels so stay side by side in a channels-last memory, and ONNX knows no other order.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        return x.reshape(n, c, h // 2, 2, w // 2, 2).permute(0, 3, 5, 1, 2, 4).reshape(n, 4 * c, h // 2, w // 2)
+
+
+class DepthToSpace(nn.Module):
+    """(N, 4C, H, W) -> (N, C, 2H, 2W), the inverse of `SpaceToDepth`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        return x.reshape(n, 2, 2, c // 4, h, w).permute(0, 3, 4, 1, 5, 2).reshape(n, c // 4, 2 * h, 2 * w)
+
+
+class Crop(nn.Module):
+    """Take one pixel off every side."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, 1:-1, 1:-1]
+
+
+class Levels(nn.Module):
+    """[0, 1] -> [0, 255]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 255 * x
+
+
+def rewritten(network: nn.Module) -> nn.Module:
+    """Return a copy of `network` in evaluation mode that computes the same, faster; the network itself stays as it is.
+
+    Layers are recognised inside `nn.Sequential`s; what no rule knows is kept.
+    """
+    network = copy.deepcopy(network).eval().requires_grad_(False)
+    _rewrite_inside(network)
+    encoder = getattr(network, "encoder", None)
+    if isinstance(encoder, nn.Sequential) and not isinstance(network, FastNeuralStyleNet):  # which sees levels already
+        network.encoder = nn.Sequential(Levels(), *_for_levels(encoder))
+    return network
+
+
+def _for_levels(encoder: nn.Sequential) -> nn.Sequential:
+    """Bfloat16 holds the 256 levels of a photograph exactly, their 255ths it rounds by half a level."""
+    first = next(layer for layer in encoder.modules() if isinstance(layer, nn.Conv2d))
+    first.weight.data = first.weight / 255
+    return encoder
+
+
+def _rewrite_inside(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, nn.Sequential):
+            setattr(module, name, nn.Sequential(*_rewritten_chain(_flat(child))))
+        else:
+            _rewrite_inside(child)
+
+
+def _flat(chain: nn.Sequential) -> list[nn.Module]:
+    """The layers of nested sequentials in one list; what stands between them is rewritten on its own."""
+    layers: list[nn.Module] = []
+    for child in chain:
+        if isinstance(child, nn.Sequential):
+            layers += _flat(child)
+        else:
+            _rewrite_inside(child)
+            layers.append(child)
+    return layers
+
+
+def _rewritten_chain(layers: list[nn.Module]) -> list[nn.Module]:
+    done: list[nn.Module] = []
+    while layers:
+        first, second = layers[0], layers[1] if len(layers) > 1 else None
+        if isinstance(first, nn.Conv2d) and isinstance(second, InstanceNorm):
+            first.bias = None  # the norm subtracts the mean, and the bias with it
+        if _doubles(first) and isinstance(second, nn.Conv2d) and _is_plain(second, 3):
+            if len(layers) > 2 and isinstance(layers[2], InstanceNorm):
+                second.bias = None
+            done += _upsampling_in_one(second)
+            layers = layers[2:]
+        elif isinstance(first, nn.PixelUnshuffle) and first.downscale_factor == 2 and isinstance(second, nn.Conv2d):
+            second.weight.data = _channels_last_in_block(second.weight.transpose(0, 1)).transpose(0, 1).contiguous()
+            done.append(SpaceToDepth())
+            layers = layers[1:]
+        elif isinstance(first, nn.Conv2d) and isinstance(second, nn.PixelShuffle) and second.upscale_factor == 2:
+            first.weight.data = _channels_last_in_block(first.weight)
+            if first.bias is not None:
+                first.bias.data = _channels_last_in_block(first.bias)
+            done += [first, DepthToSpace()]
+            layers = layers[2:]
+        elif isinstance(first, nn.Conv2d) and _is_plain(first, 9):
+            done += _large_kernel_at_half_resolution(first)
+            layers = layers[1:]
+        else:
+            done.append(first)
+            layers = layers[1:]
+    return done
+
+
+def _doubles(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Upsample) and layer.scale_factor == 2 and layer.mode == "nearest"
+
+
+def _is_plain(conv: nn.Conv2d, kernel: int) -> bool:
+    """Whether `conv` is a dense one of that size, stride 1, that mirrors the border and keeps the size."""
+    return (
+        (conv.kernel_size, conv.stride, conv.dilation) == ((kernel, kernel), (1, 1), (1, 1))
+        and (conv.padding, conv.padding_mode, conv.groups) == ((kernel // 2, kernel // 2), "reflect", 1)
+    )  # fmt: skip
+
+
+def _channels_last_in_block(channels: Tensor) -> Tensor:
+    """Reorder the first axis from PixelShuffle's (channel, row, column) to (row, column, channel)."""
+    return channels.unflatten(0, (-1, 4)).transpose(0, 1).flatten(0, 1).contiguous()
+
+
+def _upsampling_in_one(conv: nn.Conv2d) -> list[nn.Module]:
+    """Nearest upsampling and a 3x3 convolution as one 2x2 convolution of the small picture: 16 products instead of 36.
+
+    Along one axis the three taps of an even output pixel fall on (x[i - 1], x[i], x[i]), those of the odd pixel before it on
+    (x[i - 1], x[i - 1], x[i]). So position i of the small convolution makes the pixels 2i - 1 and 2i; the first and
+    the last fall outside and are cropped. Mirroring the large picture's border repeats the small one's.
+    """
+    odd, even = torch.tensor([[1.0, 1, 0], [0, 0, 1]]), torch.tensor([[1.0, 0, 0], [0, 1, 1]])
+    phases = torch.stack([odd, even])  # (phase, small tap, large tap)
+    weight = torch.einsum("pyi,qxj,ocij->pqocyx", phases.double(), phases.double(), conv.weight.double())
+    bias = None if conv.bias is None else conv.bias.repeat(4)
+    small = _convolution(weight.flatten(0, 2).to(conv.weight), bias)
+    return [nn.ReplicationPad2d(1), small, DepthToSpace(), Crop()]
+
+
+def _large_kernel_at_half_resolution(conv: nn.Conv2d) -> list[nn.Module]:
+    """A 9x9 convolution as a 5x5 one between blocks of 2x2 pixels: so few channels fill no vector register, four times as many do."""
+    out, inside, size, _ = conv.weight.shape
+    blocks = conv.weight.new_zeros(2, 2, out, 2, 2, inside, size // 2 + 1, size // 2 + 1)
+    padded = nn.functional.pad(conv.weight, (0, 1, 0, 1))
+    for row in range(2):
+        for column in range(2):
+            shifted = padded.roll(
+                (row, column), (2, 3)
+            )  # output pixel (row, column) of a block looks that much further
+            blocks[row, column] = shifted.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 3, 5, 1, 2, 4)
+    bias = None if conv.bias is None else conv.bias.repeat(4)
+    half = _convolution(blocks.reshape(4 * out, 4 * inside, *blocks.shape[-2:]), bias)
+    return [nn.ReflectionPad2d(size // 2), SpaceToDepth(), half, DepthToSpace()]
+
+
+def _convolution(weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
+    """The convolution with these weights, without padding."""
+    out, inside, *kernel = weight.shape
+    conv = nn.Conv2d(inside, out, (kernel[0], kernel[1]), bias=bias is not None)
+    conv.weight.data = weight.contiguous()
+    if bias is not None:
+        conv.bias.data = bias  # type: ignore[union-attr]
+    return conv.requires_grad_(False)
