@@ -41,7 +41,7 @@ from impasto.checkpoint import (
 from impasto.errors import ImpastoError, UsageError
 from impasto.losses import build_loss
 from impasto.losses.defects import DEFECTS, visible_defects
-from impasto.losses.features import SLIM, SLIM_LAYERS, VGGFeatures
+from impasto.losses.features import SLIM, SLIM_LAYERS
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
@@ -314,9 +314,9 @@ def make_trainer(config: DictConfig, writer: StyleModelWriter) -> Trainer:
 def style_targets_of(loss: PerceptualLoss, style: torch.Tensor) -> dict[str, dict[str, torch.Tensor]]:
     """Return the style's Gram matrices in `loss`, and in the slim loss network, which is at hand wherever impasto is."""
     targets = {loss.features.fingerprint(): loss.style_targets}
-    if not set(loss.style_layers) <= set(SLIM_LAYERS):
+    if not {*loss.style_layers, *loss.content_layers} <= set(SLIM_LAYERS):
         return targets
-    slim = PerceptualLoss(VGGFeatures(loss.style_layers, SLIM), style_layers=loss.style_layers)
+    slim = PerceptualLoss.from_spec(SLIM, content_layers=loss.content_layers, style_layers=loss.style_layers)
     slim.set_style(style[None])
     return {**targets, slim.features.fingerprint(): slim.style_targets}
 
