@@ -21,7 +21,7 @@ demo: $(INSTALLED)
 	@echo "The style: demo/oils.png. The painter: demo/oils.safetensors. The paintings: demo/*.oils.png"
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(INSTALLED)
 	$(BIN)/ruff check
