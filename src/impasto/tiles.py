@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from impasto.errors import ImpastoError
 from impasto.images import to_levels
 from impasto.networks import StagedNetwork
+from impasto.runtime import trim_memory
 
 _LEAST_SIDE = 32  # of a tile's own part; smaller ones would be mostly surroundings
 _MOST_MEMORY = 2**27  # for a tile; larger ones are no faster
@@ -149,8 +150,10 @@ class TiledPainter:
             for tile in _tiles(stage, picture.size, self.memory):
                 self._gather(norm, stage, picture, tile)
             norm.settle()
+            trim_memory()
         for tile in _tiles(stage, picture.size, self.memory):
             result.write(_scaled(tile.own, picture.size, result.size), self._run(stage, picture, tile))
+        trim_memory()
 
     def _paint_quickly(self, picture: _Pixels, target: _Pixels) -> None:
         small = _thumbnail(picture)
@@ -262,9 +265,8 @@ def _tiles(stage: nn.Module, size: tuple[int, int], memory: int) -> Iterator[Til
     """Cut a picture of `size` into even tiles for `stage`."""
     halo, step, _, cost = reach(stage)
     height, width = size
-    pixels = (
-        min(max(0, memory) // 2, _MOST_MEMORY) // cost
-    )  # half of it: an allocator keeps holes, and costs are estimates
+    # A quarter of it: an allocator keeps holes, and the libraries below it keep buffers for every shape they meet.
+    pixels = min(max(0, memory) // 4, _MOST_MEMORY) // cost
     across = _spans(width, math.isqrt(pixels) - 2 * halo, step)
     widest = min(width, across[-1][1] - across[-1][0] + 2 * halo)
     for top, bottom in _spans(height, pixels // widest - 2 * halo, step):
