@@ -150,10 +150,8 @@ class TiledPainter:
             for tile in _tiles(stage, picture.size, self.memory):
                 self._gather(norm, stage, picture, tile)
             norm.settle()
-            trim_memory()
         for tile in _tiles(stage, picture.size, self.memory):
             result.write(_scaled(tile.own, picture.size, result.size), self._run(stage, picture, tile))
-        trim_memory()
 
     def _paint_quickly(self, picture: _Pixels, target: _Pixels) -> None:
         small = _thumbnail(picture)
@@ -262,7 +260,7 @@ def _norms(stage: nn.Module) -> list[_TiledNorm]:
 
 
 def _tiles(stage: nn.Module, size: tuple[int, int], memory: int) -> Iterator[Tile]:
-    """Cut a picture of `size` into even tiles for `stage`."""
+    """Cut a picture of `size` into even tiles for `stage`, and clean up after each row of them."""
     halo, step, _, cost = reach(stage)
     height, width = size
     # A quarter of it: an allocator keeps holes, and the libraries below it keep buffers for every shape they meet.
@@ -273,6 +271,7 @@ def _tiles(stage: nn.Module, size: tuple[int, int], memory: int) -> Iterator[Til
         for left, right in across:
             seen = max(0, top - halo), min(height, bottom + halo), max(0, left - halo), min(width, right + halo)
             yield Tile(Box(*seen), Box(top, bottom, left, right))
+        trim_memory()
 
 
 def _spans(length: int, most: int, step: int) -> list[tuple[int, int]]:
@@ -360,11 +359,9 @@ def padding(height: int, width: int, multiple: int) -> tuple[int, int, str]:
 
 def _thumbnail(picture: _Pixels) -> Tensor:
     """Reduce `picture` by a whole factor, band by band, to at most `_THUMBNAIL` pixels a side: (3, h, w) float."""
-    factor = -(-max(picture.size) // _THUMBNAIL)
-    bands = [
-        F.avg_pool2d(
-            picture.read(Box(top, min(top + factor, picture.height), 0, picture.width)), factor, ceil_mode=True
-        )
-        for top in range(0, picture.height, factor)
-    ]
-    return torch.cat(bands, dim=2)[0]
+    factor = -(-max(picture.height, picture.width) // _THUMBNAIL)
+    small = torch.empty(3, -(-picture.height // factor), -(-picture.width // factor))
+    for row, top in enumerate(range(0, picture.height, factor)):
+        band = picture.read(Box(top, min(top + factor, picture.height), 0, picture.width))
+        small[:, row] = F.avg_pool2d(band, factor, ceil_mode=True)[0, :, 0]
+    return small
