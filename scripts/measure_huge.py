@@ -38,6 +38,7 @@ def main() -> None:
         words = ["-s", options.style, "-o", str(target), "--device", "cpu", "--statistics", options.statistics]
         words += ["--max-memory", options.max_memory] if options.max_memory else []
         seconds, peak = measured([sys.executable, "-m", "impasto", "stylize", str(source), *words])
+        Image.MAX_IMAGE_PIXELS = None
         assert Image.open(target).size == (width, height)
     print(
         f"{options.style}, {width} x {height} ({width * height / 1e6:.1f} megapixels), {options.statistics} statistics"

@@ -437,7 +437,7 @@ def test_picture_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     def full(*arguments: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("impasto.images._File.write", full)
     with pytest.raises(ImageError, match="no space left"):
         write_image(path, torch.ones(3, 4, 4))
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

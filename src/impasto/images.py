@@ -137,11 +137,13 @@ def write_image(
     """
     try:
         if isinstance(path, (str, Path)):
-            data = _encoded(image, alpha, exif, _format_of(f".{format}" if format else Path(path).suffix))
-            with written_whole(Path(path)) as temporary:
-                temporary.write_bytes(data)
+            name = _format_of(f".{format}" if format else Path(path).suffix)
+            with written_whole(Path(path)) as temporary, io.BufferedRandom(_File(temporary, "w+b")) as file:
+                _encode(file, image, alpha, exif, name)
         else:
-            path.write(_encoded(image, alpha, exif, _format_of(f".{format}")))
+            buffer = io.BytesIO()  # a stream gets a whole picture or none
+            _encode(buffer, image, alpha, exif, _format_of(f".{format}"))
+            path.write(buffer.getvalue())
     except Exception as error:
         raise ImageError(f"{printable(path)}: {_reason(error, writing=True)}") from error
 
@@ -527,7 +529,14 @@ def _format_of(suffix: str) -> str:
     raise ImageError(f"cannot write {suffix or 'without a suffix'}; choose .png, .jpg, .webp, .avif or .tiff")
 
 
-def _encoded(image: Tensor, alpha: Tensor | None, exif: bytes | None, format: str) -> bytes:
+class _File(io.FileIO):
+    """A file without a descriptor: Pillow then writes by way of Python, which says why the disk refuses."""
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation("fileno")
+
+
+def _encode(file: BinaryIO, image: Tensor, alpha: Tensor | None, exif: bytes | None, format: str) -> None:
     if format not in _HOLDS_ALPHA:
         image, alpha = _on_white(image, alpha), None
     picture = to_pil(image)
@@ -536,9 +545,7 @@ def _encoded(image: Tensor, alpha: Tensor | None, exif: bytes | None, format: st
     options = _SAVE_OPTIONS[format] | {"icc_profile": _srgb_profile()}
     if exif:
         options |= {"exif": exif, "compression": None}  # libtiff, which compresses, cannot write an EXIF block
-    buffer = io.BytesIO()
-    picture.save(buffer, format, **options)
-    return buffer.getvalue()
+    picture.save(file, format, **options)
 
 
 @lru_cache(maxsize=1)

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from impasto.errors import ImpastoError
 from impasto.images import to_levels
 from impasto.networks import StagedNetwork
+from impasto.runtime import trim_memory
 
 _LEAST_SIDE = 32  # of a tile's own part; smaller ones would be mostly surroundings
 _MOST_MEMORY = 2**27  # for a tile; larger ones are no faster
@@ -259,18 +260,18 @@ def _norms(stage: nn.Module) -> list[_TiledNorm]:
 
 
 def _tiles(stage: nn.Module, size: tuple[int, int], memory: int) -> Iterator[Tile]:
-    """Cut a picture of `size` into even tiles for `stage`."""
+    """Cut a picture of `size` into even tiles for `stage`, and clean up after each row of them."""
     halo, step, _, cost = reach(stage)
     height, width = size
-    pixels = (
-        min(max(0, memory) // 2, _MOST_MEMORY) // cost
-    )  # half of it: an allocator keeps holes, and costs are estimates
+    # A quarter of it: an allocator keeps holes, and the libraries below it keep buffers for every shape they meet.
+    pixels = min(max(0, memory) // 4, _MOST_MEMORY) // cost
     across = _spans(width, math.isqrt(pixels) - 2 * halo, step)
     widest = min(width, across[-1][1] - across[-1][0] + 2 * halo)
     for top, bottom in _spans(height, pixels // widest - 2 * halo, step):
         for left, right in across:
             seen = max(0, top - halo), min(height, bottom + halo), max(0, left - halo), min(width, right + halo)
             yield Tile(Box(*seen), Box(top, bottom, left, right))
+        trim_memory()
 
 
 def _spans(length: int, most: int, step: int) -> list[tuple[int, int]]:
@@ -358,11 +359,9 @@ def padding(height: int, width: int, multiple: int) -> tuple[int, int, str]:
 
 def _thumbnail(picture: _Pixels) -> Tensor:
     """Reduce `picture` by a whole factor, band by band, to at most `_THUMBNAIL` pixels a side: (3, h, w) float."""
-    factor = -(-max(picture.size) // _THUMBNAIL)
-    bands = [
-        F.avg_pool2d(
-            picture.read(Box(top, min(top + factor, picture.height), 0, picture.width)), factor, ceil_mode=True
-        )
-        for top in range(0, picture.height, factor)
-    ]
-    return torch.cat(bands, dim=2)[0]
+    factor = -(-max(picture.height, picture.width) // _THUMBNAIL)
+    small = torch.empty(3, -(-picture.height // factor), -(-picture.width // factor))
+    for row, top in enumerate(range(0, picture.height, factor)):
+        band = picture.read(Box(top, min(top + factor, picture.height), 0, picture.width))
+        small[:, row] = F.avg_pool2d(band, factor, ceil_mode=True)[0, :, 0]
+    return small
