@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from impasto.benchmark import SIZES, STYLES, peak_memory, timed
-from impasto.cli.benchmark import size_from
+from impasto.cli.options import size_from
 from impasto.engine import BACKENDS, is_installed
 from impasto.errors import UsageError
 from impasto.inference import Stylizer

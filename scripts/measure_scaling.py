@@ -25,7 +25,7 @@ from impasto.inference import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
 from impasto.runtime import has_fast_bfloat16, pick_device, provenance
-from impasto.training.data import CropDataset
+from impasto.training.data import CropDataset, FolderImages
 from impasto.training.muon import Muon
 
 
@@ -56,7 +56,7 @@ def training_seconds(paths: list[Path], loss_network: str, seconds: float) -> fl
     loss = PerceptualLoss.from_spec(loss_network).to(device)
     loss.set_style(images.resize(images.read_image(paths[0]), 384)[None].to(device))
     network = build_network("swift").to(device, memory_format=torch.channels_last)
-    optimizer, data = Muon(network.parameters(), lr=5e-3), CropDataset(paths, 192, seed=0)
+    optimizer, data = Muon(network.parameters(), lr=5e-3), CropDataset(FolderImages(paths), 192, seed=0)
     steps, began = 0, time.monotonic()
     while time.monotonic() - began < seconds:
         batch = torch.stack([data[2 * steps + i]["image"] for i in range(2)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +85,12 @@ def painter(tmp_path_factory: pytest.TempPathFactory, loss: PerceptualLoss) -> P
 def photograph(seed: int, size: int) -> torch.Tensor:
     """A procedural picture (3, size, size) in [0, 1]."""
     return torch.from_numpy(np.ascontiguousarray(procedural_image(seed, size).transpose(2, 0, 1))).float() / 255
+
+
+def training_command(folder: Path, photographs: Path, vgg: Path, *overrides: str) -> list[str]:
+    """The command of a small training run that leaves everything in `folder`."""
+    return [
+        sys.executable, "-m", "impasto.training", f"style.image={photographs / '01.png'}", f"data.root={photographs}",
+        f"loss.features.weights={vgg}", "network.width=4", "network.blocks=1", "data.crop=32", "data.batch_size=2",
+        "data.heldout_size=48", "style.size=64", f"output={folder / 'style.safetensors'}", f"paths.run={folder / 'run'}", *overrides,
+    ]  # fmt: skip

@@ -167,3 +167,24 @@ def test_batches_and_sizes_follow_one_another(painter: Path) -> None:
     together = stylizer.paint(torch.stack([photograph(1, 40), photograph(2, 40)]))
     assert (together[0] - alone[0]).abs().max() <= 1 / 255
     assert torch.equal(stylizer.paint(photograph(1, 40)[None]), alone)
+
+
+_TWO_ENGINES_AND_A_SIGNAL = """
+import faulthandler, gc, os, signal
+faulthandler.enable()  # its alternate stack is what Python's handlers run on
+from impasto.engine import build_engine
+from impasto.networks import build_network
+engines = [build_engine(build_network("swift"), "cpu", "openvino") for _ in range(2)]
+while engines:
+    engines.pop(0)
+    gc.collect()
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def test_signals_are_handled_after_engines_are_gone() -> None:
+    """OpenVINO brings a signal stack of its own with each core, and takes the wrong one away in the end."""
+    run = subprocess.run([sys.executable, "-c", _TWO_ENGINES_AND_A_SIGNAL], capture_output=True, text=True, timeout=100)
+    assert (run.returncode, run.stdout) == (0, "handled\n"), run.stderr

@@ -6,13 +6,13 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from conftest import training_command
 
 from impasto.checkpoint import load_style_model
 from impasto.errors import ImpastoError
@@ -22,17 +22,9 @@ from impasto.training.signals import slurm_job
 STEPS = ("trainer.val_check_interval=4", "callbacks.checkpoint.every_n_train_steps=3", "data.heldout=1")
 
 
-def command(folder: Path, photographs: Path, vgg: Path, *overrides: str) -> list[str]:
-    return [
-        sys.executable, "-m", "impasto.training", f"style.image={photographs / '01.png'}", f"data.root={photographs}",
-        f"loss.features.weights={vgg}", "network.width=4", "network.blocks=1", "data.crop=32", "data.batch_size=2",
-        "data.heldout_size=48", "style.size=64", f"output={folder / 'style.safetensors'}", f"paths.run={folder / 'run'}",
-        "init=none", *STEPS, *overrides,
-    ]  # fmt: skip
-
-
-def start(*arguments: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(folder: Path, photographs: Path, vgg: Path, *overrides: str) -> subprocess.Popen[str]:
+    words = training_command(folder, photographs, vgg, "init=none", *STEPS, *overrides)
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:

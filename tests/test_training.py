@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import photograph
+from conftest import photograph, training_command
 from PIL import Image
 from pytorch_lightning import Trainer
 from pytorch_lightning.trainer.states import TrainerFn
@@ -191,16 +191,8 @@ def test_two_ranks_of_two_have_the_gradient_of_one_rank_of_four(random_vgg: Path
             torch.testing.assert_close(gradient, whole, rtol=1e-5, atol=1e-5 * scale)
 
 
-def command(folder: Path, photographs: Path, vgg: Path, *overrides: str) -> list[str]:
-    return [
-        sys.executable, "-m", "impasto.training", f"style.image={photographs / '01.png'}", f"data.root={photographs}",
-        f"loss.features.weights={vgg}", "network.width=4", "network.blocks=1", "data.crop=32", "data.batch_size=2",
-        "data.heldout_size=48", "style.size=64", f"output={folder / 'style.safetensors'}", f"paths.run={folder / 'run'}", *overrides,
-    ]  # fmt: skip
-
-
 def run(*arguments: object) -> str:
-    result = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=280)  # type: ignore[arg-type]
+    result = subprocess.run(training_command(*arguments), capture_output=True, text=True, timeout=280)  # type: ignore[arg-type]
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
@@ -246,7 +238,9 @@ def test_a_killed_run_goes_on_where_it_was(photographs: Path, random_vgg: Path, 
         "trainer.val_check_interval=100000",
     )
     process = subprocess.Popen(
-        command(tmp_path, photographs, random_vgg, *endless), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        training_command(tmp_path, photographs, random_vgg, *endless),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 200
     while not (tmp_path / "style.safetensors").exists() and time.monotonic() < deadline:
@@ -280,7 +274,10 @@ def test_mistakes_are_one_line_with_the_remedy(photographs: Path, random_vgg: Pa
     for name in ("01.png", "02.png", "04.png"):
         (broken / name).write_bytes(b"")
     result = subprocess.run(
-        command(tmp_path, photographs, random_vgg, f"data.root={broken}"), capture_output=True, text=True, timeout=280
+        training_command(tmp_path, photographs, random_vgg, f"data.root={broken}"),
+        capture_output=True,
+        text=True,
+        timeout=280,
     )
     assert result.returncode == 1 and "Traceback" not in result.stderr
     assert "3 of 12 images are bad" in result.stderr and "01.png" in result.stderr
@@ -312,7 +309,9 @@ def test_auto_starts_from_a_shipped_style_of_the_same_network() -> None:
 
 def test_train_by_the_clock_keeps_earlier_work_and_goes_on(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     def train(*words: str) -> subprocess.CompletedProcess[str]:
-        overrides = command(tmp_path, photographs, random_vgg, "callbacks.checkpoint.every_n_train_steps=5")[4:]
+        overrides = training_command(tmp_path, photographs, random_vgg, "callbacks.checkpoint.every_n_train_steps=5")[
+            4:
+        ]
         call = [sys.executable, "-m", "impasto", "train", str(photographs / "01.png"), *overrides, *words]
         return subprocess.run(call, capture_output=True, text=True, timeout=280)
 
@@ -340,7 +339,7 @@ def test_an_output_that_cannot_be_written_is_found_before_the_training(
     photographs: Path, random_vgg: Path, tmp_path: Path
 ) -> None:
     for output in (tmp_path, tmp_path / "x.pt"):
-        words = [*command(tmp_path, photographs, random_vgg), f"output={output}"]
+        words = [*training_command(tmp_path, photographs, random_vgg), f"output={output}"]
         result = subprocess.run(words, capture_output=True, text=True, timeout=280)
         assert result.returncode == 2 and "must be a file that ends in .safetensors" in result.stderr
 

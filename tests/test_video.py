@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from torch import Tensor
 from impasto import cli, video
 from impasto.errors import VideoError
 from impasto.inference import Stylizer
+from impasto.runtime import used_memory
 from impasto.training.procedural import procedural_image
 
 av = pytest.importorskip("av")
@@ -312,7 +312,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
 
     def look(done: int, _: int | None) -> None:
         if done in (90, 230):
-            at[done] = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            at[done] = used_memory()
 
     if not Path("/proc/self/statm").exists():
         pytest.skip("no /proc here")
@@ -363,22 +363,15 @@ def test_folders_hold_images_and_clips(tmp_path: Path, painter: Path, capsys: py
     assert (tmp_path / "b.mp4").read_bytes() != before
 
 
+def pipe(painter: Path, side: int) -> list[str]:
+    """The command that paints raw frames of `side` pixels."""
+    words = ["stylize", "-", "--frame-size", f"{side}x{side}", "-s", str(painter), "--device", "cpu"]
+    return [sys.executable, "-m", "impasto", *words]
+
+
 def test_raw_frames_go_through_a_pipe(painter: Path) -> None:
     raw = np.stack([procedural_image(seed, 32) for seed in range(6)])
-    words = [
-        sys.executable,
-        "-m",
-        "impasto",
-        "stylize",
-        "-",
-        "--frame-size",
-        "32x32",
-        "-s",
-        str(painter),
-        "--device",
-        "cpu",
-    ]
-    run = subprocess.run(words, input=raw.tobytes()[:-5], capture_output=True, timeout=100)
+    run = subprocess.run(pipe(painter, 32), input=raw.tobytes()[:-5], capture_output=True, timeout=100)
     assert run.returncode == 1 and b"5 bytes short of frame 6" in run.stderr and b"Traceback" not in run.stderr
     painted = np.frombuffer(run.stdout, np.uint8).reshape(5, 32, 32, 3)
     assert np.abs(painted[3] - Stylizer(painter, "cpu")(raw[3]).astype(int)).max() <= 1
@@ -398,20 +391,7 @@ def test_raw_frames_need_their_size_and_nothing_else(painter: Path, words: list[
 
 
 def test_a_reader_that_goes_away_is_no_complaint(painter: Path) -> None:
-    words = [
-        sys.executable,
-        "-m",
-        "impasto",
-        "stylize",
-        "-",
-        "--frame-size",
-        "64x64",
-        "-s",
-        str(painter),
-        "--device",
-        "cpu",
-    ]
-    run = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    run = subprocess.Popen(pipe(painter, 64), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert run.stdin and run.stdout and run.stderr
     run.stdout.close()
     try:

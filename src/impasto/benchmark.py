@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +16,7 @@ from torch import Tensor, nn
 from impasto.checkpoint import find_style_model, load_style_model
 from impasto.engine import BACKENDS, build_engine, is_installed
 from impasto.errors import ImpastoError
-from impasto.runtime import has_fast_bfloat16, pick_device, provenance
+from impasto.runtime import has_fast_bfloat16, pick_device, provenance, used_memory
 
 STYLES = {"swift": "starry_night", "johnson": "starry_night_johnson"}
 SIZES = ((512, 512), (1280, 720), (1920, 1080))  # width, height
@@ -140,23 +138,17 @@ def convolution_peak(device: torch.device, dtype: torch.dtype, seconds: float = 
 @contextmanager
 def peak_memory() -> Iterator[Callable[[], float | None]]:
     """Measure how far resident memory rises inside the block; the function it yields tells in MB, on Linux."""
-    before, highest, ended = _resident(), 0.0, threading.Event()
+    before, highest, ended = used_memory(), 0, threading.Event()
 
     def watch() -> None:
         nonlocal highest
         while not ended.wait(0.002):
-            highest = max(highest, _resident() or 0)
+            highest = max(highest, used_memory())
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield lambda: None if before is None else max(highest, _resident() or 0) - before
+        yield lambda: (max(highest, used_memory()) - before) / 1e6 if before else None
     finally:
         ended.set()
         watcher.join()
-
-
-def _resident() -> float | None:
-    """Resident memory of this process in MB, None where the system does not tell."""
-    statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if statm.exists() else None

@@ -21,6 +21,8 @@ from impasto.tiles import TiledPainter, padding, working_memory
 
 Picture = TypeVar("Picture", Tensor, np.ndarray, Image.Image)
 STATISTICS = ("exact", "thumbnail")
+_TORCH_ALONE = 500 * 2**20  # bytes, where the system does not say
+_BYTES_IN_AND_OUT = 24  # a pixel of the picture and one of the painting, in float32
 
 
 class Stylizer:
@@ -64,6 +66,11 @@ class Stylizer:
         self.deviation = (0.0, 0.0)
         self.model = model if isinstance(model, StyleModel) else load_style_model(find_style_model(model))
         self.stride: int = self.model.network.stride  # type: ignore[assignment]
+        self.bytes_per_pixel: int | None = (
+            None  # while a picture is painted whole; None for a network that knows no tiles
+        )
+        if isinstance(self.model.network, StagedNetwork):
+            self.bytes_per_pixel = working_memory(self.model.network) + _BYTES_IN_AND_OUT
         self.engine = build_engine(self.model.network, device, backend, precision)
         self.device = self.engine.device
 
@@ -120,16 +127,18 @@ class Stylizer:
     def _memory_for_tiles(self, batch: Tensor) -> int | None:
         """Return how many bytes tiles may take, or None where the pictures fit as they are."""
         self.deviation = (0.0, 0.0)
-        if not isinstance(self.model.network, StagedNetwork):
+        if self.bytes_per_pixel is None:
             return None
         pixels = batch[:, 0].numel()
         if self.device.type == "cuda":
             free = torch.cuda.mem_get_info(self.device)[0] * 3 // 4
             room = min(free, self.max_memory or free)
         else:
-            room = free_memory() // 2 if self.max_memory is None else self.max_memory - used_memory()
+            room = (
+                free_memory() // 2 if self.max_memory is None else self.max_memory - used_memory(otherwise=_TORCH_ALONE)
+            )
             room -= 3 * pixels * batch.element_size()  # the result
-        return None if (working_memory(self.model.network) + 24) * pixels <= room else room
+        return None if self.bytes_per_pixel * pixels <= room else room
 
 
 def pad_to_multiple(batch: Tensor, multiple: int) -> Tensor:

@@ -104,11 +104,11 @@ def trim_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def used_memory() -> int:
-    """Return how many bytes of memory this process holds; where the system does not say, what torch alone takes."""
+def used_memory(otherwise: int = 0) -> int:
+    """Return how many bytes of memory this process holds; `otherwise` where the system does not say."""
     with suppress(OSError):
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return 500 * 2**20
+    return otherwise
 
 
 def provenance(device: torch.device | None = None) -> dict[str, str]:

@@ -7,14 +7,14 @@ import json
 import sys
 from typing import Any
 
-from impasto.cli.options import add_command, add_device_and_json, positive_from
+from impasto.cli.options import BACKENDS, add_command, add_device_and_json, positive_from, size_from
 
 
 def add(commands: Any) -> None:
     command = add_command(commands, "benchmark", _benchmark, "measure how fast this machine paints, with each backend")
     command.add_argument("--sizes", nargs="+", type=size_from, metavar="WxH",
                          help="sizes of the pictures (default: 512x512 1280x720 1920x1080)")  # fmt: skip
-    command.add_argument("--backends", nargs="+", metavar="BACKEND", choices=("openvino", "onnxruntime", "torch", "compile"),
+    command.add_argument("--backends", nargs="+", metavar="BACKEND", choices=BACKENDS,
                          default=(), help="those to measure (default: all that are installed but compile, which is slow to start)")  # fmt: skip
     command.add_argument("--runs", type=positive_from, default=5, help="pictures each, of which the median counts (default: 5)")  # fmt: skip
     add_device_and_json(command)
@@ -45,10 +45,3 @@ def _print_table(report: dict[str, Any]) -> None:
               f"{row['frames']:9.1f} {row['macs_per_pixel']:10,} {row['peak']:8.0%} {extra:>9}")  # fmt: skip
     for failure in report["failed"]:
         print(f"left out: {failure['network']}, {failure['error']}", file=sys.stderr)
-
-
-def size_from(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and 0 < int(width) * int(height) <= 100_000_000):
-        raise argparse.ArgumentTypeError(f"a size is WIDTHxHEIGHT, as 1280x720, not {text}")
-    return int(width), int(height)

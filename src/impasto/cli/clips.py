@@ -16,13 +16,6 @@ if TYPE_CHECKING:
     from impasto.inference import Stylizer
 
 
-def frame_size_from(text: str) -> tuple[int, int]:
-    width, separator, height = text.lower().partition("x")
-    if not (separator and width.isdecimal() and height.isdecimal() and 0 < int(width) * int(height) <= 120_000_000):
-        raise argparse.ArgumentTypeError(f"must be WIDTHxHEIGHT, such as 1280x720, not {text}")
-    return int(width), int(height)
-
-
 def is_clip(path: Path) -> bool:
     from impasto.video import VIDEO_SUFFIXES
 
@@ -54,7 +47,7 @@ def paint_clip(painter: Stylizer, source: Path | int, target: Path, options: arg
     with _progress(name) as progress:
         report = video.paint_video(
             painter, source, target, size=options.size, keep_metadata=options.keep_metadata, progress=progress,
-            max_pixels=options.max_pixels or images.MAX_PIXELS,
+            max_pixels=options.max_pixels,
         )  # fmt: skip
     for note in report.notes:
         print(f"{name}: {note}", file=sys.stderr)

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+# As in impasto.engine, which would bring torch into `impasto --help`.
+BACKENDS = ("openvino", "onnxruntime", "torch", "compile")
+
 
 def add_command(commands: Any, name: str, run: Any, help: str, description: str = "") -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=help, description=description or f"{help[0].upper()}{help[1:]}.")
@@ -22,7 +25,7 @@ def add_device_and_json(command: argparse.ArgumentParser) -> None:
 
 
 def add_backend(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--backend", choices=("auto", "openvino", "onnxruntime", "torch", "compile"), default="auto",
+    command.add_argument("--backend", choices=("auto", *BACKENDS), default="auto",
                          help="what does the arithmetic (default: the fastest that is installed)")  # fmt: skip
     command.add_argument("--precision", choices=("auto", "float32", "half"), default="auto",
                          help="half moves few pixels by more than a level (default: half where the processor is made for it)")  # fmt: skip
@@ -58,6 +61,15 @@ def positive_from(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
     return value
+
+
+def size_from(text: str) -> tuple[int, int]:
+    """Width and height from text such as 1280x720, at most as many pixels as a picture may have by default."""
+    found = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text.strip().lower(), re.ASCII)
+    width, height = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 0 < width * height <= 120_000_000:
+        raise argparse.ArgumentTypeError(f"must be WIDTHxHEIGHT, such as 1280x720, not {text}")
+    return width, height
 
 
 def memory_from(text: str) -> int:

@@ -21,6 +21,7 @@ from impasto.cli.options import (
     positive_from,
     progress_bar,
     reason_of,
+    size_from,
 )
 from impasto.errors import ImageError, ImpastoError, UsageError, VideoError
 
@@ -41,9 +42,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--size", type=positive_from, help="longer side of the result in pixels (default: the input's)"
     )
-    command.add_argument(
-        "--frame-size", metavar="WxH", type=clips.frame_size_from, help="of the raw RGB24 frames (with -)"
-    )
+    command.add_argument("--frame-size", metavar="WxH", type=size_from, help="of the raw RGB24 frames (with -)")
     command.add_argument("--keep-metadata", action="store_true", help="copy EXIF, place included, to the result")
     command.add_argument("--overwrite", action="store_true", help="allow a result to replace its own input")
     command.add_argument("--resume", action="store_true", help="leave results that are there and whole")
@@ -64,6 +63,7 @@ def _stylize(options: argparse.Namespace) -> int:
     from impasto.inference import Stylizer
 
     clips.check(options)
+    options.max_pixels = options.max_pixels or images.MAX_PIXELS
     painter = Stylizer(
         options.style, options.device, backend=options.backend, precision=options.precision,
         max_memory=options.max_memory, statistics=options.statistics,
@@ -82,11 +82,7 @@ def _stylize(options: argparse.Namespace) -> int:
         pairs = _targets(_sources(options.sources, f".{painter.model.name}", fail), painter.model.name, options.output)
     for source, target in progress_bar(pairs, "image"):
         try:
-            if (
-                options.resume
-                and isinstance(source, Path)
-                and _is_whole(target, source, options.max_pixels or images.MAX_PIXELS)
-            ):
+            if options.resume and isinstance(source, Path) and _is_whole(target, source, options.max_pixels):
                 continue
             told = _stylize_one(painter, source, target, options)
             done.append({"input": str(source), "output": str(target), **told})
@@ -149,14 +145,10 @@ def _stylize_one(painter: Stylizer, source: Path | int, target: Path, options: a
         raise UsageError(f"{images.printable(target)} is the input itself; choose another -o, or add --overwrite")
     if clips.is_clip(source):
         return clips.paint_clip(painter, source, target, options)
-    picture = images.read_picture(
-        source, max_pixels=options.max_pixels or images.MAX_PIXELS, levels_above=images.LEAN_PIXELS
-    )
+    picture = images.read_picture(source, max_pixels=options.max_pixels, levels_above=images.LEAN_PIXELS)
     pixels, alpha = picture.pixels, picture.alpha
     if options.size:
-        if options.size * options.size * min(pixels.shape[1:]) > max(pixels.shape[1:]) * (
-            options.max_pixels or images.MAX_PIXELS
-        ):
+        if options.size * options.size * min(pixels.shape[1:]) > max(pixels.shape[1:]) * options.max_pixels:
             raise UsageError(f"--size {options.size} makes more pixels than --max-pixels allows")
         pixels = images.resize(pixels, options.size)
         alpha = None if alpha is None else images.resize(alpha, options.size)

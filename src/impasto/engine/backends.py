@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -69,7 +71,7 @@ def openvino(network: nn.Module, device: torch.device, half: bool) -> Run:
 
     from impasto.engine.graph import onnx_bytes
 
-    core = openvino.Core()
+    core = _openvino_core()
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
         "PERFORMANCE_HINT": "LATENCY",
@@ -89,6 +91,18 @@ def openvino(network: nn.Module, device: torch.device, half: bool) -> Run:
         return painted
 
     return run
+
+
+@cache
+def _openvino_core() -> Any:
+    """Return the one core of this process.
+
+    Each core puts an alternate signal stack in place and, when it goes, brings back the one before, which may be that of
+    a core already gone: the next signal would kill the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def _array(batch: Tensor) -> np.ndarray:

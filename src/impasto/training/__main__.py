@@ -26,7 +26,7 @@ from hydra.utils import instantiate
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
+from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 
 from impasto import images
 from impasto.checkpoint import (
@@ -46,7 +46,7 @@ from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.runtime import asset_dir, has_fast_bfloat16, pick_device, provenance, written_whole
-from impasto.training.callbacks import KeepBest, StyleModelWriter, rank_zero_print
+from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of, rank_zero_print
 from impasto.training.checkpoint_io import checkpoints_at, is_whole
 from impasto.training.module import StyleModule
 from impasto.training.signals import StopOnSignal, say_goodbye
@@ -68,10 +68,13 @@ def train(config: DictConfig) -> Path:
     module = StyleModule(start_network(config), loss, instantiate(config.optimizer), style=style)
 
     output = output_path(config)
-    announce(config, output)
+    start = start_name(config)
+    announce(config, start, output)
     begin_run(config, fresh=checkpoint is None)
     targets = style_targets_of(loss, style)
-    writer = StyleModelWriter(output, lambda trained: describe(config, trained, style, data.fingerprint, targets))
+    writer = StyleModelWriter(
+        output, lambda trained: describe(config, trained, start, style, data.fingerprint, targets)
+    )
     trainer = make_trainer(config, writer)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     if stopped := signal_received(trainer):
@@ -88,16 +91,14 @@ def train(config: DictConfig) -> Path:
 
 def keep_the_best(trainer: Trainer, module: StyleModule, data: LightningDataModule, writer: StyleModelWriter) -> None:
     """Write the style model again, with the best weights and their contact sheet, where those were not the last."""
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it dynamically
-    if any(callback.restore(trainer, module) for callback in callbacks if isinstance(callback, KeepBest)):
+    if any(callback.restore(trainer, module) for callback in callbacks_of(trainer, KeepBest)):
         trainer.validate(module, data, verbose=False, weights_only=True)
         writer.write(trainer, module)
 
 
 def signal_received(trainer: Trainer) -> int:
     """Return the signal that ended the training early; 0 if none did."""
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it dynamically
-    return max((callback.received for callback in callbacks if isinstance(callback, StopOnSignal)), default=0)
+    return max((callback.received for callback in callbacks_of(trainer, StopOnSignal)), default=0)
 
 
 def warn_of_defects(figures: dict[str, float]) -> None:
@@ -107,7 +108,7 @@ def warn_of_defects(figures: dict[str, float]) -> None:
         print(f"impasto: warning: {name} {figures[name]:.2g} (at most {limit:g}): {remedy}", file=sys.stderr)
 
 
-def announce(config: DictConfig, output: Path) -> None:
+def announce(config: DictConfig, start: str, output: Path) -> None:
     """Say on stderr what was chosen and how to choose otherwise."""
     if rank_zero_only.rank != 0:
         return
@@ -115,7 +116,7 @@ def announce(config: DictConfig, output: Path) -> None:
     own = config.data.procedural == 0
     chosen = [
         ("style", f"{config.style.image} at {config.style.size} pixels", "style.size=N, larger for broader strokes"),
-        ("start", start_name(config), "init=auto|none|NAME|PATH"),
+        ("start", start, "init=auto|none|NAME|PATH"),
         ("loss network", config.loss.features.weights, "loss=slim, or loss=vgg19, the reference: slower, 550 MB once"),
         (
             "photographs",
@@ -324,6 +325,7 @@ def style_targets_of(loss: PerceptualLoss, style: torch.Tensor) -> dict[str, dic
 def describe(
     config: DictConfig,
     module: StyleModule,
+    start: str,
     style: torch.Tensor,
     fingerprint: str,
     style_targets: dict[str, dict[str, torch.Tensor]],
@@ -346,7 +348,7 @@ def describe(
             "thumbnail": thumbnail(style),
         },
         training={
-            "start": start_name(config),
+            "start": start,
             "data": fingerprint,
             "seed": config.seed,
             "crop": config.data.crop,

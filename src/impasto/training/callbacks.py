@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lightning_fabric.utilities.rank_zero import rank_zero_only
@@ -21,6 +21,14 @@ from impasto import images
 from impasto.checkpoint import StyleModel, save_style_model
 from impasto.errors import ModelError
 from impasto.losses.defects import visible_defects
+
+Kind = TypeVar("Kind", bound=Callback)
+
+
+def callbacks_of(trainer: Trainer, kind: type[Kind]) -> list[Kind]:
+    """Return the trainer's callbacks of one class."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it dynamically
+    return [callback for callback in callbacks if isinstance(callback, kind)]
 
 
 class ProgressLine(Callback):

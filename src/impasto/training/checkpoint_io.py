@@ -8,6 +8,7 @@ import pickle
 import shutil
 import zipfile
 from collections.abc import Iterator
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -56,21 +57,18 @@ class DurableCheckpointIO(TorchCheckpointIO):
 
     def _keep_earlier(self, path: Path) -> None:
         """Number the earlier checkpoints one higher, the oldest first; the newest keeps its name until it is replaced."""
-        places = [_numbered(path, number) for number in range(self.keep)]
-        for older, newer in zip(places[:1:-1], places[-2:0:-1], strict=True):
-            if newer.is_file():
-                newer.replace(older)
+        for number in range(self.keep - 2, 0, -1):
+            if (kept := _numbered(path, number)).is_file():
+                kept.replace(_numbered(path, number + 1))
         if self.keep > 1 and path.is_file():
-            _copy(path, places[1])
+            _copy(path, _numbered(path, 1))
 
 
 def checkpoints_at(path: Path) -> Iterator[Path]:
     """Yield the checkpoints kept under `path`, the newest first."""
-    number = 0
-    while (place := _numbered(path, number)).is_file() or number == 0:
-        if place.is_file():
-            yield place
-        number += 1
+    if path.is_file():
+        yield path
+    yield from takewhile(Path.is_file, (_numbered(path, number) for number in count(1)))
 
 
 def is_whole(path: Path) -> bool:
@@ -86,7 +84,7 @@ def is_whole(path: Path) -> bool:
 
 
 def _numbered(path: Path, number: int) -> Path:
-    return path.with_name(f"{path.stem}-{number}{path.suffix}") if number else path
+    return path.with_name(f"{path.stem}-{number}{path.suffix}")
 
 
 def _copy(path: Path, place: Path) -> None:

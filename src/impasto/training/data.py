@@ -21,7 +21,7 @@ from impasto.coco import read_coco
 from impasto.errors import DataError, ImageError
 from impasto.runtime import usable_cores
 from impasto.training.procedural import procedural_image
-from impasto.training.shards import ShardImages, open_shards
+from impasto.training.shards import open_shards
 
 _SCALES = (1.0, 1.6)  # a crop shows between all and 1/1.6 of the shorter side
 _CACHE_BYTES = 1 << 30
@@ -92,6 +92,10 @@ class Source(Protocol):
         """Return what to name when `index` cannot be read, itself or the shard that it was in, and how many images that holds."""
         ...
 
+    def faults(self) -> list[tuple[str, str, int]]:
+        """Return what is known beforehand to be unusable: its name, why, and how many images it holds."""
+        ...
+
     def subset(self, indices: Sequence[int]) -> Source:
         """Return the photographs with these numbers, numbered afresh."""
         ...
@@ -118,6 +122,9 @@ class FolderImages:
 
     def blame(self, index: int) -> tuple[str, int]:
         return self.name(index), 1
+
+    def faults(self) -> list[tuple[str, str, int]]:
+        return []
 
     def subset(self, indices: Sequence[int]) -> FolderImages:
         return FolderImages([self.paths[index] for index in indices], self.root)
@@ -323,9 +330,8 @@ class ContentDataModule(LightningDataModule):
         source = self._source()
         self.fingerprint = source.fingerprint()
         self.bad = BadImages(len(source), self.max_bad)
-        if isinstance(source, ShardImages):
-            for name, reason, count in source.faults():
-                self.bad.add(name, reason, count)
+        for name, reason, count in source.faults():
+            self.bad.add(name, reason, count)
         self.heldout_images, rest = self._hold_out(source)
         self.dataset = CropDataset(source.subset(rest), self.crop, self.seed, self.procedural)
         if len(self.dataset) * (self.crop * _SCALES[1]) ** 2 * 4.5 < _CACHE_BYTES:  # 3 bytes a pixel, aspect ratio 3:2

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule
+from pytorch_lightning import LightningModule
 from pytorch_lightning.callbacks import Timer
 from torch import Tensor, nn
 from torch.nn import Parameter
@@ -18,6 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 from impasto.losses.defects import find_defects
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
+from impasto.training.callbacks import callbacks_of
 
 
 class StyleModule(LightningModule):
@@ -100,8 +101,7 @@ class StyleModule(LightningModule):
         if trainer is None:
             return 0.0
         by_steps = step / trainer.max_steps if trainer.max_steps > 0 else 0.0
-        callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it dynamically
-        timers = [callback for callback in callbacks if isinstance(callback, Timer)]
+        timers = callbacks_of(trainer, Timer)
         by_clock = max((_elapsed(timer) for timer in timers), default=0.0)
         if timers and trainer.world_size > 1:
             # Clocks differ between ranks, and so would the learning rates and in the end the weights.
