@@ -332,7 +332,7 @@ def test_killed_and_resumed_by_two_is_the_same_as_at_once_by_one(
     done = sorted(out.glob("images/[0-9]*"))
     assert 15 <= len(done) < 69 and not (out / "annotations.json").exists()
     done[3].write_bytes(done[3].read_bytes()[:900])  # as a copy that was cut off
-    (out / "images" / ".impasto-torn.jpg").touch()
+    (out / "images" / ".impasto-torn.part").touch()
     stamps = {path: path.stat().st_mtime_ns for path in done if path != done[3]}
     finished(started(many, styles, out, "--workers", 2, "--resume"))
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps

@@ -329,7 +329,7 @@ def test_an_interrupted_run_leaves_nothing_under_the_final_name(tmp_path: Path, 
         runs[end] = subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True)
     for end, run in runs.items():
         folder, deadline = tmp_path / end.name, time.monotonic() + 100
-        while not any(part.stat().st_size for part in folder.glob(".impasto-*.mp4")):
+        while not any(part.stat().st_size for part in folder.glob(".impasto-*.part")):
             assert time.monotonic() < deadline and run.poll() is None
             time.sleep(0.01)
         run.send_signal(end)

@@ -220,7 +220,7 @@ def _prepare(out: Path, settings: dict[str, Any], resume: bool) -> None:
             raise UsageError(f"{printable(out)}: holds a data set already; choose another -o, or go on with --resume")
         if not record.is_file() or record.read_text(encoding="utf-8", errors="replace") != _lines(settings):
             raise UsageError(f"{printable(out)}: not begun with these options and files; choose another -o")
-        for torn in out.rglob(".impasto-*"):  # what a killed run was writing
+        for torn in out.rglob(".impasto-*.part"):  # what a killed run was writing
             torn.unlink(missing_ok=True)
     with written_whole(record) as temporary:
         temporary.write_text(_lines(settings), encoding="utf-8")

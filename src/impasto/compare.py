@@ -250,7 +250,7 @@ def _draw_curve(path: Path, report: dict[str, Any]) -> None:
     axes.set_title(report["style"], parse_math=False)
     axes.legend()
     with written_whole(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+        figure.savefig(temporary, format="png", dpi=120)
     pyplot.close(figure)
 
 

@@ -62,9 +62,10 @@ def written_whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, else remove it.
 
     A reader therefore sees the old file or the new one, never half of one; with `durable` also after a power cut.
+    The temporary name ends in `.part`, so that no search for pictures or clips finds what a killed process left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".impasto-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".impasto-", suffix=".part")
     os.close(handle)
     temporary = Path(name)
     try:
