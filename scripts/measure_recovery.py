@@ -135,7 +135,7 @@ def torchrun(folder: Path, nodes: int, node: int, ranks: int, port: int, *overri
     return start(
         "torch.distributed.run", f"--nnodes={nodes}", f"--node-rank={node}", f"--nproc-per-node={ranks}", "--master-addr=127.0.0.1",
         f"--master-port={port}", "-m", "impasto.training",
-        *words(folder, "trainer=ddp", f"trainer.devices={ranks}", f"trainer.num_nodes={nodes}", *overrides), OMP_NUM_THREADS="1",
+        *words(folder, "trainer=torchrun", *overrides), OMP_NUM_THREADS="1",
     )  # fmt: skip
 
 

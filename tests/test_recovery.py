@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -22,15 +23,23 @@ from impasto.training.signals import slurm_job
 STEPS = ("trainer.val_check_interval=4", "callbacks.checkpoint.every_n_train_steps=3", "data.heldout=1")
 
 
-def start(folder: Path, photographs: Path, vgg: Path, *overrides: str) -> subprocess.Popen[str]:
+def start(folder: Path, photographs: Path, vgg: Path, *overrides: str, **environment: str) -> subprocess.Popen[str]:
     words = training_command(folder, photographs, vgg, "init=none", *STEPS, *overrides)
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    )
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> str:
     _, errors = process.communicate(timeout=280)
     assert process.returncode == code, errors[-3000:]
     return errors
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def wait_for(path: Path) -> None:
@@ -101,6 +110,52 @@ def test_a_signal_to_one_rank_stops_all(photographs: Path, random_vgg: Path, tmp
         ranks = [int(child) for child in children.read_text().split()]
         os.kill(next(rank for rank in ranks if b"LOCAL_RANK=1" in Path(f"/proc/{rank}/environ").read_bytes()), 15)
     assert "stopped by SIGTERM after step" in finish(process)
+
+
+def test_a_job_of_slurm_saves_and_goes_back_into_the_queue(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    queue = tmp_path / "scontrol"  # stands for the cluster's own
+    queue.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/queue"\n')
+    queue.chmod(0o755)
+    job = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}", "MASTER_PORT": str(free_port()), "SLURM_JOB_ID": "77", "SLURM_NODEID": "0",
+        "SLURM_JOB_NAME": "paint", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1",
+        "SLURM_NODELIST": "localhost",
+    }  # fmt: skip
+    words = ("trainer=slurm", "trainer.accelerator=cpu", "trainer.max_steps=100000")
+    tasks = [
+        start(tmp_path, photographs, random_vgg, *words, SLURM_PROCID=rank, SLURM_LOCALID=rank, **job) for rank in "01"
+    ]
+    wait_for(tmp_path / "style.safetensors")
+    for task in tasks:  # as --signal=SIGUSR1@90 warns them
+        task.send_signal(signal.SIGUSR1)
+    said = [finish(task) for task in tasks]
+    assert "stopped by SIGUSR1 after step" in said[0]
+    assert trained(tmp_path)["global_step"] == load_style_model(tmp_path / "style.safetensors").training["steps"]
+    assert (tmp_path / "queue").read_text() == "requeue 77\n"
+
+
+def test_torchrun_says_how_many_nodes_and_ranks_there_are(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    python, *words = training_command(tmp_path, photographs, random_vgg, "init=none", *STEPS, "trainer.max_steps=4")
+    port = str(free_port())
+    nodes = [
+        subprocess.Popen(
+            [python, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={node}", "--nproc-per-node=2",
+             "--master-addr=127.0.0.1", f"--master-port={port}", *words, "trainer=torchrun", "trainer.accelerator=cpu"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        for node in range(2)
+    ]  # fmt: skip
+    for node in nodes:
+        finish(node)
+    training = load_style_model(tmp_path / "style.safetensors").training
+    assert training["steps"] == 4 and training["images"] == 4 * 2 * 2 * 2  # steps, crops, ranks, nodes
+
+
+def test_without_torchrun_its_settings_are_refused_in_one_line(
+    photographs: Path, random_vgg: Path, tmp_path: Path
+) -> None:
+    errors = finish(start(tmp_path, photographs, random_vgg, "trainer=torchrun"), code=2)
+    assert "LOCAL_WORLD_SIZE" in errors and "Traceback" not in errors
 
 
 def test_a_sweep_over_several_ranks_is_refused(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -62,7 +63,8 @@ def say_goodbye(received: int, step: int) -> None:
     rank_zero_print(f"stopped by {signal.Signals(received).name} after step {step}; ckpt_path=last goes on")
     job = slurm_job()
     if received == getattr(signal, "SIGUSR1", None) and job and os.environ.get("SLURM_PROCID", "0") == "0":
-        subprocess.run(["scontrol", "requeue", job], check=False)
+        with suppress(FileNotFoundError):  # a container without SLURM's commands
+            subprocess.run(["scontrol", "requeue", job], check=False)
 
 
 def slurm_job() -> str | None:
