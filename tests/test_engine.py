@@ -19,6 +19,7 @@ from impasto.checkpoint import load_style_model, shipped_styles
 from impasto.engine import BACKENDS, build_engine, is_installed
 from impasto.engine.rewrite import rewritten
 from impasto.errors import UsageError
+from impasto.images import to_levels
 from impasto.inference import Stylizer
 from impasto.networks import build_network, network_names
 from impasto.networks.johnson import ConvLayer
@@ -50,7 +51,7 @@ def test_rewrites_are_exact_to_the_border(name: str, size: tuple[int, int]) -> N
     before = {key: value.clone() for key, value in network.state_dict().items()}
     expected = network(picture)
     assert expected.std() > 0.05
-    assert (rewritten(network)(picture) - expected).abs().max() < 1e-5
+    assert (rewritten(network)(255 * picture) - expected).abs().max() < 1e-5
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
@@ -75,6 +76,22 @@ def test_every_backend_paints_the_same(backend: str, style: str) -> None:
     for batch, result in ((picture, expected), (picture[..., :64], network(picture[..., :64]))):
         assert (run(batch) - result).abs().max() <= 1 / 255
         assert torch.equal(run(batch), run(batch))
+
+
+@pytest.mark.parametrize("style", ["starry_night", "starry_night_johnson"])
+@pytest.mark.parametrize("backend", [backend for backend in BACKENDS if backend != "compile"])
+def test_bytes_are_the_rounded_floats(backend: str, style: str) -> None:
+    if not is_installed(backend):
+        pytest.skip(f"{backend} is not installed")
+    levels = to_levels(torch.stack([photograph(3, 96), photograph(4, 96)]))[..., :72]
+    for precision in ("float32", "half") if HALF and backend != "onnxruntime" else ("float32",):
+        run = build_engine(load_style_model(SHIPPED[style]).network, "cpu", backend, precision)
+        painted = run(levels)
+        assert painted.dtype == torch.uint8 and painted.shape == levels.shape
+        expected = to_levels(run(levels / 255))
+        # Where a value lies between two levels, the last bit of the input's 255ths may decide.
+        assert (painted != expected).float().mean() < 0.01 and (painted.int() - expected.int()).abs().max() <= 1
+        assert torch.equal(painted, run(levels.contiguous(memory_format=torch.channels_last)))
 
 
 def test_compiled_layers_do_the_same_at_every_size() -> None:

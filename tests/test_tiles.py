@@ -99,7 +99,6 @@ def test_bytes_come_back_as_bytes_and_agree_with_floats() -> None:
 
 
 def test_a_huge_array_is_never_widened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "LEAN_PIXELS", 1000)
     array = images.to_levels(picture(90, 110)).permute(1, 2, 0).numpy()
     painter = Stylizer("oils", "cpu", max_memory=1)
     expected = painter(array)
@@ -113,7 +112,7 @@ def test_a_picture_read_as_bytes_is_the_picture(mode: str, tmp_path: Path) -> No
     levels = np.array(images.to_pil(picture(300, 40)))
     image = Image.fromarray(levels[..., 0].astype(np.uint16) * 256) if mode == "I;16" else Image.fromarray(levels)
     (image if mode == "I;16" else image.convert(mode)).save(tmp_path / f"p.{suffix}")
-    lean = images.read_picture(tmp_path / f"p.{suffix}", levels_above=100)
+    lean = images.read_picture(tmp_path / f"p.{suffix}", as_levels=True)
     usual = images.read_picture(tmp_path / f"p.{suffix}")
     assert usual.pixels.dtype == torch.float32 and (lean.pixels.dtype == torch.uint8) == (mode != "I;16")
     assert torch.equal(images.to_levels(usual.pixels), images.to_levels(lean.pixels) if mode == "I;16" else lean.pixels)
@@ -167,7 +166,6 @@ def test_the_command_paints_the_same_in_little_memory(
     source = tmp_path / "p.jpg"
     images.write_image(source, picture(420, 655))
     unlimited = stylized(source, tmp_path / "whole.png", "--max-memory", "1T", "--precision", "float32")
-    monkeypatch.setattr(images, "LEAN_PIXELS", 1000)
     tiled = stylized(source, tmp_path / "tiled.png", "--max-memory", "1M")
     assert unlimited.shape == (420, 655, 3) and abs(unlimited - tiled).max() <= 1
     half = stylized(source, tmp_path / "half.png", "--max-memory", "1M", "--size", "300")

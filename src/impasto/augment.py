@@ -32,7 +32,7 @@ import torch
 from impasto.checkpoint import find_style_model, load_style_model
 from impasto.coco import read_annotated, read_coco
 from impasto.errors import DataError, ImageError, ImpastoError, UsageError
-from impasto.images import printable, read_image, write_image
+from impasto.images import from_levels, printable, read_image, write_image
 from impasto.inference import Stylizer
 from impasto.runtime import pick_device, usable_cores, written_whole
 
@@ -286,7 +286,7 @@ class _Worker:
             return False
 
     def _make(self, outputs: Sequence[Output], source: Path, job: Job) -> None:
-        photograph = read_annotated(source, job.width, job.height)
+        photograph = read_annotated(source, job.width, job.height, as_levels=True)
         for output in outputs:
             target = self.out / output.file_name
             if output.style is None:
@@ -294,7 +294,9 @@ class _Worker:
                     shutil.copyfile(source, temporary)
             else:
                 painted = self.painters[output.style](photograph)
-                write_image(target, torch.lerp(photograph, painted, output.strength))
+                if output.strength < 1:
+                    painted = torch.lerp(from_levels(photograph), from_levels(painted), output.strength)
+                write_image(target, painted)
 
 
 MakeWorker = Callable[[str], _Worker]  # from a device

@@ -42,8 +42,8 @@ def read_coco(path: Path) -> dict[str, Any]:
     return coco
 
 
-def read_annotated(path: Path, width: Any, height: Any) -> Tensor:
-    """Read an image whose annotations were made for `width` x `height` pixels: (3, height, width) float32 in [0, 1].
+def read_annotated(path: Path, width: Any, height: Any, *, as_levels: bool = False) -> Tensor:
+    """Read an image whose annotations were made for `width` x `height` pixels: (3, height, width) float32 in [0, 1], or as `read_image` says.
 
     COCO's annotations refer to the pixels as stored, before a viewer turns them as the EXIF says, so that is how the
     image is read. Some tools annotate the upright picture instead; where only that has the annotated size, it is read.
@@ -52,7 +52,7 @@ def read_annotated(path: Path, width: Any, height: Any) -> Tensor:
         ImageError: it cannot be read, or has another size either way.
     """
     for upright in (False, True):
-        image = read_image(path, upright=upright)
+        image = read_image(path, upright=upright, as_levels=as_levels)
         if (image.shape[2], image.shape[1]) == (width, height):
             return image
     stated = printable(f"{width} x {height}")[:40]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import io
-import math
 import os
 import re
 import stat
@@ -31,7 +30,6 @@ from impasto.runtime import written_whole
 Source = str | Path | BinaryIO
 
 MAX_PIXELS = 120_000_000
-LEAN_PIXELS = 2**24  # above which a picture is better held in bytes
 _MAX_BYTES = 2**30  # more than that many pixels take, even uncompressed with 16 bits
 
 # Never EPS (Pillow would run Ghostscript on it) nor SVG.
@@ -75,7 +73,7 @@ _KEPT_TAGS |= {_Exif.Copyright, _Exif.ExifOffset, _Exif.GPSInfo}
 class Picture:
     """A picture as read: upright unless asked otherwise, sRGB, its transparency beside it."""
 
-    pixels: Tensor  # (3, H, W) float32 in [0, 1]; uint8 only where `levels_above` asks for it
+    pixels: Tensor  # (3, H, W) float32 in [0, 1]; uint8 only where `as_levels` asks for it
     alpha: Tensor | None  # (1, H, W) float32 in [0, 1], or None when opaque
     exif: bytes | None  # without the orientation, for those who keep metadata
     notes: tuple[str, ...]  # one line each on what the tensor leaves out
@@ -87,27 +85,29 @@ def read_picture(
     max_pixels: int = MAX_PIXELS,
     at_least: int = 0,
     upright: bool = True,
-    levels_above: int | None = None,
+    as_levels: bool = False,
 ) -> Picture:
     """Read the first picture of a file or of an open binary stream.
 
     With `at_least`, a much larger JPEG comes back reduced, several times faster; no side falls below that many pixels.
     Not `upright`, a JPEG or PNG comes back as its pixels are stored, whatever its EXIF says.
-    With `levels_above`, an opaque 8-bit picture of more pixels than that comes as uint8, in a quarter of the memory.
+    With `as_levels`, an opaque 8-bit picture comes as uint8: in a quarter of the memory, and painted sooner.
 
     Raises:
         ImageError: whatever is wrong with the file, in one line that names it and the remedy.
     """
     try:
         with _opened(source) as stream:
-            return _picture(*_loaded(stream, _formats(source), max_pixels, at_least), upright, levels_above)
+            return _picture(*_loaded(stream, _formats(source), max_pixels, at_least), upright, as_levels)
     except Exception as error:  # Pillow raises nearly every class there is on bad data
         raise ImageError(f"{printable(source)}: {_reason(error)}") from error
 
 
-def read_image(source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 0, upright: bool = True) -> Tensor:
-    """Read as `read_picture` does; return (3, H, W) float32 in [0, 1], transparency composited on white."""
-    picture = read_picture(source, max_pixels=max_pixels, at_least=at_least, upright=upright)
+def read_image(
+    source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 0, upright: bool = True, as_levels: bool = False
+) -> Tensor:
+    """Read as `read_picture` does; return (3, H, W), its transparency composited on white."""
+    picture = read_picture(source, max_pixels=max_pixels, at_least=at_least, upright=upright, as_levels=as_levels)
     return _on_white(picture.pixels, picture.alpha)
 
 
@@ -148,14 +148,16 @@ def write_image(
         raise ImageError(f"{printable(path)}: {_reason(error, writing=True)}") from error
 
 
-def from_pil(image: Image.Image) -> Tensor:
+def from_pil(image: Image.Image, *, as_levels: bool = False) -> Tensor:
     """Return a Pillow picture of any mode as (3, H, W) float32, upright, sRGB, on white, as `read_image` would.
+
+    With `as_levels`, an opaque 8-bit picture comes as uint8.
 
     Raises:
         ImageError: the picture cannot be decoded.
     """
     try:
-        picture = _picture(image.copy(), [])
+        picture = _picture(image.copy(), [], as_levels=as_levels)
     except Exception as error:
         raise ImageError(f"picture in memory: {_reason(error)}") from error
     return _on_white(picture.pixels, picture.alpha)
@@ -186,6 +188,11 @@ def to_levels(image: Tensor) -> Tensor:
         raise ImageError("the picture holds NaN or infinite values; try another model or --device cpu")
     # Rounded, not truncated, which would darken every picture by half a level.
     return image.detach().float().clamp(0, 1).mul_(255).round_().to(torch.uint8)
+
+
+def from_levels(image: Tensor) -> Tensor:
+    """Return `image`, levels in uint8 or floats, as float32 in [0, 1]."""
+    return image.float().div_(255) if image.dtype == torch.uint8 else image.float()
 
 
 def from_array(array: np.ndarray) -> Tensor:
@@ -374,7 +381,7 @@ def _remarks(picture: Image.Image) -> list[str]:
     return notes
 
 
-def _picture(picture: Image.Image, notes: list[str], upright: bool = True, levels_above: int | None = None) -> Picture:
+def _picture(picture: Image.Image, notes: list[str], upright: bool = True, as_levels: bool = False) -> Picture:
     picture.load()
     exif = _turn_upright(picture) if upright else None
     colour, mask = _split(picture)
@@ -384,7 +391,7 @@ def _picture(picture: Image.Image, notes: list[str], upright: bool = True, level
         values = _srgb(colour, None)
         notes.append("colour profile damaged or of another kind: taken as sRGB")
     is_opaque = mask is None or mask.getextrema() == (255, 255)
-    if is_opaque and values.dtype == np.uint8 and colour.width * colour.height > (levels_above or math.inf):
+    if as_levels and is_opaque and values.dtype == np.uint8:
         return Picture(_as_levels(values), None, exif, tuple(notes))
     pixels = from_array(values)
     if mask is None or is_opaque:

@@ -22,7 +22,6 @@ from impasto.tiles import TiledPainter, padding, working_memory
 Picture = TypeVar("Picture", Tensor, np.ndarray, Image.Image)
 STATISTICS = ("exact", "thumbnail")
 _TORCH_ALONE = 500 * 2**20  # bytes, where the system does not say
-_BYTES_IN_AND_OUT = 24  # a pixel of the picture and one of the painting, in float32
 
 
 class Stylizer:
@@ -39,7 +38,7 @@ class Stylizer:
         statistics: where the tiles take the picture's statistics from: `exact`, or `thumbnail`, several times faster.
 
     Call it with a PIL image, an array (H, W, 3) of uint8 or of floats in [0, 1], or a tensor (3, H, W) or (N, 3, H, W) of
-    floats in [0, 1] or uint8; it returns the same kind, of the same size, for every size from 1x1. Bytes need the least memory.
+    floats in [0, 1] or uint8; it returns the same kind, of the same size, for every size from 1x1. Bytes are fastest and need the least memory.
     The same picture comes out the same, to the last bit, from the same engine on the same machine.
 
     Attributes:
@@ -66,19 +65,17 @@ class Stylizer:
         self.deviation = (0.0, 0.0)
         self.model = model if isinstance(model, StyleModel) else load_style_model(find_style_model(model))
         self.stride: int = self.model.network.stride  # type: ignore[assignment]
-        self.bytes_per_pixel: int | None = (
-            None  # while a picture is painted whole; None for a network that knows no tiles
-        )
+        self.bytes_per_pixel: int | None = None  # while a picture is painted whole; None for a network that knows no tiles
         if isinstance(self.model.network, StagedNetwork):
-            self.bytes_per_pixel = working_memory(self.model.network) + _BYTES_IN_AND_OUT
+            self.bytes_per_pixel = working_memory(self.model.network)
         self.engine = build_engine(self.model.network, device, backend, precision)
         self.device = self.engine.device
 
     def __call__(self, image: Picture) -> Picture:
         if isinstance(image, Image.Image):
-            return images.to_pil(self.paint(images.from_pil(image)[None])[0])
+            return images.to_pil(self(images.from_pil(image, as_levels=True)))
         if isinstance(image, np.ndarray):
-            if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size > images.LEAN_PIXELS:
+            if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
                 return self(torch.tensor(image).permute(2, 0, 1)).permute(1, 2, 0).numpy()
             painted = self.paint(images.from_array(image)[None])[0]
             return _like_array(painted, image)
@@ -112,7 +109,7 @@ class Stylizer:
     def _paint_whole(self, batch: Tensor) -> Tensor:
         height, width = batch.shape[-2:]
         if batch.dtype == torch.uint8:
-            return images.to_levels(self._paint_whole(batch.float().div_(255)))
+            return self.engine(pad_to_multiple(batch.cpu(), self.stride))[..., :height, :width]
         painted = self.engine(pad_to_multiple(batch.detach().float().cpu(), self.stride))
         return painted[..., :height, :width].clamp_(0, 1).contiguous()
 
@@ -138,14 +135,21 @@ class Stylizer:
                 free_memory() // 2 if self.max_memory is None else self.max_memory - used_memory(otherwise=_TORCH_ALONE)
             )
             room -= 3 * pixels * batch.element_size()  # the result
-        return None if self.bytes_per_pixel * pixels <= room else room
+        in_and_out = 6 * batch.element_size()
+        return None if (self.bytes_per_pixel + in_and_out) * pixels <= room else room
 
 
 def pad_to_multiple(batch: Tensor, multiple: int) -> Tensor:
     """Pad (N, 3, H, W) on the right and at the bottom as `padding` says."""
     height, width = batch.shape[-2:]
     bottom, right, mode = padding(height, width, multiple)
-    return F.pad(batch, (0, right, 0, bottom), mode=mode) if bottom or right else batch
+    if not (bottom or right):
+        return batch
+    if batch.dtype == torch.uint8:  # which torch does not mirror
+        sides = ((0, 0), (0, bottom), (0, right), (0, 0))
+        padded = np.pad(batch.permute(0, 2, 3, 1).numpy(), sides, "reflect" if mode == "reflect" else "edge")
+        return torch.from_numpy(padded).permute(0, 3, 1, 2)
+    return F.pad(batch, (0, right, 0, bottom), mode=mode)
 
 
 def load(style: str | Path, device: str = "auto", *, backend: str = "auto", precision: str = "auto") -> Stylizer:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import ImpastoError
-from impasto.images import to_levels
+from impasto.images import from_levels, to_levels
 from impasto.networks import StagedNetwork
 from impasto.runtime import trim_memory
 
@@ -302,7 +302,7 @@ class _Pixels:
 
     def read(self, box: Box) -> Tensor:
         part = self.place(box)[None]
-        part = part.float().div_(255) if self.pixels.dtype == torch.uint8 else part.float()
+        part = from_levels(part)
         around = (0, max(0, box.right - self.width), 0, max(0, box.bottom - self.height))
         part = F.pad(part, around, mode=self.mode) if any(around) else part
         return part.contiguous(memory_format=torch.channels_last)

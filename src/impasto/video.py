@@ -21,6 +21,7 @@ from threading import Event, Thread
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from impasto import images
@@ -28,7 +29,7 @@ from impasto.errors import VideoError
 from impasto.images import printable
 from impasto.runtime import written_whole
 
-Painter = Callable[[Tensor], Tensor]  # (N, 3, H, W) float32 in [0, 1] -> the same
+Painter = Callable[[Tensor], Tensor]  # (N, 3, H, W) uint8 -> the same, or floats in [0, 1]
 Progress = Callable[[int, int | None], None]  # frames done, frames in all as far as they are known
 T = TypeVar("T")
 
@@ -196,7 +197,7 @@ def _painted(paint: Painter, items: Generator[Any, None, None]) -> Generator[Any
     with closing(items):
         for item in items:
             if isinstance(item, _Frame):
-                painted = paint(images.from_array(item.pixels)[None])[0]
+                painted = paint(torch.tensor(item.pixels).permute(2, 0, 1)[None])[0]
                 item = _Frame(np.asarray(images.to_pil(painted)), item.pts, item.duration)
             yield item
 

@@ -109,7 +109,7 @@ def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
     try:
         if result.exists() and result.samefile(source):
             return False
-        images.read_picture(result, max_pixels=max_pixels, levels_above=images.LEAN_PIXELS)
+        images.read_picture(result, max_pixels=max_pixels, as_levels=True)
     except ImageError:
         return False
     return True
@@ -145,7 +145,7 @@ def _stylize_one(painter: Stylizer, source: Path | int, target: Path, options: a
         raise UsageError(f"{images.printable(target)} is the input itself; choose another -o, or add --overwrite")
     if clips.is_clip(source):
         return clips.paint_clip(painter, source, target, options)
-    picture = images.read_picture(source, max_pixels=options.max_pixels, levels_above=images.LEAN_PIXELS)
+    picture = images.read_picture(source, max_pixels=options.max_pixels, as_levels=True)
     pixels, alpha = picture.pixels, picture.alpha
     if options.size:
         if options.size * options.size * min(pixels.shape[1:]) > max(pixels.shape[1:]) * options.max_pixels:

@@ -1,7 +1,8 @@
 """Engines: one way to call a trained network, several programs that do its arithmetic.
 
-An engine takes and returns (N, 3, H, W) float32 on the CPU, both sides multiples of the network's stride. What it returns
-differs from the plain network in float32 by rounding alone (tests/test_engine.py holds every backend to it).
+An engine takes and returns (N, 3, H, W) on the CPU, floats in [0, 1] or uint8, both sides multiples of the network's stride;
+bytes are fastest, with the channels last in memory. What it returns differs from the plain network in float32 by rounding
+alone (tests/test_engine.py holds every backend to it).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The backends: each takes a network, a device and whether to compute in half precision, and returns what runs it.
+"""The backends: each takes a rewritten network, a device and whether to compute in half precision, and returns what runs it.
 
-The packages are imported where they are used, for none but torch has to be installed.
+That takes and returns floats or bytes, as `Engine` says. The packages are imported where they are used, for none but torch
+has to be installed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.errors import ImpastoError
+from impasto.images import to_levels
 
 Run = Callable[[Tensor], Tensor]
 
@@ -26,7 +28,9 @@ def eager(network: nn.Module, device: torch.device, half: bool) -> Run:
 
     @torch.no_grad()
     def run(batch: Tensor) -> Tensor:
-        return network(batch.to(device, dtype, memory_format=torch.channels_last)).float().cpu()
+        levels = batch if batch.dtype == torch.uint8 else 255 * batch.float()
+        painted = network(levels.to(device, dtype, memory_format=torch.channels_last)).float()
+        return (to_levels(painted) if batch.dtype == torch.uint8 else painted).cpu()
 
     return run
 
@@ -56,11 +60,17 @@ def onnxruntime(network: nn.Module, device: torch.device, half: bool) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # what goes wrong is raised
-    session = onnxruntime.InferenceSession(onnx_bytes(network), options, providers=["CPUExecutionProvider"])
+
+    @cache
+    def session(levels: bool) -> Any:
+        graph = onnx_bytes(network, levels=levels)
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
     def run(batch: Tensor) -> Tensor:
-        (painted,) = session.run(None, {"image": _array(batch)})
-        return torch.from_numpy(painted)
+        (painted,) = session(batch.dtype == torch.uint8).run(None, {"image": _array(batch)})
+        return _tensor(painted)
+
+    session(True)
 
     return run
 
@@ -79,17 +89,24 @@ def openvino(network: nn.Module, device: torch.device, half: bool) -> Run:
         "ENABLE_CPU_PINNING": False,  # two processes would share one core and leave the others idle
     }
     # Compiled once, for every size: for one size alone it is a few per cent faster, but every new size takes half a second.
-    request = core.compile_model(core.read_model(onnx_bytes(network)), "CPU", settings).create_infer_request()
+    @cache
+    def compiled_for(levels: bool) -> Any:
+        model = core.read_model(onnx_bytes(network, levels=levels))
+        return core.compile_model(model, "CPU", settings).create_infer_request()
+
     one_at_a_time = threading.Lock()
 
     def run(batch: Tensor) -> Tensor:
-        image, painted = _array(batch), torch.empty(batch.shape)
+        image = _array(batch)
+        painted = np.empty_like(image)
         with one_at_a_time:
+            request = compiled_for(batch.dtype == torch.uint8)
             request.set_input_tensor(openvino.Tensor(image, shared_memory=True))
-            request.set_output_tensor(openvino.Tensor(painted.numpy(), shared_memory=True))
+            request.set_output_tensor(openvino.Tensor(painted, shared_memory=True))
             request.infer()
-        return painted
+        return _tensor(painted)
 
+    compiled_for(True)
     return run
 
 
@@ -106,4 +123,11 @@ def _openvino_core() -> Any:
 
 
 def _array(batch: Tensor) -> np.ndarray:
-    return batch.detach().float().contiguous().numpy()
+    """(N, 3, H, W) as the graphs take it: bytes with the channels last."""
+    bytes_or_floats = batch.permute(0, 2, 3, 1) if batch.dtype == torch.uint8 else batch.float()
+    return bytes_or_floats.detach().contiguous().numpy()
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    tensor = torch.from_numpy(array)
+    return tensor.permute(0, 3, 1, 2) if array.dtype == np.uint8 else tensor

@@ -22,24 +22,24 @@ from impasto.networks.johnson import InstanceNorm
 OPSET = 18
 
 
-def onnx_bytes(network: nn.Module) -> bytes:
-    """Return `network`, from `image` to `painted`, (N, 3, H, W) float32 of any size, as an ONNX file's bytes.
+def onnx_bytes(network: nn.Module, *, levels: bool = False) -> bytes:
+    """Return `network`, which takes levels from 0 to 255, as an ONNX file's bytes, from `image` to `painted`, of any size.
+
+    Both are (N, 3, H, W) float32 in [0, 1], or with `levels` (N, H, W, 3) uint8.
 
     Raises:
         UsageError: the network has a layer that this module does not know.
     """
     tracer = _Tracer()
     trace = tracer.trace(network)
-    graph = _Graph(network)
+    graph = _Graph(network, levels)
     for node in trace.nodes:
         graph.add(node)
-    free = ["n", 3, "height", "width"]
-    made = helper.make_graph(
-        graph.nodes, "painter",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, free)],
-        [helper.make_tensor_value_info("painted", TensorProto.FLOAT, free)],
-        graph.constants,
-    )  # fmt: skip
+    kind, shape = TensorProto.FLOAT, ["n", 3, "height", "width"]
+    if levels:
+        kind, shape = TensorProto.UINT8, ["n", "height", "width", 3]
+    ends = [helper.make_tensor_value_info(name, kind, shape) for name in ("image", "painted")]
+    made = helper.make_graph(graph.nodes, "painter", ends[:1], ends[1:], graph.constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
     onnx.checker.check_model(model)
     return model.SerializeToString()
@@ -53,23 +53,36 @@ class _Tracer(fx.Tracer):
 class _Graph:
     """ONNX nodes and constants under construction; `names` says which value stands for a node of the trace."""
 
-    def __init__(self, network: nn.Module):
-        self.network = network
+    def __init__(self, network: nn.Module, levels: bool):
+        self.network, self.levels = network, levels
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.names: dict[fx.Node, str] = {}
 
     def add(self, node: fx.Node) -> None:
         if node.op == "placeholder":
-            self.names[node] = "image"
+            self.names[node] = self.image()
         elif node.op == "output":
-            self.node("Identity", self.value(node.args[0]), output="painted")
+            self.painted(self.value(node.args[0]))
         elif node.op == "call_module":
             layer = self.network.get_submodule(str(node.target))
             self.names[node] = _known(_LAYERS, type(layer))(self, self.value(node.args[0]), layer)
         else:
             function = _known(_FUNCTIONS, node.target)
             self.names[node] = function(self, *map(self.value, node.args), **node.kwargs)
+
+    def image(self) -> str:
+        if self.levels:
+            return self.node("Transpose", self.node("Cast", "image", to=TensorProto.FLOAT), perm=[0, 3, 1, 2])
+        return self.node("Mul", "image", self.value(255))
+
+    def painted(self, x: str) -> None:
+        if self.levels:
+            x = self.node("Round", self.node("Mul", x, self.value(255)))
+            x = self.node("Cast", self.node("Clip", x, self.value(0), self.value(255)), to=TensorProto.UINT8)
+            self.node("Transpose", x, perm=[0, 2, 3, 1], output="painted")
+        else:
+            self.node("Identity", x, output="painted")
 
     def value(self, argument: Any) -> str:
         if isinstance(argument, fx.Node):

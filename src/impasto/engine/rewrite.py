@@ -10,7 +10,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from impasto.networks.fast_neural_style import FastNeuralStyleNet
+from impasto.networks import StagedNetwork
 from impasto.networks.johnson import InstanceNorm
 
 
@@ -40,31 +40,32 @@ class Crop(nn.Module):
         return x[:, :, 1:-1, 1:-1]
 
 
-class Levels(nn.Module):
-    """[0, 1] -> [0, 255]."""
+class FromLevels(nn.Module):
+    """[0, 255] -> [0, 1]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return 255 * x
+        return x / 255
 
 
 def rewritten(network: nn.Module) -> nn.Module:
-    """Return a copy of `network` in evaluation mode that computes the same, faster; the network itself stays as it is.
+    """Return a copy of `network` that does the same faster, in evaluation mode, and takes levels from 0 to 255 where that takes [0, 1].
 
-    Layers are recognised inside `nn.Sequential`s; what no rule knows is kept.
+    Bfloat16 holds the 256 levels of a photograph exactly, their 255ths it rounds by half a level. Layers are recognised
+    inside `nn.Sequential`s; what no rule knows is kept.
     """
     network = copy.deepcopy(network).eval().requires_grad_(False)
+    takes_levels = _first_layer_takes_levels(network)
     _rewrite_inside(network)
-    encoder = getattr(network, "encoder", None)
-    if isinstance(encoder, nn.Sequential) and not isinstance(network, FastNeuralStyleNet):  # which sees levels already
-        network.encoder = nn.Sequential(Levels(), *_for_levels(encoder))
-    return network
+    return network if takes_levels else nn.Sequential(FromLevels(), network)
 
 
-def _for_levels(encoder: nn.Sequential) -> nn.Sequential:
-    """Bfloat16 holds the 256 levels of a photograph exactly, their 255ths it rounds by half a level."""
-    first = next(layer for layer in encoder.modules() if isinstance(layer, nn.Conv2d))
+def _first_layer_takes_levels(network: nn.Module) -> bool:
+    """Give the first convolution a 255th of its weights, where the picture comes to it as it is."""
+    if not isinstance(network, StagedNetwork) or type(network).from_pixels is not StagedNetwork.from_pixels:
+        return False
+    first = next(layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
     first.weight.data = first.weight / 255
-    return encoder
+    return True
 
 
 def _rewrite_inside(module: nn.Module) -> None:
