@@ -11,8 +11,7 @@ the pictures, and the student is distilled again, because painters find whatever
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +31,7 @@ from impasto.networks import build_network
 from impasto.runtime import has_fast_bfloat16, pick_device, provenance, written_whole
 from impasto.training.data import random_crop
 from impasto.training.muon import Muon
+from impasto.training.plain import scheduled, update
 
 NAMED = SLIM_LAYERS
 PATH = list(LAYERS)[: list(LAYERS).index(NAMED[-1]) + 1]
@@ -165,22 +165,10 @@ class Pictures:
 # ------------------------------------------------------------------------------------------- learning
 
 
-def scheduled(optimizer: torch.optim.Optimizer, minutes: float) -> Iterator[tuple[int, float]]:
-    """Set the learning rate for each step, a warm-up and a cosine, until the minutes are over; yield its number and the part gone."""
-    peaks = [group["lr"] for group in optimizer.param_groups]
-    started, step, gone = time.monotonic(), 0, 0.0
-    while gone < 1:
-        gone = (time.monotonic() - started) / (60 * minutes)
-        for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-            group["lr"] = peak * min(1, (step + 1) / 20) * (1 + np.cos(np.pi * min(1.0, gone))) / 2
-        step += 1
-        yield step, gone
-
-
 def distil(student: Student, teacher: VGGFeatures, pictures: Pictures, minutes: float, rate: float) -> None:
     """Lower the relative errors of features and Gram matrices for so many minutes."""
     optimizer = Muon(student.parameters(), lr=rate, adam_part=0.3)
-    for step, gone in scheduled(optimizer, minutes):
+    for step, gone in scheduled(optimizer, 60 * minutes):
         batch = pictures.batch().contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=FAST):
             with torch.no_grad():
@@ -202,18 +190,12 @@ def train_painter(loss: PerceptualLoss, pictures: Pictures, minutes: float, star
     network = Stylizer(start).model.network.requires_grad_(True) if start else build_network("johnson", width=16)
     network.train().to(memory_format=torch.channels_last)
     optimizer, kept = Muon(network.parameters()), 0.0
-    for _, gone in scheduled(optimizer, minutes):
+    for _, gone in scheduled(optimizer, 60 * minutes):
         batch = pictures.photograph_batch(192).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=FAST):
-            output = network(batch)
-            terms = loss(output, batch)
-        optimizer.zero_grad()
-        terms.total.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
+        output, terms = update(network, loss, optimizer, batch)
         if gone > kept + 0.025:
             kept = gone
-            pictures.painted += list(zip(output.detach().float(), batch, strict=True))
+            pictures.painted += list(zip(output, batch, strict=True))
     print(f"    loss {float(terms.total.detach()):.3f}", flush=True)
     return network.eval()
 

@@ -24,9 +24,10 @@ from impasto import images
 from impasto.inference import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
-from impasto.runtime import has_fast_bfloat16, pick_device, provenance
+from impasto.runtime import pick_device, provenance
 from impasto.training.data import CropDataset, FolderImages
 from impasto.training.muon import Muon
+from impasto.training.plain import update
 
 
 def painting_seconds(paths: list[Path], painter: Stylizer, seconds: float) -> tuple[dict[str, float], float]:
@@ -34,7 +35,7 @@ def painting_seconds(paths: list[Path], painter: Stylizer, seconds: float) -> tu
     spent, pixels, count, began = dict.fromkeys(("decode", "paint", "encode"), 0.0), 0, 0, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         for path in itertools.cycle(paths):
-            picture = timed(spent, "decode", lambda path=path: images.read_image(path))
+            picture = timed(spent, "decode", lambda path=path: images.read_image(path, as_levels=True))
             painted = timed(spent, "paint", lambda picture=picture: painter(picture))
             timed(spent, "encode", lambda painted=painted: images.write_image(Path(folder) / "painted.jpg", painted))
             pixels, count = pixels + picture[0].numel(), count + 1
@@ -61,11 +62,7 @@ def training_seconds(paths: list[Path], loss_network: str, seconds: float) -> fl
     while time.monotonic() - began < seconds:
         batch = torch.stack([data[2 * steps + i]["image"] for i in range(2)])
         batch = batch.to(device).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
-            total = loss(network(batch), batch).total
-        optimizer.zero_grad()
-        total.backward()
-        optimizer.step()
+        update(network, loss, optimizer, batch)
         steps += 1
     return (time.monotonic() - began) / (2 * steps)
 

@@ -6,7 +6,7 @@
 A candidate WIDTHxBLOCKS-BLOCK-ENDS-STEM has WIDTH channels at half the resolution, twice as many in its BLOCKS residual blocks at a
 quarter, of kind dense, separable or reparam (a 1x1 convolution beside each 3x3, of which one 3x3 can be made afterwards); ENDS is the
 kernel of the first and last convolution and STEM the resolution at which they work, half or quarter. Every other name is a network of the
-project; `swift` is 16x5-dense-5-half. All are trained from scratch on the slim loss network for the same processor time of one thread, and
+project; `swift` is 16x5-dense-3-half. All are trained from scratch on the slim loss network for the same processor time of one thread, and
 judged by VGG-19 on photographs that they have not seen. Prints one line a candidate, from little arithmetic to much, those on the
 frontier marked; --output keeps a contact sheet for each style and every painter's loss, and goes on where it was.
 """
@@ -38,7 +38,7 @@ from impasto.training.plain import scheduled, update
 CROP, BATCH, SIZE = 192, 2, 256
 CANDIDATES = (
     "johnson", "16x5-dense-5-half", "12x5-dense-5-half", "24x5-dense-5-half", "16x3-dense-5-half", "16x8-dense-5-half", "24x3-dense-3-half",
-    "16x5-dense-3-half", "16x5-dense-7-half", "16x5-reparam-5-half", "16x5-separable-5-half", "24x8-separable-5-half", "16x5-dense-3-quarter",
+    "16x5-dense-3-half", "16x4-dense-3-half", "16x3-dense-3-half", "20x3-dense-3-half", "16x5-dense-7-half", "16x5-reparam-5-half", "16x5-separable-5-half", "24x8-separable-5-half", "16x5-dense-3-quarter",
     "20x5-dense-5-quarter",
 )  # fmt: skip
 
@@ -137,7 +137,9 @@ def judged(network: nn.Module, steps: int, style: Tensor, photographs: Tensor, v
     loss = PerceptualLoss.from_spec(vgg)
     loss.set_style(style)
     painted = torch.cat([network(photograph[None]) for photograph in photographs])
-    totals = [loss(output[None], photograph[None]).total for output, photograph in zip(painted, photographs, strict=True)]
+    totals = [
+        loss(output[None], photograph[None]).total for output, photograph in zip(painted, photographs, strict=True)
+    ]
     screen = float((screen_energy(painted).mean() / screen_energy(style).mean()).item())
     return Result(float(torch.stack(totals).mean()), screen, steps, painted)  # fmt: skip
 
@@ -156,17 +158,6 @@ def kept(folder: Path, name: str, style: Path, measure) -> Result:  # noqa: ANN0
     return Result(result.total, result.screen, result.steps, sheet)
 
 
-def squares(paths: Sequence[Path]) -> Tensor:
-    """The middles of the photographs, (N, 3, SIZE, SIZE)."""
-    pictures = []
-    for path in paths:
-        picture = images.read_image(path)
-        short = min(picture.shape[1:])
-        top, left = ((side - short) // 2 for side in picture.shape[1:])
-        pictures.append(images.resize(picture[:, top : top + short, left : left + short], SIZE))
-    return torch.stack(pictures)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--styles", type=Path, nargs="+", required=True)
@@ -182,7 +173,12 @@ def main() -> None:
     torch.set_num_threads(1)
     options.output.mkdir(parents=True, exist_ok=True)
     data = CropDataset(FolderImages(images.find_images([options.photographs])), CROP, seed=0)
-    photographs = squares(images.find_images([options.images])[: options.limit])
+    photographs = torch.stack(
+        [
+            images.centre_square(images.read_image(path), SIZE)
+            for path in images.find_images([options.images])[: options.limit]
+        ]
+    )
     macs = {name: macs_per_pixel(candidate(name).eval()) for name in options.candidates}
     results: dict[str, list[Result]] = {name: [] for name in options.candidates}
     for path in options.styles:
@@ -194,19 +190,25 @@ def main() -> None:
 
             result = kept(options.output, name, path, measure)
             results[name].append(result)
-            print(f"{path.stem}: {name}: {result.total:.3f}, screen {result.screen:.2f}, {result.steps} steps", flush=True)
+            print(
+                f"{path.stem}: {name}: {result.total:.3f}, screen {result.screen:.2f}, {result.steps} steps", flush=True
+            )
     for number, path in enumerate(options.styles):
         rows = [[result[number].painted] for result in results.values()]
         sheet = images.contact_sheet(rows, titles=[path.stem], tile=SIZE * 6)
         images.write_image(options.output / f"{path.stem}.png", sheet)
 
     print(f"\n{date.today()}, {provenance()}, {options.seconds:g} s of one thread, {len(photographs)} photographs")
-    print("| network | MAC a pixel | parameters | updates | VGG-19's loss, each style | mean over Johnson's | worst screen | frontier |")
+    print(
+        "| network | MAC a pixel | parameters | updates | VGG-19's loss, each style | mean over Johnson's | worst screen | frontier |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     best = float("inf")
     for name in sorted(macs, key=lambda name: macs[name]):
         totals = [result.total for result in results[name]]
-        over = geometric_mean([total / own.total for total, own in zip(totals, results[options.candidates[0]], strict=True)])
+        over = geometric_mean(
+            [total / own.total for total, own in zip(totals, results[options.candidates[0]], strict=True)]
+        )
         parameters = sum(parameter.numel() for parameter in candidate(name).parameters())
         steps = round(sum(result.steps for result in results[name]) / len(totals))
         frontier, best = over < best, min(best, over)

@@ -23,9 +23,10 @@ from impasto import images
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
-from impasto.runtime import has_fast_bfloat16, pick_device, provenance
+from impasto.runtime import pick_device, provenance
 from impasto.training.data import CropDataset, FolderImages, list_images
 from impasto.training.muon import Muon
+from impasto.training.plain import update
 
 CROP, BATCH = 192, 2
 SIZES = (320, 384, 448)
@@ -36,13 +37,8 @@ def episode(network: torch.nn.Module, loss: PerceptualLoss, batches: list[torch.
     optimizer = Muon(network.parameters(), lr=rate)
     totals = []
     for batch in batches:
-        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=has_fast_bfloat16(DEVICE)):
-            total = loss(network(batch), batch).total
-        optimizer.zero_grad()
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
-        totals.append(float(total.detach()))
+        _, terms = update(network, loss, optimizer, batch)
+        totals.append(float(terms.total.detach()))
     return totals
 
 

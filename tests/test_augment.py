@@ -128,7 +128,7 @@ def test_a_painting_is_blended_by_its_strength(run: Callable[..., int], photos: 
     from impasto.inference import Stylizer
 
     photo = images.read_image(photos / "002.png")
-    painted = Stylizer(painter, "cpu")(photo)
+    painted = images.from_levels(Stylizer(painter, "cpu")(images.to_levels(photo)))
     for strength in (0.0, 0.25, 1.0):
         assert run(tmp_path / str(strength), "--strength", strength, painters=[painter]) == 0
         images.write_image(tmp_path / "expected.jpg", torch.lerp(photo, painted, strength))

@@ -24,7 +24,7 @@ from impasto.compare import best_so_far, compare, first_at_or_below, judge_of, m
 from impasto.errors import ModelError, UsageError
 from impasto.inference import Stylizer, pad_to_multiple
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.networks import build_network, network_names, network_spec
+from impasto.networks import build_network, complete_spec, network_names, network_spec
 from impasto.optimize import optimize_image, scored_steps
 
 
@@ -51,7 +51,7 @@ def test_gradients_do_not_depend_on_the_memory_format(name: str, batch: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters", "per_pixel"), [("johnson", 1_679_235, 153_792), ("swift", 112_140, 9_600)]
+    ("name", "parameters", "per_pixel"), [("johnson", 1_679_235, 153_792), ("swift", 105_996, 8_064)]
 )
 def test_networks_have_the_stated_size(name: str, parameters: int, per_pixel: int) -> None:
     network, macs = build_network(name), []
@@ -65,6 +65,13 @@ def test_networks_have_the_stated_size(name: str, parameters: int, per_pixel: in
     network(torch.rand(1, 3, 64, 64))
     assert sum(parameter.numel() for parameter in network.parameters()) == parameters
     assert sum(macs) == per_pixel * 64 * 64
+
+
+def test_a_file_from_before_an_option_means_what_it_meant() -> None:
+    older = {"name": "swift", "width": 16, "blocks": 5}
+    assert complete_spec(older) == {**older, "reach": 2}
+    assert complete_spec(network_spec("swift")) == network_spec("swift") == {**older, "reach": 1}
+    assert complete_spec({"name": ["swift"]}) == {"name": ["swift"]}  # refused later, in one line
 
 
 @pytest.mark.parametrize("spec", [{"name": "nobody"}, {"name": "johnson", "width": 10**9}, {"name": "johnson", "x": 1},

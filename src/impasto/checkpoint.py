@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from impasto.errors import ModelError
 from impasto.images import IMAGE_SUFFIXES, printable
-from impasto.networks import build_network
+from impasto.networks import build_network, complete_spec
 from impasto.runtime import asset_dir, written_whole
 
 FORMAT = 1  # raised when an older impasto could not read the file any more
@@ -84,7 +84,7 @@ def load_style_model(path: Path) -> StyleModel:
         ModelError: no such file, not a style model, made by a newer version, damaged, or with values that are not numbers.
     """
     papers = read_papers(path)
-    spec = _expect(papers, "network", dict, path)
+    spec = complete_spec(_expect(papers, "network", dict, path))
     network = _build(spec, path)
     with _opened(path) as file:
         if len(file.keys()) > _MAX_TENSORS:

@@ -65,7 +65,9 @@ class Stylizer:
         self.deviation = (0.0, 0.0)
         self.model = model if isinstance(model, StyleModel) else load_style_model(find_style_model(model))
         self.stride: int = self.model.network.stride  # type: ignore[assignment]
-        self.bytes_per_pixel: int | None = None  # while a picture is painted whole; None for a network that knows no tiles
+        self.bytes_per_pixel: int | None = (
+            None  # while a picture is painted whole; None for a network that knows no tiles
+        )
         if isinstance(self.model.network, StagedNetwork):
             self.bytes_per_pixel = working_memory(self.model.network)
         self.engine = build_engine(self.model.network, device, backend, precision)

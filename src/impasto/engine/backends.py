@@ -88,6 +88,7 @@ def openvino(network: nn.Module, device: torch.device, half: bool) -> Run:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "ENABLE_CPU_PINNING": False,  # two processes would share one core and leave the others idle
     }
+
     # Compiled once, for every size: for one size alone it is a few per cent faster, but every new size takes half a second.
     @cache
     def compiled_for(levels: bool) -> Any:

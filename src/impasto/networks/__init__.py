@@ -2,7 +2,8 @@
 
 A network module defines `Network`, an `nn.Module` whose constructor takes plain numbers, with two class attributes:
 `stride`, the multiple that both sides of its input must have, and `limits`, the inclusive bounds of each constructor
-argument. Input and output are (N, 3, H, W) float images in [0, 1]. A `StagedNetwork` also paints pictures larger than memory.
+argument; where arguments came later, `unsaid` has what older files mean by leaving them out. Input and output are
+(N, 3, H, W) float images in [0, 1]. A `StagedNetwork` also paints pictures larger than memory.
 """
 
 from __future__ import annotations
@@ -61,6 +62,12 @@ def build_network(name: str, **options: Any) -> nn.Module:
     for option, value in options.items():
         _check_option(name, constructor.limits, option, value)
     return constructor(**options)
+
+
+def complete_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a file's description of a network with the options that were not known yet when it was written."""
+    module = importlib.import_module(f"{__name__}.{spec['name']}") if spec.get("name") in network_names() else None
+    return {**getattr(getattr(module, "Network", None), "unsaid", {}), **spec}
 
 
 def network_spec(name: str, **options: Any) -> dict[str, Any]:
