@@ -127,7 +127,9 @@ def test_logger_configs_log(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", members("trainer"))
-def test_trainer_configs_build_a_trainer(name: str, tmp_path: Path) -> None:
+def test_trainer_configs_build_a_trainer(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for said in ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "SLURM_NTASKS_PER_NODE", "SLURM_NNODES"):
+        monkeypatch.setenv(said, "1")  # as the launcher would
     config = composed(
         f"trainer={name}", "trainer.accelerator=cpu", "trainer.devices=1", f"paths.run={tmp_path}", "logger=none"
     )

@@ -73,11 +73,12 @@ def test_a_shipped_style_paints_the_same_in_tiles() -> None:
 
 
 def test_reach_follows_the_layers() -> None:
-    encoder, block, decoder = small("swift").encoder, small("swift").body[0], small("swift").decoder
-    # Pixels of the input: 5x5 at half size sees 4, 3x3 from half to quarter 2 more, rounded up to the step.
-    assert reach(encoder)[:3] == (8, 4, Fraction(1, 4))
-    assert reach(block)[:3] == (2, 1, 1)
-    assert reach(decoder)[:3] == (2, 1, 4)
+    # Pixels of the input: 3x3 (or 5x5) at half size sees 2 (or 4), 3x3 from half to quarter 2 more, rounded up to 4.
+    for ends, seen, drawn in ((1, 4, 1), (2, 8, 2)):
+        network = build_network("swift", width=4, blocks=1, reach=ends)
+        assert reach(network.encoder)[:3] == (seen, 4, Fraction(1, 4))
+        assert reach(network.body[0])[:3] == (2, 1, 1)
+        assert reach(network.decoder)[:3] == (drawn, 1, 4)
 
 
 def test_a_halo_too_narrow_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,7 +197,7 @@ def _painted(paint: Painter, items: Generator[Any, None, None]) -> Generator[Any
     with closing(items):
         for item in items:
             if isinstance(item, _Frame):
-                painted = paint(torch.tensor(item.pixels).permute(2, 0, 1)[None])[0]
+                painted = paint(torch.from_numpy(item.pixels.copy()).permute(2, 0, 1)[None])[0]
                 item = _Frame(np.asarray(images.to_pil(painted)), item.pts, item.duration)
             yield item
 
