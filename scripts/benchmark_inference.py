@@ -2,9 +2,10 @@
 
     python scripts/benchmark_inference.py [--pairs 7] [--sizes 512x512 ...] [--networks swift johnson] [--compile]
 
-The reference is Johnson's network as pytorch/examples defines it (`networks/fast_neural_style.py`, random weights), eager, float32,
-batch 1. Ours is `Stylizer.paint`, padding and clamping included. Prints the ratio of each pair, its median with its spread, and
-how far memory rises above the loaded program, each measured in a process of its own. Run it on an idle machine.
+The reference is Johnson's network as pytorch/examples defines it (`networks/fast_neural_style.py`, random weights), eager,
+float32, batch 1, on floats. Ours is `Stylizer.paint` on bytes, as a file or a frame brings them: it converts, pads and rounds
+as well. Prints the ratio of each pair, its median with its spread, and how far memory rises above the loaded program, each
+measured in a process of its own. Run it on an idle machine.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from datetime import date
 import torch
 from torch import Tensor
 
-from impasto.benchmark import SIZES, STYLES, peak_memory, timed
+from impasto.benchmark import SIZES, STYLES, peak_memory, picture, timed
 from impasto.cli.options import size_from
 from impasto.engine import BACKENDS, is_installed
 from impasto.errors import UsageError
@@ -41,6 +42,11 @@ def painter(choice: Choice) -> Callable[[Tensor], Tensor]:
     return torch.no_grad()(network.forward)
 
 
+def input_for(choice: Choice, size: tuple[int, int]) -> Tensor:
+    levels = picture(*size)
+    return levels / 255 if choice == REFERENCE else levels
+
+
 def painters(networks: list[str], backends: list[str]) -> dict[Choice, Callable[[Tensor], Tensor]]:
     made = {REFERENCE: painter(REFERENCE)}
     for choice in [(n, b, p) for n in networks for b in backends for p in ("half", "float32")]:
@@ -54,14 +60,14 @@ def painters(networks: list[str], backends: list[str]) -> dict[Choice, Callable[
 def measure(
     made: dict[Choice, Callable[[Tensor], Tensor]], size: tuple[int, int], pairs: int
 ) -> dict[Choice, list[float]]:
-    batch = torch.rand(1, 3, size[1], size[0])
-    for run in made.values():
-        run(batch)
+    batches = {choice: input_for(choice, size) for choice in made}
+    for choice, run in made.items():
+        run(batches[choice])
     seconds: dict[Choice, list[float]] = {choice: [] for choice in made}
     for _ in range(pairs):
         for choice, run in made.items():
-            run(batch)  # what painted before leaves threads spinning and its own data in the caches
-            seconds[choice].append(timed(run, batch))
+            run(batches[choice])  # what painted before leaves threads spinning and its own data in the caches
+            seconds[choice].append(timed(run, batches[choice]))
     return seconds  # fmt: skip
 
 
@@ -72,9 +78,10 @@ def extra_memory(choice: Choice, size: tuple[int, int]) -> str:
 
 def print_memory(choice: Choice, size: tuple[int, int]) -> None:
     run = painter(choice)
-    run(torch.rand(1, 3, 64, 64))  # what is loaded on first use belongs to the program
+    run(input_for(choice, (64, 64)))  # what is loaded on first use belongs to the program
+    batch = input_for(choice, size)
     with peak_memory() as extra:
-        run(torch.rand(1, 3, size[1], size[0]))
+        run(batch)
     rise = extra()
     print("-" if rise is None else f"{rise:.0f}")
 
