@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -35,10 +36,10 @@ def painting_seconds(paths: list[Path], painter: Stylizer, seconds: float) -> tu
     spent, pixels, count, began = dict.fromkeys(("decode", "paint", "encode"), 0.0), 0, 0, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         for path in itertools.cycle(paths):
-            picture = timed(spent, "decode", lambda path=path: images.read_image(path, as_levels=True))
+            picture = timed(spent, "decode", lambda path=path: images.read_levels(path))
             painted = timed(spent, "paint", lambda picture=picture: painter(picture))
             timed(spent, "encode", lambda painted=painted: images.write_image(Path(folder) / "painted.jpg", painted))
-            pixels, count = pixels + picture[0].numel(), count + 1
+            pixels, count = pixels + math.prod(images.size_of(picture)), count + 1
             if time.monotonic() - began > seconds:
                 return {stage: total / count for stage, total in spent.items()}, pixels / count / 1e6
     raise AssertionError("cycle() has no end")

@@ -29,11 +29,11 @@ from impasto.networks import build_network, network_names
 from impasto.training import __main__ as training
 
 FLOORS = [
-    {"errors"},
+    {"errors", "later"},
     {"runtime"},
     {"images", "networks", "losses"},
-    {"checkpoint", "optimize", "coco"},
-    {"engine", "tiles"},
+    {"checkpoint", "optimize", "coco", "tiles"},
+    {"engine"},
     {"inference", "video"},
     {"training", "compare", "augment", "benchmark", "importer", "export", "serve"},
     {"cli", "__init__"},

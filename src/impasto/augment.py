@@ -286,7 +286,7 @@ class _Worker:
             return False
 
     def _make(self, outputs: Sequence[Output], source: Path, job: Job) -> None:
-        photograph = read_annotated(source, job.width, job.height, as_levels=True)
+        photograph = read_annotated(source, job.width, job.height)
         for output in outputs:
             target = self.out / output.file_name
             if output.style is None:

@@ -9,17 +9,22 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor, nn
 
 from impasto.errors import ModelError
 from impasto.images import IMAGE_SUFFIXES, printable
-from impasto.networks import build_network, complete_spec
+from impasto.later import later
 from impasto.runtime import asset_dir, written_whole
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from impasto import networks
+else:
+    torch, networks = later("torch"), later("impasto.networks")
 
 FORMAT = 1  # raised when an older impasto could not read the file any more
 SUFFIX = ".safetensors"
@@ -64,6 +69,8 @@ def save_style_model(path: Path, model: StyleModel) -> None:
 
     Half precision moves no pixel of an 8-bit picture by more than one level (tests/test_painting.py measures it).
     """
+    from safetensors.torch import save_file
+
     papers = {"format": FORMAT, "network": model.spec, **{key: getattr(model, key) for key in _PAPERS}}
     tensors = {_NETWORK + key: value.half().contiguous().cpu() for key, value in model.network.state_dict().items()}
     for fingerprint, grams in model.style_targets.items():
@@ -84,7 +91,7 @@ def load_style_model(path: Path) -> StyleModel:
         ModelError: no such file, not a style model, made by a newer version, damaged, or with values that are not numbers.
     """
     papers = read_papers(path)
-    spec = complete_spec(_expect(papers, "network", dict, path))
+    spec = networks.complete_spec(_expect(papers, "network", dict, path))
     network = _build(spec, path)
     with _opened(path) as file:
         if len(file.keys()) > _MAX_TENSORS:
@@ -188,7 +195,7 @@ def _opened(path: Path) -> Any:
 def _build(spec: dict[str, Any], path: Path) -> nn.Module:
     try:
         with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
-            return build_network(**spec)
+            return networks.build_network(**spec)
     except (ModelError, TypeError) as error:
         raise ModelError(f"{printable(path)}: {error}") from error
 

@@ -6,12 +6,14 @@ import json
 import math
 import stat
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from impasto.errors import DataError, ImageError
-from impasto.images import printable, read_image
+from impasto.images import printable, read_levels, size_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 _MAX_BYTES = 2**31  # four times the largest file that COCO has
 
@@ -42,8 +44,8 @@ def read_coco(path: Path) -> dict[str, Any]:
     return coco
 
 
-def read_annotated(path: Path, width: Any, height: Any, *, as_levels: bool = False) -> Tensor:
-    """Read an image whose annotations were made for `width` x `height` pixels: (3, height, width) float32 in [0, 1], or as `read_image` says.
+def read_annotated(path: Path, width: Any, height: Any) -> Tensor | np.ndarray:
+    """Read an image whose annotations were made for `width` x `height` pixels, as `images.read_levels` does.
 
     COCO's annotations refer to the pixels as stored, before a viewer turns them as the EXIF says, so that is how the
     image is read. Some tools annotate the upright picture instead; where only that has the annotated size, it is read.
@@ -52,12 +54,12 @@ def read_annotated(path: Path, width: Any, height: Any, *, as_levels: bool = Fal
         ImageError: it cannot be read, or has another size either way.
     """
     for upright in (False, True):
-        image = read_image(path, upright=upright, as_levels=as_levels)
-        if (image.shape[2], image.shape[1]) == (width, height):
+        image = read_levels(path, upright=upright)
+        if size_of(image) == (height, width):
             return image
     stated = printable(f"{width} x {height}")[:40]
     raise ImageError(
-        f"{printable(path)}: {image.shape[2]} x {image.shape[1]} pixels, but {stated} in its annotations; mend either"
+        f"{printable(path)}: {' x '.join(map(str, reversed(size_of(image))))} pixels, but {stated} in its annotations; mend either"
     )
 
 

@@ -141,7 +141,9 @@ def compare(
         results.append(result)
     if not results:
         raise UsageError("none of the images could be read, so there is nothing to compare")
-    return summarize(results, stylizer.model, loss, steps=steps, size=size, bfloat16=bfloat16, device=device), results
+    return summarize(
+        results, stylizer.model, loss, steps=steps, size=size, bfloat16=bfloat16, device=torch.device(device)
+    ), results
 
 
 def summarize(

@@ -1,6 +1,7 @@
 """Photographs in, pictures out: the one place that knows file formats.
 
-Inside impasto an image is a float32 tensor (3, H, W), sRGB in [0, 1]. EXIF turning, colour profiles, transparency,
+Inside impasto an image is a float32 tensor (3, H, W), sRGB in [0, 1], or where that is enough an array of levels, (H, W, 3) uint8,
+for which torch need not be imported. EXIF turning, colour profiles, transparency,
 bit depths and rounding live here and nowhere else, and so does the mistrust of files from strangers.
 """
 
@@ -16,20 +17,26 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, overload
 
 import numpy as np
-import torch
 from PIL import ExifTags, IcoImagePlugin, Image, ImageCms, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
-from torch import Tensor
-from torch.nn import functional
 
 from impasto.errors import ImageError, UsageError
+from impasto.later import later
 from impasto.runtime import written_whole
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from torch.nn import functional
+else:
+    torch, functional = later("torch"), later("torch.nn.functional")
 
 Source = str | Path | BinaryIO
 
 MAX_PIXELS = 120_000_000
+_MIN_SIDE = 16  # what reflection padding at a quarter of the resolution needs
 _MAX_BYTES = 2**30  # more than that many pixels take, even uncompressed with 16 bits
 
 # Never EPS (Pillow would run Ghostscript on it) nor SVG.
@@ -73,7 +80,7 @@ _KEPT_TAGS |= {_Exif.Copyright, _Exif.ExifOffset, _Exif.GPSInfo}
 class Picture:
     """A picture as read: upright unless asked otherwise, sRGB, its transparency beside it."""
 
-    pixels: Tensor  # (3, H, W) float32 in [0, 1]; uint8 only where `as_levels` asks for it
+    pixels: Tensor | np.ndarray  # (3, H, W) float32 in [0, 1]; (H, W, 3) uint8 only where `as_levels` asks for it
     alpha: Tensor | None  # (1, H, W) float32 in [0, 1], or None when opaque
     exif: bytes | None  # without the orientation, for those who keep metadata
     notes: tuple[str, ...]  # one line each on what the tensor leaves out
@@ -91,7 +98,7 @@ def read_picture(
 
     With `at_least`, a much larger JPEG comes back reduced, several times faster; no side falls below that many pixels.
     Not `upright`, a JPEG or PNG comes back as its pixels are stored, whatever its EXIF says.
-    With `as_levels`, an opaque 8-bit picture comes as uint8: in a quarter of the memory, and painted sooner.
+    With `as_levels`, an opaque 8-bit picture comes as an array of levels: in a quarter of the memory, and painted sooner.
 
     Raises:
         ImageError: whatever is wrong with the file, in one line that names it and the remedy.
@@ -103,11 +110,15 @@ def read_picture(
         raise ImageError(f"{printable(source)}: {_reason(error)}") from error
 
 
-def read_image(
-    source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 0, upright: bool = True, as_levels: bool = False
-) -> Tensor:
-    """Read as `read_picture` does; return (3, H, W), its transparency composited on white."""
-    picture = read_picture(source, max_pixels=max_pixels, at_least=at_least, upright=upright, as_levels=as_levels)
+def read_image(source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 0, upright: bool = True) -> Tensor:
+    """Read as `read_picture` does; return (3, H, W) float32 in [0, 1], its transparency composited on white."""
+    picture = read_picture(source, max_pixels=max_pixels, at_least=at_least, upright=upright)
+    return from_levels(_on_white(picture.pixels, picture.alpha))
+
+
+def read_levels(source: Source, *, upright: bool = True) -> Tensor | np.ndarray:
+    """Read as `read_image` does, but an opaque 8-bit picture as an array of levels."""
+    picture = read_picture(source, upright=upright, as_levels=True)
     return _on_white(picture.pixels, picture.alpha)
 
 
@@ -125,9 +136,14 @@ def check_writable(path: Path) -> None:
 
 
 def write_image(
-    path: Source, image: Tensor, *, alpha: Tensor | None = None, exif: bytes | None = None, format: str = ""
+    path: Source,
+    image: Tensor | np.ndarray,
+    *,
+    alpha: Tensor | None = None,
+    exif: bytes | None = None,
+    format: str = "",
 ) -> None:
-    """Write `image` (3, H, W), clamped to [0, 1] and rounded to 8 bits, or uint8, whole or not at all.
+    """Write `image` (3, H, W), clamped to [0, 1] and rounded to 8 bits, or an array of levels, whole or not at all.
 
     The suffix tells the format; an open binary stream needs `format` ("png"). `alpha` (1, H, W) is kept where the
     format holds it and composited on white elsewhere. No metadata but the sRGB tag is written unless given in `exif`.
@@ -148,29 +164,34 @@ def write_image(
         raise ImageError(f"{printable(path)}: {_reason(error, writing=True)}") from error
 
 
-def from_pil(image: Image.Image, *, as_levels: bool = False) -> Tensor:
+def from_pil(image: Image.Image) -> Tensor:
     """Return a Pillow picture of any mode as (3, H, W) float32, upright, sRGB, on white, as `read_image` would.
-
-    With `as_levels`, an opaque 8-bit picture comes as uint8.
 
     Raises:
         ImageError: the picture cannot be decoded.
     """
+    return from_levels(levels_from_pil(image))
+
+
+def levels_from_pil(image: Image.Image) -> Tensor | np.ndarray:
+    """As `from_pil`, but an opaque 8-bit picture comes as an array of levels."""
     try:
-        picture = _picture(image.copy(), [], as_levels=as_levels)
+        picture = _picture(image.copy(), [], as_levels=True)
     except Exception as error:
         raise ImageError(f"picture in memory: {_reason(error)}") from error
     return _on_white(picture.pixels, picture.alpha)
 
 
-def to_pil(image: Tensor) -> Image.Image:
+def to_pil(image: Tensor | np.ndarray) -> Image.Image:
     """Return `image` (3, H, W), or a mask (1, H, W), as an 8-bit Pillow picture, clamped to [0, 1] and rounded.
 
-    An image of uint8 is taken as it is.
+    uint8 is taken as it is, an array of levels among it.
 
     Raises:
         ImageError: another shape, or values that are not finite.
     """
+    if isinstance(image, np.ndarray):
+        return Image.fromarray(image)
     if image.ndim != 3 or len(image) not in (1, 3) or 0 in image.shape:
         raise ImageError(f"a tensor of shape {tuple(image.shape)} is no picture; give (3, H, W)")
     levels = image if image.dtype == torch.uint8 else to_levels(image)
@@ -190,8 +211,10 @@ def to_levels(image: Tensor) -> Tensor:
     return image.detach().float().clamp(0, 1).mul_(255).round_().to(torch.uint8)
 
 
-def from_levels(image: Tensor) -> Tensor:
-    """Return `image`, levels in uint8 or floats, as float32 in [0, 1]."""
+def from_levels(image: Tensor | np.ndarray) -> Tensor:
+    """Return `image`, levels in uint8 or floats, as float32 in [0, 1]: (3, H, W) of an array of levels."""
+    if isinstance(image, np.ndarray):
+        return from_array(image)
     return image.float().div_(255) if image.dtype == torch.uint8 else image.float()
 
 
@@ -214,15 +237,36 @@ def from_array(array: np.ndarray) -> Tensor:
     return tensor.div_(full) if full else tensor
 
 
-def resize(image: Tensor, size: int) -> Tensor:
-    """Return `image` (C, H, W), floats or uint8, with its longer side `size` long, antialiased; no side becomes 0."""
-    height, width = image.shape[-2:]
+def size_of(image: Tensor | np.ndarray) -> tuple[int, int]:
+    """Return height and width of a tensor (C, H, W) or of an array of levels."""
+    height, width = image.shape[:2] if isinstance(image, np.ndarray) else image.shape[-2:]
+    return height, width
+
+
+@overload
+def resize(image: Tensor, size: int) -> Tensor: ...
+@overload
+def resize(image: np.ndarray, size: int) -> np.ndarray: ...
+def resize(image: Tensor | np.ndarray, size: int) -> Tensor | np.ndarray:
+    """Return `image` (C, H, W) or an array of levels with its longer side `size` long, antialiased; no side becomes 0."""
+    height, width = size_of(image)
     longer = max(height, width)
     if size == longer:
         return image
     target = [max(1, round(side * size / longer)) for side in (height, width)]
+    if isinstance(image, np.ndarray):
+        return np.asarray(Image.fromarray(image).resize((target[1], target[0]), Image.Resampling.BICUBIC))
     resized = functional.interpolate(image[None], size=target, mode="bicubic", antialias=True)[0]
     return resized if image.dtype == torch.uint8 else resized.clamp(0, 1)
+
+
+def padding(height: int, width: int, multiple: int) -> tuple[int, int, str]:
+    """Return how much to add at the bottom and on the right, for sides that are multiples and large enough, and how.
+
+    The border is mirrored where the picture is large enough for that, else repeated: no foreign colour comes in.
+    """
+    bottom, right = (max(-(-side // multiple) * multiple, _MIN_SIDE) - side for side in (height, width))
+    return bottom, right, "reflect" if bottom < height and right < width else "replicate"
 
 
 def centre_square(image: Tensor, size: int) -> Tensor:
@@ -447,9 +491,9 @@ def _array(picture: Image.Image) -> np.ndarray:
     return array
 
 
-def _as_levels(array: np.ndarray) -> Tensor:
-    """Show (H, W, 3) or (H, W) uint8 as a tensor (3, H, W) without a copy."""
-    return torch.from_numpy(array if array.ndim == 3 else array[..., None]).permute(2, 0, 1).expand(3, -1, -1)
+def _as_levels(array: np.ndarray) -> np.ndarray:
+    """Show (H, W, 3) or (H, W) uint8 as (H, W, 3) without a copy."""
+    return array if array.ndim == 3 else np.broadcast_to(array[..., None], (*array.shape, 3))
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:
@@ -501,8 +545,11 @@ def _spread(colour: Tensor, weight: Tensor) -> Tensor:
     return torch.where(visible, colour, around)
 
 
-def _on_white(pixels: Tensor, alpha: Tensor | None) -> Tensor:
-    return pixels if alpha is None else torch.lerp(torch.ones_like(pixels), pixels, alpha)
+def _on_white(pixels: Tensor | np.ndarray, alpha: Tensor | None) -> Tensor | np.ndarray:
+    if alpha is None:
+        return pixels
+    colour = from_levels(pixels)
+    return torch.lerp(torch.ones_like(colour), colour, alpha)
 
 
 def _walked(folder: Path, suffixes: Set[str]) -> list[Path]:
@@ -543,7 +590,7 @@ class _File(io.FileIO):
         raise io.UnsupportedOperation("fileno")
 
 
-def _encode(file: BinaryIO, image: Tensor, alpha: Tensor | None, exif: bytes | None, format: str) -> None:
+def _encode(file: BinaryIO, image: Tensor | np.ndarray, alpha: Tensor | None, exif: bytes | None, format: str) -> None:
     if format not in _HOLDS_ALPHA:
         image, alpha = _on_white(image, alpha), None
     picture = to_pil(image)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
-from torch.nn import functional as F
 
 from impasto import images
 from impasto.checkpoint import StyleModel, find_style_model, load_style_model
-from impasto.engine import build_engine
+from impasto.engine import backends, build_engine
+from impasto.engine.kept import Blueprint, KeptBlueprint
 from impasto.errors import ImpastoError, UsageError
-from impasto.networks import StagedNetwork
+from impasto.later import later
 from impasto.runtime import free_memory, used_memory
-from impasto.tiles import TiledPainter, padding, working_memory
 
-Picture = TypeVar("Picture", Tensor, np.ndarray, Image.Image)
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from impasto import tiles
+else:
+    torch, tiles = later("torch"), later("impasto.tiles")
+
+Batch = TypeVar("Batch", "Tensor", np.ndarray)
 STATISTICS = ("exact", "thumbnail")
 _TORCH_ALONE = 500 * 2**20  # bytes, where the system does not say
 
@@ -63,26 +70,31 @@ class Stylizer:
             raise UsageError(f"statistics {statistics!r}: choose one of {', '.join(STATISTICS)}")
         self.max_memory, self.statistics = max_memory, statistics
         self.deviation = (0.0, 0.0)
-        self.model = model if isinstance(model, StyleModel) else load_style_model(find_style_model(model))
-        self.stride: int = self.model.network.stride  # type: ignore[assignment]
-        self.bytes_per_pixel: int | None = (
-            None  # while a picture is painted whole; None for a network that knows no tiles
-        )
-        if isinstance(self.model.network, StagedNetwork):
-            self.bytes_per_pixel = working_memory(self.model.network)
-        self.engine = build_engine(self.model.network, device, backend, precision)
+        self._model, blueprint = _loaded(model)
+        self.name, self.stride, self.bytes_per_pixel = blueprint.name, blueprint.stride, blueprint.bytes_per_pixel
+        self.engine = build_engine(blueprint, device, backend, precision)
         self.device = self.engine.device
 
-    def __call__(self, image: Picture) -> Picture:
+    @property
+    def model(self) -> StyleModel:
+        return self._model()
+
+    @overload
+    def __call__(self, image: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, image: np.ndarray) -> np.ndarray: ...
+    @overload
+    def __call__(self, image: Image.Image) -> Image.Image: ...
+    def __call__(self, image: Tensor | np.ndarray | Image.Image) -> Tensor | np.ndarray | Image.Image:
         if isinstance(image, Image.Image):
-            return images.to_pil(self(images.from_pil(image, as_levels=True)))
+            return images.to_pil(self(images.levels_from_pil(image)))
         if isinstance(image, np.ndarray):
             if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
-                return self(torch.tensor(image).permute(2, 0, 1)).permute(1, 2, 0).numpy()
+                return self.paint(image[None])[0]
             painted = self.paint(images.from_array(image)[None])[0]
             return _like_array(painted, image)
         if (
-            isinstance(image, Tensor)
+            isinstance(image, torch.Tensor)
             and image.dim() in (3, 4)
             and (image.is_floating_point() or image.dtype == torch.uint8)
         ):
@@ -90,68 +102,84 @@ class Stylizer:
             return self.paint(batch).reshape(image.shape).to(image.device, image.dtype)
         raise UsageError(f"cannot paint {type(image).__name__}; give a PIL image, an array or a float tensor (3, H, W)")
 
-    @torch.inference_mode()
-    def paint(self, batch: Tensor) -> Tensor:
+    def paint(self, batch: Batch) -> Batch:
         """Paint (N, 3, H, W) images, floats in [0, 1] or uint8; returns the same shape and range, float32 or uint8, on the CPU.
+
+        So it does with an array (N, H, W, 3) of uint8, without torch where the backend does.
 
         Raises:
             ImpastoError: the device has not enough memory for the picture.
         """
-        height, width = batch.shape[-2:]
+        if not isinstance(batch, np.ndarray):
+            return backends.as_tensor(self._paint(backends.as_array(batch)))
+        return self._paint(batch)
+
+    def _paint(self, batch: np.ndarray) -> np.ndarray:
         memory = self._memory_for_tiles(batch)
         try:
             return self._paint_whole(batch) if memory is None else self._paint_tiles(batch, memory)
         except Exception as error:  # every backend has its own
             if not isinstance(error, MemoryError) and not any(word in str(error) for word in ("memory", "bad_alloc")):
                 raise
+            height, width = _sides(batch)
             raise ImpastoError(
-                f"not enough memory on {self.device.type} for {width} x {height} pixels; choose a smaller --size"
+                f"not enough memory on {self.device.partition(':')[0]} for {width} x {height} pixels; choose a smaller --size"
             ) from error
 
-    def _paint_whole(self, batch: Tensor) -> Tensor:
-        height, width = batch.shape[-2:]
-        if batch.dtype == torch.uint8:
-            return self.engine(pad_to_multiple(batch.cpu(), self.stride))[..., :height, :width]
-        painted = self.engine(pad_to_multiple(batch.detach().float().cpu(), self.stride))
-        return painted[..., :height, :width].clamp_(0, 1).contiguous()
+    def _paint_whole(self, batch: np.ndarray) -> np.ndarray:
+        height, width = _sides(batch)
+        painted = self.engine(pad_to_multiple(batch, self.stride))
+        if batch.dtype == np.uint8:
+            return painted[:, :height, :width]
+        return np.clip(painted[..., :height, :width], 0, 1)
 
-    def _paint_tiles(self, batch: Tensor, memory: int) -> Tensor:
+    def _paint_tiles(self, batch: np.ndarray, memory: int) -> np.ndarray:
         network = self.model.network.to(self.device).to(memory_format=torch.channels_last)
-        assert isinstance(network, StagedNetwork)
-        painter = TiledPainter(network, memory, quick=self.statistics == "thumbnail")
-        painted = [painter(image) for image in (batch if batch.dtype == torch.uint8 else batch.float()).cpu()]
+        painter = tiles.TiledPainter(network, memory, quick=self.statistics == "thumbnail")  # type: ignore[arg-type]
+        painted = [painter(image) for image in backends.as_tensor(batch)]
         self.deviation = painter.deviation
-        return painted[0][None] if len(painted) == 1 else torch.stack(painted)
+        return backends.as_array(painted[0][None] if len(painted) == 1 else torch.stack(painted))
 
-    def _memory_for_tiles(self, batch: Tensor) -> int | None:
+    def _memory_for_tiles(self, batch: np.ndarray) -> int | None:
         """Return how many bytes tiles may take, or None where the pictures fit as they are."""
         self.deviation = (0.0, 0.0)
         if self.bytes_per_pixel is None:
             return None
-        pixels = batch[:, 0].numel()
-        if self.device.type == "cuda":
+        pixels = batch.size // 3
+        if self.device.startswith("cuda"):
             free = torch.cuda.mem_get_info(self.device)[0] * 3 // 4
             room = min(free, self.max_memory or free)
         else:
             room = (
                 free_memory() // 2 if self.max_memory is None else self.max_memory - used_memory(otherwise=_TORCH_ALONE)
             )
-            room -= 3 * pixels * batch.element_size()  # the result
-        in_and_out = 6 * batch.element_size()
+            room -= 3 * pixels * batch.itemsize  # the result
+        in_and_out = 6 * batch.itemsize
         return None if (self.bytes_per_pixel + in_and_out) * pixels <= room else room
 
 
-def pad_to_multiple(batch: Tensor, multiple: int) -> Tensor:
-    """Pad (N, 3, H, W) on the right and at the bottom as `padding` says."""
-    height, width = batch.shape[-2:]
-    bottom, right, mode = padding(height, width, multiple)
+def _loaded(model: StyleModel | str | Path) -> tuple[Callable[[], StyleModel], Blueprint]:
+    """Return what gives the style model, read from its file when first wanted, and the blueprint of its network."""
+    if isinstance(model, StyleModel):
+        return lambda: model, Blueprint.of(model.network, model.name)
+    path = find_style_model(model)
+    read = cache(lambda: load_style_model(path))
+    return read, KeptBlueprint(path, read)
+
+
+def _sides(batch: np.ndarray) -> tuple[int, int]:
+    height, width = batch.shape[1:3] if batch.dtype == np.uint8 else batch.shape[2:]
+    return height, width
+
+
+def pad_to_multiple(batch: np.ndarray, multiple: int) -> np.ndarray:
+    """Pad (N, H, W, 3) uint8 or (N, 3, H, W) floats on the right and at the bottom as `images.padding` says."""
+    bottom, right, mode = images.padding(*_sides(batch), multiple)
     if not (bottom or right):
         return batch
-    if batch.dtype == torch.uint8:  # which torch does not mirror
-        sides = ((0, 0), (0, bottom), (0, right), (0, 0))
-        padded = np.pad(batch.permute(0, 2, 3, 1).numpy(), sides, "reflect" if mode == "reflect" else "edge")
-        return torch.from_numpy(padded).permute(0, 3, 1, 2)
-    return F.pad(batch, (0, right, 0, bottom), mode=mode)
+    sides = [(0, 0), (0, bottom), (0, right)]
+    sides.insert(3 if batch.dtype == np.uint8 else 1, (0, 0))  # the channels
+    return np.pad(batch, sides, "reflect" if mode == "reflect" else "edge")
 
 
 def load(style: str | Path, device: str = "auto", *, backend: str = "auto", precision: str = "auto") -> Stylizer:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from impasto.errors import UsageError
+from impasto.later import later
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = later("torch")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -36,11 +43,33 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
-def has_fast_bfloat16(device: torch.device) -> bool:
+def is_without_gpu() -> bool:
+    """Whether this machine certainly has no device but its CPU; False where only torch can tell."""
+    drivers = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # NVIDIA's, that of Windows below, AMD's
+    return sys.platform == "linux" and not any(map(os.path.exists, drivers))
+
+
+def has_fast_bfloat16(device: torch.device | str) -> bool:
     """Whether `device` computes bfloat16 in hardware; emulated, it is slower than float32."""
-    if device.type == "cuda":
+    if str(device).startswith("cuda"):
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    return str(device) == "cpu" and _has_avx512_bf16()
+
+
+def _has_avx512_bf16() -> bool:
+    with suppress(OSError):  # as on Linux; elsewhere torch knows
+        return re.search(r"^flags\s*:.*\bavx512_bf16\b", Path("/proc/cpuinfo").read_text(), re.MULTILINE) is not None
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+
+
+def thread_count() -> int:
+    """Return how many threads compute: torch's number where it is at work, else OMP_NUM_THREADS or one for each core."""
+    if "torch" in sys.modules:
+        return torch.get_num_threads()
+    with suppress(OSError):  # two threads of a core get in each other's way
+        shared = Path("/sys/devices/system/cpu/smt/active").read_text().strip() == "1"
+        return int(os.environ.get("OMP_NUM_THREADS") or max(1, usable_cores() // (1 + shared)))
+    return torch.get_num_threads()
 
 
 def asset_dir(name: str) -> Path:

@@ -22,14 +22,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import ImpastoError
-from impasto.images import from_levels, to_levels
+from impasto.images import from_levels, padding, to_levels
 from impasto.networks import StagedNetwork
 from impasto.runtime import trim_memory
 
 _LEAST_SIDE = 32  # of a tile's own part; smaller ones would be mostly surroundings
 _MOST_MEMORY = 2**27  # for a tile; larger ones are no faster
 _THUMBNAIL = 1024  # longer side of the picture that quick statistics come from
-_MIN_SIDE = 16  # what reflection padding at a quarter of the resolution needs
 
 
 class Box(NamedTuple):
@@ -346,15 +345,6 @@ class _Spill:
 
     def _seek(self, y: int, x: int) -> None:
         self.file.seek((y * self.size[1] + x) * self.channels * 4)
-
-
-def padding(height: int, width: int, multiple: int) -> tuple[int, int, str]:
-    """Return how much to add at the bottom and on the right, for sides that are multiples and large enough, and how.
-
-    The border is mirrored where the picture is large enough for that, else repeated: no foreign colour comes in.
-    """
-    bottom, right = (max(-(-side // multiple) * multiple, _MIN_SIDE) - side for side in (height, width))
-    return bottom, right, "reflect" if bottom < height and right < width else "replicate"
 
 
 def _thumbnail(picture: _Pixels) -> Tensor:

@@ -21,15 +21,13 @@ from threading import Event, Thread
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from impasto import images
 from impasto.errors import VideoError
 from impasto.images import printable
 from impasto.runtime import written_whole
 
-Painter = Callable[[Tensor], Tensor]  # (N, 3, H, W) uint8 -> the same, or floats in [0, 1]
+Painter = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 -> the same
 Progress = Callable[[int, int | None], None]  # frames done, frames in all as far as they are known
 T = TypeVar("T")
 
@@ -197,8 +195,7 @@ def _painted(paint: Painter, items: Generator[Any, None, None]) -> Generator[Any
     with closing(items):
         for item in items:
             if isinstance(item, _Frame):
-                painted = paint(torch.from_numpy(item.pixels.copy()).permute(2, 0, 1)[None])[0]
-                item = _Frame(np.asarray(images.to_pil(painted)), item.pts, item.duration)
+                item = _Frame(paint(item.pixels), item.pts, item.duration)
             yield item
 
 

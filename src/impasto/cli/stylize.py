@@ -77,9 +77,9 @@ def _stylize(options: argparse.Namespace) -> int:
         complain(error if isinstance(error, ImpastoError) else f"{source}: {reason_of(error)}")
         failed.append({"input": images.printable(source), "error": images.printable(str(error))})
 
-    pairs = clips.camera(options, painter.model.name)
+    pairs = clips.camera(options, painter.name)
     if not pairs:
-        pairs = _targets(_sources(options.sources, f".{painter.model.name}", fail), painter.model.name, options.output)
+        pairs = _targets(_sources(options.sources, f".{painter.name}", fail), painter.name, options.output)
     for source, target in progress_bar(pairs, "image"):
         try:
             if options.resume and isinstance(source, Path) and _is_whole(target, source, options.max_pixels):
@@ -91,7 +91,7 @@ def _stylize(options: argparse.Namespace) -> int:
         except (ImpastoError, OSError) as error:
             fail(source, error)
     if options.json:
-        print(json.dumps({"style": painter.model.name, "done": done, "failed": failed}, indent=2))
+        print(json.dumps({"style": painter.name, "done": done, "failed": failed}, indent=2))
     else:
         for item in done:
             print(images.printable(item["output"]))
@@ -148,7 +148,8 @@ def _stylize_one(painter: Stylizer, source: Path | int, target: Path, options: a
     picture = images.read_picture(source, max_pixels=options.max_pixels, as_levels=True)
     pixels, alpha = picture.pixels, picture.alpha
     if options.size:
-        if options.size * options.size * min(pixels.shape[1:]) > max(pixels.shape[1:]) * options.max_pixels:
+        sides = images.size_of(pixels)
+        if options.size * options.size * min(sides) > max(sides) * options.max_pixels:
             raise UsageError(f"--size {options.size} makes more pixels than --max-pixels allows")
         pixels = images.resize(pixels, options.size)
         alpha = None if alpha is None else images.resize(alpha, options.size)

@@ -1,8 +1,7 @@
 """Engines: one way to call a trained network, several programs that do its arithmetic.
 
-An engine takes and returns (N, 3, H, W) on the CPU, floats in [0, 1] or uint8, both sides multiples of the network's stride;
-bytes are fastest, with the channels last in memory. What it returns differs from the plain network in float32 by rounding
-alone (tests/test_engine.py holds every backend to it).
+What an engine returns differs from the plain network in float32 by rounding alone (tests/test_engine.py holds every backend
+to it). OpenVINO and ONNX Runtime paint without torch where the network's graph was kept (engine/kept.py).
 """
 
 from __future__ import annotations
@@ -10,19 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, device, nn
+import numpy as np
 
 from impasto.engine import backends
-from impasto.engine.rewrite import rewritten
+from impasto.engine.kept import Blueprint
 from impasto.errors import UsageError
-from impasto.runtime import has_fast_bfloat16, pick_device
+from impasto.runtime import has_fast_bfloat16, is_without_gpu, pick_device
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 BACKENDS = ("openvino", "onnxruntime", "torch", "compile")
 PRECISIONS = ("auto", "float32", "half")
 _FASTEST_FIRST = ("openvino", "onnxruntime", "torch")  # on a CPU; compile takes a minute to start
 _NEEDS = {"openvino": ("openvino", "onnx"), "onnxruntime": ("onnxruntime", "onnx")}
-_START: dict[str, Callable[..., Callable[[Tensor], Tensor]]] = {
+_START: dict[str, Callable[[Any, str, bool], backends.Run]] = {
     "openvino": backends.openvino,
     "onnxruntime": backends.onnxruntime,
     "torch": backends.eager,
@@ -32,18 +35,24 @@ _START: dict[str, Callable[..., Callable[[Tensor], Tensor]]] = {
 
 @dataclass(frozen=True)
 class Engine:
-    """A network made ready to paint, and what was chosen for it."""
+    """A network made ready to paint, and what was chosen for it; `device` as torch writes it, "cpu" or "cuda:0".
+
+    It takes and returns (N, H, W, 3) uint8 or (N, 3, H, W) float32 in [0, 1], both sides multiples of the network's stride;
+    or a tensor (N, 3, H, W) of either type. Bytes are fastest.
+    """
 
     backend: str
     precision: str
-    device: device
-    run: Callable[[Tensor], Tensor]
+    device: str
+    run: backends.Run
 
-    def __call__(self, batch: Tensor) -> Tensor:
-        return self.run(batch)
+    def __call__(self, batch: np.ndarray | Tensor) -> Any:
+        if isinstance(batch, np.ndarray):
+            return self.run(batch)
+        return backends.as_tensor(self.run(backends.as_array(batch)))
 
     def __str__(self) -> str:
-        return f"{self.backend}, {self.precision}, {self.device.type}"
+        return f"{self.backend}, {self.precision}, {self.device.partition(':')[0]}"
 
 
 def is_installed(backend: str) -> bool:
@@ -51,7 +60,9 @@ def is_installed(backend: str) -> bool:
     return all(find_spec(package) for package in _NEEDS.get(backend, ()))
 
 
-def build_engine(network: nn.Module, device: str = "auto", backend: str = "auto", precision: str = "auto") -> Engine:
+def build_engine(
+    network: nn.Module | Blueprint, device: str = "auto", backend: str = "auto", precision: str = "auto"
+) -> Engine:
     """Make an engine of `network`, which is copied.
 
     Args:
@@ -65,28 +76,35 @@ def build_engine(network: nn.Module, device: str = "auto", backend: str = "auto"
     """
     if backend not in ("auto", *BACKENDS) or precision not in PRECISIONS:
         raise UsageError(f"no backend {backend!r} with precision {precision!r}; take {_words()}")
-    place = pick_device("cpu" if device == "auto" and backend in _NEEDS else device)
-    network = rewritten(network)
+    place = _place(device, backend)
+    blueprint = network if isinstance(network, Blueprint) else Blueprint.of(network)
     if backend != "auto":
-        return _start(network, place, backend, precision)
-    for candidate in _FASTEST_FIRST if place.type == "cpu" else ():
+        return _start(blueprint, place, backend, precision)
+    for candidate in _FASTEST_FIRST if place == "cpu" else ():
         if is_installed(candidate):
             try:
-                return _start(network, place, candidate, precision)
+                return _start(blueprint, place, candidate, precision)
             except UsageError:  # not for this network or precision
                 continue
-    return _start(network, place, "torch", precision)
+    return _start(blueprint, place, "torch", precision)
 
 
-def _start(network: nn.Module, place: device, backend: str, precision: str) -> Engine:
+def _place(device: str, backend: str) -> str:
+    """Choose the device without torch where nothing but the CPU comes into question."""
+    if device == "cpu" or (device == "auto" and (backend in _NEEDS or is_without_gpu())):
+        return "cpu"
+    return str(pick_device(device))
+
+
+def _start(blueprint: Blueprint, place: str, backend: str, precision: str) -> Engine:
     if not is_installed(backend):
         raise UsageError(f"--backend {backend} needs a package; pip install 'impasto[fast]'")
-    if backend in _NEEDS and place.type != "cpu":
+    if backend in _NEEDS and place != "cpu":
         raise UsageError(f"--backend {backend} paints on the CPU; take --device cpu, or --backend torch")
     half = precision != "float32" and backend != "onnxruntime" and has_fast_bfloat16(place)
     if precision == "half" and not half:
-        raise UsageError(f"{backend} has no fast half precision on this {place.type}; take --precision auto")
-    run = _START[backend](network, place, half)
+        raise UsageError(f"{backend} has no fast half precision on this {place}; take --precision auto")
+    run = _START[backend](blueprint.graph if backend in _NEEDS else blueprint.rewritten(), place, half)
     return Engine(backend, "half" if half else "float32", place, run)
 
 

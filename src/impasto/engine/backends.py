@@ -1,7 +1,7 @@
-"""The backends: each takes a rewritten network, a device and whether to compute in half precision, and returns what runs it.
+"""The backends: each takes what it computes with, a rewritten network or its graph, and returns what runs it.
 
-That takes and returns floats or bytes, as `Engine` says. The packages are imported where they are used, for none but torch
-has to be installed.
+That takes and returns arrays, as `Engine` says. The packages are imported where they are used, for none but torch has to be
+installed, and the others paint without it.
 """
 
 from __future__ import annotations
@@ -9,33 +9,41 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from impasto.errors import ImpastoError
 from impasto.images import to_levels
+from impasto.later import later
+from impasto.runtime import thread_count
 
-Run = Callable[[Tensor], Tensor]
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+else:
+    torch = later("torch")
+
+Run = Callable[[np.ndarray], np.ndarray]
+Graph = Callable[[bool], bytes]  # whether it takes levels -> an ONNX file's bytes
 
 
-def eager(network: nn.Module, device: torch.device, half: bool) -> Run:
+def eager(network: nn.Module, device: str, half: bool) -> Run:
     """torch, layer by layer: always there, and on every device."""
     dtype = torch.bfloat16 if half else torch.float32
     network = network.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    @torch.no_grad()
-    def run(batch: Tensor) -> Tensor:
-        levels = batch if batch.dtype == torch.uint8 else 255 * batch.float()
-        painted = network(levels.to(device, dtype, memory_format=torch.channels_last)).float()
-        return (to_levels(painted) if batch.dtype == torch.uint8 else painted).cpu()
+    def run(array: np.ndarray) -> np.ndarray:
+        batch = as_tensor(array)
+        levels = batch if batch.dtype == torch.uint8 else 255 * batch
+        with torch.no_grad():
+            painted = network(levels.to(device, dtype, memory_format=torch.channels_last)).float()
+        return as_array((to_levels(painted) if batch.dtype == torch.uint8 else painted).cpu())
 
     return run
 
 
-def compiled(network: nn.Module, device: torch.device, half: bool) -> Run:
+def compiled(network: nn.Module, device: str, half: bool) -> Run:
     """torch.compile, for any size: fast on a GPU; the first picture waits for the compiler.
 
     Raises:
@@ -44,68 +52,61 @@ def compiled(network: nn.Module, device: torch.device, half: bool) -> Run:
     network.compile(dynamic=True)
     run = eager(network, device, half)
     try:
-        run(torch.rand(1, 3, 64, 96))
+        run(np.zeros((1, 3, 64, 96), np.float32))
     except Exception as error:  # whatever goes wrong inside a compiler
         reason = str(error).strip().partition("\n")[0][:200]
         raise ImpastoError(f"torch.compile does not work here ({reason}); take --backend torch") from error
     return run
 
 
-def onnxruntime(network: nn.Module, device: torch.device, half: bool) -> Run:
+def onnxruntime(graph: Graph, device: str, half: bool) -> Run:
     """ONNX Runtime on the CPU, in float32."""
     import onnxruntime
 
-    from impasto.engine.graph import onnx_bytes
-
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options.intra_op_num_threads = thread_count()
     options.log_severity_level = 4  # what goes wrong is raised
 
     @cache
     def session(levels: bool) -> Any:
-        graph = onnx_bytes(network, levels=levels)
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(graph(levels), options, providers=["CPUExecutionProvider"])
 
-    def run(batch: Tensor) -> Tensor:
-        (painted,) = session(batch.dtype == torch.uint8).run(None, {"image": _array(batch)})
-        return _tensor(painted)
+    def run(array: np.ndarray) -> np.ndarray:
+        (painted,) = session(array.dtype == np.uint8).run(None, {"image": np.ascontiguousarray(array)})
+        return painted
 
     session(True)
-
     return run
 
 
-def openvino(network: nn.Module, device: torch.device, half: bool) -> Run:
+def openvino(graph: Graph, device: str, half: bool) -> Run:
     """OpenVINO on the CPU: channels-last throughout, bfloat16 where the processor has it."""
     import openvino
-
-    from impasto.engine.graph import onnx_bytes
 
     core = _openvino_core()
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "INFERENCE_NUM_THREADS": thread_count(),
         "ENABLE_CPU_PINNING": False,  # two processes would share one core and leave the others idle
     }
 
     # Compiled once, for every size: for one size alone it is a few per cent faster, but every new size takes half a second.
     @cache
     def compiled_for(levels: bool) -> Any:
-        model = core.read_model(onnx_bytes(network, levels=levels))
-        return core.compile_model(model, "CPU", settings).create_infer_request()
+        return core.compile_model(core.read_model(graph(levels)), "CPU", settings).create_infer_request()
 
     one_at_a_time = threading.Lock()
 
-    def run(batch: Tensor) -> Tensor:
-        image = _array(batch)
-        painted = np.empty_like(image)
+    def run(array: np.ndarray) -> np.ndarray:
+        array = np.require(array, requirements=("C", "W"))
+        painted = np.empty_like(array)
         with one_at_a_time:
-            request = compiled_for(batch.dtype == torch.uint8)
-            request.set_input_tensor(openvino.Tensor(image, shared_memory=True))
+            request = compiled_for(array.dtype == np.uint8)
+            request.set_input_tensor(openvino.Tensor(array, shared_memory=True))
             request.set_output_tensor(openvino.Tensor(painted, shared_memory=True))
             request.infer()
-        return _tensor(painted)
+        return painted
 
     compiled_for(True)
     return run
@@ -123,12 +124,14 @@ def _openvino_core() -> Any:
     return openvino.Core()
 
 
-def _array(batch: Tensor) -> np.ndarray:
-    """(N, 3, H, W) as the graphs take it: bytes with the channels last."""
-    bytes_or_floats = batch.permute(0, 2, 3, 1) if batch.dtype == torch.uint8 else batch.float()
-    return bytes_or_floats.detach().contiguous().numpy()
+def as_array(batch: Tensor) -> np.ndarray:
+    """Show (N, 3, H, W) as the engines take it: bytes with the channels last, floats as they are in float32."""
+    if batch.dtype == torch.uint8:
+        return batch.detach().cpu().permute(0, 2, 3, 1).numpy()
+    return batch.detach().float().cpu().numpy()
 
 
-def _tensor(array: np.ndarray) -> Tensor:
-    tensor = torch.from_numpy(array)
+def as_tensor(array: np.ndarray) -> Tensor:
+    """Show what `as_array` made as (N, 3, H, W) again."""
+    tensor = torch.from_numpy(np.require(array, requirements="W"))
     return tensor.permute(0, 3, 1, 2) if array.dtype == np.uint8 else tensor

@@ -1,0 +1,122 @@
+"""What engines are made of, and the graphs kept from one start to the next, so that the next does without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from impasto.later import later
+from impasto.runtime import cache_dir, written_whole
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from impasto import networks, tiles
+    from impasto.engine import graph, rewrite
+else:
+    networks, tiles = later("impasto.networks"), later("impasto.tiles")
+    graph, rewrite = later("impasto.engine.graph"), later("impasto.engine.rewrite")
+
+_MOST_KEPT = 64
+_LONGEST = 100_000_000  # bytes
+_PACKAGE = Path(__file__).parents[1]
+
+
+class Blueprint:
+    """A network, loaded when it is wanted, or the graph that was kept of it; and what must be known before it is.
+
+    Attributes:
+        name: the style's.
+        stride: of the network, whose multiples the sides of a picture must be.
+        bytes_per_pixel: working memory while a picture is painted whole; None for a network that knows no tiles.
+    """
+
+    def __init__(self, load: Callable[[], nn.Module], facts: dict[str, Any], kept: bytes = b""):
+        self._load, self._kept = load, kept
+        self.name, self.stride, self.bytes_per_pixel = facts["name"], facts["stride"], facts["bytes_per_pixel"]
+
+    @classmethod
+    def of(cls, network: nn.Module, name: str = "") -> Blueprint:
+        return cls(lambda: network, _facts(network, name))
+
+    def rewritten(self) -> nn.Module:
+        return rewrite.rewritten(self._load())
+
+    def graph(self, levels: bool) -> bytes:
+        """Return the ONNX graph that takes bytes (`levels`) or floats; raises UsageError where the network has none."""
+        if not (levels and self._kept):
+            made = graph.onnx_bytes(self.rewritten(), levels=levels)
+            if not levels:
+                return made
+            self._kept = made
+        return self._kept
+
+
+class KeptBlueprint(Blueprint):
+    """Of a style model's file: its graph is taken from the user's cache folder, or made and put there.
+
+    The key is a digest of the file and of the code that makes graphs of it, so that no change of either goes unseen. What is in the
+    cache was made of a file that had passed every check of `load_style_model`.
+    """
+
+    def __init__(self, path: Path, load: Callable[[], Any]):
+        self._place = _place_for(path)
+        if self._place and (found := _read(self._place)):
+            super().__init__(lambda: load().network, *found)
+        else:
+            model = load()
+            super().__init__(lambda: model.network, _facts(model.network, model.name))
+
+    def graph(self, levels: bool) -> bytes:
+        is_new = levels and not self._kept
+        made = super().graph(levels)
+        if is_new and self._place:
+            with suppress(OSError):  # a cache that cannot be written costs time, nothing else
+                _write(self._place, made, {key: getattr(self, key) for key in ("name", "stride", "bytes_per_pixel")})
+        return made
+
+
+def _facts(network: nn.Module, name: str) -> dict[str, Any]:
+    has_stages = isinstance(network, networks.StagedNetwork)
+    memory = tiles.working_memory(network) if has_stages else None
+    return {"name": name, "stride": getattr(network, "stride", 1), "bytes_per_pixel": memory}
+
+
+def _place_for(path: Path) -> Path | None:
+    """Return where the graph of a style model is kept; None of a file that is not fit to be one."""
+    with suppress(OSError):
+        if path.stat().st_size < _LONGEST:
+            digest = hashlib.sha256(path.read_bytes())
+            for source in sorted(
+                [*_PACKAGE.glob("engine/*.py"), *_PACKAGE.glob("networks/*.py"), _PACKAGE / "tiles.py"]
+            ):
+                digest.update(source.read_bytes())
+            return cache_dir() / "graphs" / f"{digest.hexdigest()}.onnx"
+    return None
+
+
+# A kept file: the SHA-256 of the rest in hexadecimal; the facts as JSON; the graph, each on from the next line.
+
+
+def _read(place: Path) -> tuple[dict[str, Any], bytes] | None:
+    """Return the facts and the graph, or None where they are not there as they were written."""
+    with suppress(OSError):
+        if 0 < place.stat().st_size < _LONGEST:
+            digest, _, rest = place.read_bytes().partition(b"\n")
+            if digest == hashlib.sha256(rest).hexdigest().encode():
+                place.touch()  # the longest unused goes first
+                facts, _, made = rest.partition(b"\n")
+                return json.loads(facts), made
+    return None
+
+
+def _write(place: Path, made: bytes, facts: dict[str, Any]) -> None:
+    rest = json.dumps(facts).encode() + b"\n" + made
+    with written_whole(place) as temporary:
+        temporary.write_bytes(hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
+    for old in sorted(place.parent.glob("*.onnx"), key=lambda path: path.stat().st_mtime)[:-_MOST_KEPT]:
+        old.unlink(missing_ok=True)

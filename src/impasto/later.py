@@ -1,0 +1,16 @@
+"""Modules that take seconds to import, for code that often does without them: painting one photograph needs no torch."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+class later:
+    """`torch = later("torch")` imports torch when the first of its names is used."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __getattr__(self, key: str) -> Any:
+        return getattr(import_module(self._name), key)
