@@ -66,7 +66,7 @@ def thread_count() -> int:
     """Return how many threads compute: torch's number where it is at work, else OMP_NUM_THREADS or one for each core."""
     if "torch" in sys.modules:
         return torch.get_num_threads()
-    with suppress(OSError):  # two threads of a core get in each other's way
+    with suppress(OSError, ValueError):  # two threads of a core get in each other's way
         shared = Path("/sys/devices/system/cpu/smt/active").read_text().strip() == "1"
         return int(os.environ.get("OMP_NUM_THREADS") or max(1, usable_cores() // (1 + shared)))
     return torch.get_num_threads()
