@@ -24,6 +24,7 @@ from impasto.inference import Stylizer
 from impasto.networks import build_network, network_names
 from impasto.networks.johnson import ConvLayer
 from impasto.runtime import has_fast_bfloat16
+from impasto.training.procedural import procedural_image
 
 HALF = has_fast_bfloat16(torch.device("cpu"))
 SIZES = [(16, 16), (20, 36), (52, 28), (100, 64)]
@@ -175,6 +176,18 @@ def test_the_same_picture_is_painted_the_same_by_another_process(painter: Path, 
         subprocess.run([*command, tmp_path / name], check=True, capture_output=True)
         results.append((tmp_path / name).read_bytes())
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("backend", [backend for backend in BACKENDS if backend != "compile"])
+def test_arrays_of_any_layout_are_painted(painter: Path, backend: str) -> None:
+    if not is_installed(backend):
+        pytest.skip(f"{backend} is not installed")
+    paint, picture = Stylizer(painter, "cpu", backend=backend), procedural_image(2, 40)
+    fixed, expected = picture.copy(), paint(picture)
+    fixed.flags.writeable = False
+    for layout in (fixed, picture[::-1, ::-1].copy()[::-1, ::-1], np.asfortranarray(picture)):
+        assert np.array_equal(paint(layout), expected)
+    assert np.array_equal(picture, procedural_image(2, 40))
 
 
 def test_batches_and_sizes_follow_one_another(painter: Path) -> None:

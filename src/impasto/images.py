@@ -493,7 +493,7 @@ def _array(picture: Image.Image) -> np.ndarray:
 
 def _as_levels(array: np.ndarray) -> np.ndarray:
     """Show (H, W, 3) or (H, W) uint8 as (H, W, 3) without a copy."""
-    return array if array.ndim == 3 else np.broadcast_to(array[..., None], (*array.shape, 3))
+    return array if array.ndim == 3 else np.lib.stride_tricks.as_strided(array, (*array.shape, 3), (*array.strides, 0))
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:

@@ -133,5 +133,7 @@ def as_array(batch: Tensor) -> np.ndarray:
 
 def as_tensor(array: np.ndarray) -> Tensor:
     """Show what `as_array` made as (N, 3, H, W) again."""
-    tensor = torch.from_numpy(np.require(array, requirements="W"))
+    if min(array.strides) < 0 or not array.flags.writeable:  # torch knows no such memory
+        array = array.copy()
+    tensor = torch.from_numpy(array)
     return tensor.permute(0, 3, 1, 2) if array.dtype == np.uint8 else tensor
