@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -28,7 +29,7 @@ else:
 
 Batch = TypeVar("Batch", "Tensor", np.ndarray)
 STATISTICS = ("exact", "thumbnail")
-_TORCH_ALONE = 500 * 2**20  # bytes, where the system does not say
+_TORCH_ALONE = 500 * 2**20  # bytes
 
 
 class Stylizer:
@@ -155,7 +156,9 @@ class Stylizer:
             )
             room -= 3 * pixels * batch.itemsize  # the result
         in_and_out = 6 * batch.itemsize
-        return None if (self.bytes_per_pixel + in_and_out) * pixels <= room else room
+        if (self.bytes_per_pixel + in_and_out) * pixels <= room:
+            return None
+        return room if "torch" in sys.modules else room - _TORCH_ALONE  # which paints the tiles
 
 
 def _loaded(model: StyleModel | str | Path) -> tuple[Callable[[], StyleModel], Blueprint]:
