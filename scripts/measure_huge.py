@@ -64,7 +64,7 @@ def difference_of_tiles(style: str, width: int, height: int) -> tuple[float, flo
     image = torch.from_numpy(np.array(huge_picture(width, height))).permute(2, 0, 1).float() / 255
     network = load_style_model(find_style_model(style)).network
     assert isinstance(network, StagedNetwork)
-    whole = Stylizer(style, "cpu", max_memory=2**40)(image)
+    whole = Stylizer(style, "cpu", precision="float32", max_memory=2**40)(image)
     apart = (TiledPainter(network, 64 * 2**20)(image) - whole).abs() * 255
     return apart.mean().item(), apart.max().item()
 

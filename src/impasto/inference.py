@@ -29,7 +29,7 @@ else:
 
 Batch = TypeVar("Batch", "Tensor", np.ndarray)
 STATISTICS = ("exact", "thumbnail")
-_TORCH_ALONE = 500 * 2**20  # bytes
+_TORCH_ALONE = 640 * 2**20  # bytes
 
 
 class Stylizer:
