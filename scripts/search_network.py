@@ -200,7 +200,8 @@ def main() -> None:
 
     print(f"\n{date.today()}, {provenance()}, {options.seconds:g} s of one thread, {len(photographs)} photographs")
     print(
-        "| network | MAC a pixel | parameters | updates | VGG-19's loss, each style | mean over Johnson's | worst screen | frontier |"
+        "| network | MAC a pixel | parameters | updates | VGG-19's loss, each style "
+        f"| mean over {options.candidates[0]} | worst screen | frontier |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     best = float("inf")
