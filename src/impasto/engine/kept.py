@@ -87,14 +87,13 @@ def _facts(network: nn.Module, name: str) -> dict[str, Any]:
 
 
 def _place_for(path: Path) -> Path | None:
-    """Return where the graph of a style model is kept; None of a file that is not fit to be one."""
-    with suppress(OSError):
+    """Return where the graph of a style model is kept; None of a file that is not fit to be one, or where nobody is at home."""
+    with suppress(OSError, RuntimeError):
         if path.stat().st_size < _LONGEST:
             digest = hashlib.sha256(path.read_bytes())
-            for source in sorted(
-                [*_PACKAGE.glob("engine/*.py"), *_PACKAGE.glob("networks/*.py"), _PACKAGE / "tiles.py"]
-            ):
-                digest.update(source.read_bytes())
+            for pattern in ("engine/*.py", "networks/*.py", "tiles.py"):
+                for source in sorted(_PACKAGE.glob(pattern)):
+                    digest.update(source.read_bytes())
             return cache_dir() / "graphs" / f"{digest.hexdigest()}.onnx"
     return None
 
@@ -108,7 +107,8 @@ def _read(place: Path) -> tuple[dict[str, Any], bytes] | None:
         if 0 < place.stat().st_size < _LONGEST:
             digest, _, rest = place.read_bytes().partition(b"\n")
             if digest == hashlib.sha256(rest).hexdigest().encode():
-                place.touch()  # the longest unused goes first
+                with suppress(OSError):  # it may lie where only others write
+                    place.touch()  # the longest unused goes first
                 facts, _, made = rest.partition(b"\n")
                 return json.loads(facts), made
     return None
