@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -319,14 +320,14 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_leaves_nothing_under_the_final_name(tmp_path: Path, painter: Path) -> None:
-    runs = {}
+    clip = make_clip(tmp_path / "clip.mp4", times=list(range(1200)), size=(240, 160))
     for end in (signal.SIGKILL, signal.SIGINT):
-        (tmp_path / end.name).mkdir()
-        source = make_clip(tmp_path / end.name / "in.mp4", times=list(range(600)), size=(240, 160))
+        folder = tmp_path / end.name
+        folder.mkdir()
+        source = shutil.copy(clip, folder / "in.mp4")
         words = [sys.executable, "-m", "impasto", "stylize", source, "-s", painter, "--device", "cpu"]
-        runs[end] = subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True)
-    for end, run in runs.items():
-        folder, deadline = tmp_path / end.name, time.monotonic() + 100
+        run = subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 100
         while not any(part.stat().st_size for part in folder.glob(".impasto-*.part")):
             assert time.monotonic() < deadline and run.poll() is None
             time.sleep(0.01)
