@@ -3,8 +3,8 @@
     python scripts/make_shipped_styles.py [NAME...] --pictures DIR --photographs DIR --images DIR --vgg WEIGHTS -o DIR
 
 PICTURES holds a picture called like each experiment; those that `scripts/make_styles.py` knows are made where they are
-missing. With --finish MINUTES, what the experiment trained goes on for so long on VGG-19. What the output folder already
-holds is not done again.
+missing. NAME_johnson starts from what `scripts/transplant.py` makes of the shipped NAME. With --finish MINUTES, what the
+experiment trained goes on for so long on VGG-19. What the output folder already holds is not done again.
 """
 
 from __future__ import annotations
@@ -36,6 +36,18 @@ def picture_of(name: str, folder: Path) -> Path:
     return next(path for path in images.find_images([folder]) if path.stem == name)
 
 
+def start_of(name: str, folder: Path, options: argparse.Namespace) -> list[str]:
+    """Return the setting of what the experiment starts from, if that has to be made first."""
+    if not name.endswith("_johnson"):
+        return []
+    start = folder / "transplanted.safetensors"
+    if not start.is_file():
+        run(
+            SCRIPTS / "transplant.py", name.removesuffix("_johnson"), "--photographs", options.photographs, "-o", start
+        )  # fmt: skip
+    return [f"init={start}"]
+
+
 def train(name: str, picture: Path, painter: Path, options: argparse.Namespace, *words: str) -> None:
     """Run the experiment, unless it was run already."""
     trained = painter.with_suffix("")
@@ -52,14 +64,15 @@ def make(name: str, options: argparse.Namespace) -> None:
     folder, picture = options.output / name, picture_of(name, options.pictures)
     painter, report = folder / "trained.safetensors", folder / "report.json"
     reference = ("loss=vgg19", f"loss.features.weights={options.vgg}")
-    train(name, picture, painter, options, *(reference if "loss: vgg19" in experiment(name) else ()))
+    on_reference = reference if "loss: vgg19" in experiment(name) else ()
+    train(name, picture, painter, options, *on_reference, *start_of(name, folder, options))
     if options.finish:
         first, painter = painter, folder / "finished.safetensors"
         train(name, picture, painter, options, *reference, f"init={first}", f"trainer.max_minutes={options.finish:g}")
     if not report.is_file():
         run(
             "-m", "impasto", "compare", options.images, "-s", painter, "-o", report.parent, "--loss-weights", options.vgg,
-            "--style-image", picture, "--steps", options.steps, "--limit", options.limit, "--precision", "auto",
+            "--style-image", picture, "--steps", options.steps, "--limit", options.limit, "--precision", "auto", "--no-polish",
         )  # fmt: skip
     run(SCRIPTS / "ship_style.py", painter, report)
 

@@ -1,0 +1,49 @@
+"""scripts/transplant.py: Johnson's network takes over what a light one has learned."""
+
+from __future__ import annotations
+
+import importlib.util
+from types import ModuleType
+
+import pytest
+import torch
+from conftest import ROOT, photograph
+from torch.nn import functional as F
+
+from impasto.checkpoint import find_style_model, load_style_model
+from impasto.networks.johnson import ConvLayer
+
+
+@pytest.fixture(scope="module")
+def transplant() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("transplant", ROOT / "scripts" / "transplant.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_kernel_on_blocks_of_pixels_sees_the_same_on_the_picture(transplant: ModuleType) -> None:
+    kernel, picture = torch.randn(5, 12, 3, 3), torch.randn(1, 3, 24, 24)
+    on_blocks = F.conv2d(F.pixel_unshuffle(picture, 2), kernel, padding=1)
+    on_pixels = F.conv2d(picture, transplant.from_blocks_of_pixels(kernel), padding=4)[..., ::2, ::2]
+    torch.testing.assert_close(on_pixels[..., 2:-2, 2:-2], on_blocks[..., 2:-2, 2:-2], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_planted_channels_do_what_they_did_whatever_the_others_hold(transplant: ModuleType) -> None:
+    layer, wider = ConvLayer(4, 6, 3), ConvLayer(9, 11, 3)
+    transplant.plant(layer, wider)
+    x = torch.randn(2, 9, 12, 12)
+    torch.testing.assert_close(wider(x)[:, :6], layer(x[:, :4]), rtol=1e-4, atol=1e-5)
+
+
+def test_johnsons_network_paints_as_the_light_one_does(transplant: ModuleType) -> None:
+    torch.manual_seed(0)
+    swift = load_style_model(find_style_model("the_scream")).network
+    *seen, unseen = (photograph(seed, 96)[None] for seed in range(9))
+    johnson = transplant.transplanted(swift, seen, width=16)
+    with torch.no_grad():
+        wanted, had = swift(unseen), johnson(unseen)
+    own = (wanted - wanted.mean(dim=(2, 3), keepdim=True)).square().mean()
+    assert (had - wanted).square().mean() < 0.1 * own
