@@ -26,7 +26,7 @@ from impasto.networks.johnson import ConvLayer, TransformerNet
 from impasto.networks.swift import SwiftNet
 
 SIZE, SEEN, UNSEEN = 256, 40, 8
-PLACES = 3000  # in each photograph, at which the last layer is fitted
+WINDOW = 40  # side of the part of each photograph on which the last layer is fitted
 
 
 @torch.no_grad()
@@ -88,16 +88,18 @@ def fit_last_layer(johnson: TransformerNet, swift: SwiftNet, photographs: Sequen
     """Choose the last convolution by least squares, so that its outputs are those of `swift` before the sigmoid."""
     last: nn.Conv2d = johnson.decoder[2][0]
     reach = last.kernel_size[0] // 2
-    products, targets = 0.0, 0.0
+    products, targets = torch.zeros(()), torch.zeros(())
     features = outputs_of(johnson.decoder[1], johnson, photographs)
     wanted = outputs_of(swift.decoder, swift, photographs)
     for x, y in zip(features, wanted, strict=True):
-        places = torch.randperm(y[0, 0].numel())[:PLACES]
-        windows = F.unfold(F.pad(x, [reach] * 4, mode="reflect"), last.kernel_size)[0][:, places].double()
+        top, left = (int(torch.randint(side - WINDOW + 1, ())) for side in y.shape[-2:])
+        around = F.pad(x, [reach] * 4, mode="reflect")[..., top:, left:]
+        around = around[..., : WINDOW + 2 * reach, : WINDOW + 2 * reach]
+        windows = F.unfold(around, last.kernel_size)[0]
         windows = torch.cat([windows, torch.ones_like(windows[:1])])  # the bias
-        products = products + windows @ windows.mT
-        targets = targets + windows @ y[0].flatten(1)[:, places].double().mT
-    assert isinstance(products, Tensor) and isinstance(targets, Tensor)
+        wanted_here = y[0, :, top : top + WINDOW, left : left + WINDOW].flatten(1)
+        products = products + (windows @ windows.mT).double()
+        targets = targets + (windows @ wanted_here.mT).double()
     ridge = 1e-5 * products.diagonal().mean() * torch.eye(len(products), dtype=products.dtype)
     solution = torch.linalg.solve(products + ridge, targets).mT.float()
     last.weight.copy_(solution[:, :-1].view_as(last.weight))
