@@ -320,7 +320,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_leaves_nothing_under_the_final_name(tmp_path: Path, painter: Path) -> None:
-    clip = make_clip(tmp_path / "clip.mp4", times=list(range(1200)), size=(240, 160))
+    clip = make_clip(tmp_path / "clip.mp4", times=list(range(1200)), size=(480, 320))
     for end in (signal.SIGKILL, signal.SIGINT):
         folder = tmp_path / end.name
         folder.mkdir()
