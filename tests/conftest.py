@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -80,6 +82,15 @@ def painter(tmp_path_factory: pytest.TempPathFactory, loss: PerceptualLoss) -> P
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
     save_style_model(path, model)
     return path
+
+
+def load_script(name: str) -> ModuleType:
+    """Import `scripts/NAME.py`, which no package holds."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def photograph(seed: int, size: int) -> torch.Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import inspect
 import json
 import re
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
+from conftest import ROOT, load_script
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from PIL import Image
@@ -357,8 +356,4 @@ def test_the_readme_tells_the_truth_about_commands_and_files() -> None:
 
 
 def test_the_model_cards_are_those_of_the_shipped_files() -> None:
-    spec = importlib.util.spec_from_file_location("cards", ROOT / "scripts" / "make_model_cards.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert (ROOT / "checkpoints" / "README.md").read_text(encoding="utf-8") == module.cards()
+    assert (ROOT / "checkpoints" / "README.md").read_text(encoding="utf-8") == load_script("make_model_cards").cards()

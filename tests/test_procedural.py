@@ -1,12 +1,12 @@
 """Pictures made by code: content (impasto.training.procedural) and styles (scripts/make_styles.py)."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from conftest import load_script
 from PIL import Image
 
 from impasto.training.procedural import KINDS, clouds, developed, fractal, procedural_image
@@ -73,11 +73,7 @@ def test_clouds_fall_off_as_photographs_do() -> None:
 @pytest.fixture(scope="module")
 def make_styles() -> ModuleType:
     pytest.importorskip("scipy")
-    spec = importlib.util.spec_from_file_location("make_styles", SCRIPT)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("make_styles")
 
 
 def test_every_listed_style_is_written_and_is_full_of_colour(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
-from conftest import REAL_VGG, SHARED, photograph
+from conftest import REAL_VGG, SHARED, load_script, photograph
 from safetensors.torch import save_file
 
 from impasto.errors import WeightsError
@@ -22,11 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def distillation() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("distill", ROOT / "scripts" / "distill_loss_network.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("distill_loss_network")
 
 
 def test_folded_maps_keep_the_distances_of_the_wide_features(distillation: ModuleType, tmp_path: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from types import ModuleType
 
 import pytest
 import torch
-from conftest import ROOT, photograph
+from conftest import load_script, photograph
 from torch.nn import functional as F
 
 from impasto.checkpoint import find_style_model, load_style_model
@@ -16,11 +15,7 @@ from impasto.networks.johnson import ConvLayer
 
 @pytest.fixture(scope="module")
 def transplant() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("transplant", ROOT / "scripts" / "transplant.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("transplant")
 
 
 def test_a_kernel_on_blocks_of_pixels_sees_the_same_on_the_picture(transplant: ModuleType) -> None:
