@@ -11,7 +11,6 @@ from PIL import Image
 
 from impasto.training.procedural import KINDS, clouds, developed, fractal, procedural_image
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "make_styles.py"
 
 
 def slope_of(field: np.ndarray) -> float:
