@@ -12,7 +12,6 @@ from PIL import Image
 from impasto.training.procedural import KINDS, clouds, developed, fractal, procedural_image
 
 
-
 def slope_of(field: np.ndarray) -> float:
     """The power of f with which the mean amplitude of a square field varies, from 3 cycles to a quarter of the side."""
     side = len(field)
