@@ -31,7 +31,8 @@ from impasto.networks import build_network
 from impasto.runtime import has_fast_bfloat16, pick_device, provenance, written_whole
 from impasto.training.data import random_crop
 from impasto.training.muon import Muon
-from impasto.training.plain import scheduled, update
+from impasto.training.plain import update
+from impasto.training.schedule import scheduled
 
 NAMED = SLIM_LAYERS
 PATH = list(LAYERS)[: list(LAYERS).index(NAMED[-1]) + 1]

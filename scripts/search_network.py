@@ -33,7 +33,8 @@ from impasto.networks.johnson import ConvLayer, InstanceNorm, ResidualBlock, ups
 from impasto.runtime import provenance, written_whole
 from impasto.training.data import CropDataset, FolderImages
 from impasto.training.muon import Muon
-from impasto.training.plain import scheduled, update
+from impasto.training.plain import update
+from impasto.training.schedule import scheduled
 
 CROP, BATCH, SIZE = 192, 2, 256
 CANDIDATES = (

@@ -34,7 +34,7 @@ FLOORS = [
     {"checkpoint", "optimize", "coco", "tiles"},
     {"engine"},
     {"inference", "video"},
-    {"training", "compare", "augment", "benchmark", "importer", "export", "serve"},
+    {"training", "compare", "augment", "benchmark", "importer"},
     {"cli", "__init__"},
     {"__main__"},
 ]

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import photograph, training_command
+from omegaconf import OmegaConf
 from PIL import Image
 from pytorch_lightning import Trainer
 from pytorch_lightning.trainer.states import TrainerFn
@@ -23,15 +24,18 @@ from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
 from impasto import images
-from impasto.checkpoint import load_style_model
+from impasto.checkpoint import load_style_model, read_papers
 from impasto.errors import DataError
 from impasto.losses.defects import DEFECTS
+from impasto.losses.functional import grid_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
-from impasto.training.__main__ import start_model
+from impasto.runtime import asset_dir
+from impasto.training.__main__ import find_start
 from impasto.training.callbacks import KeepBest
 from impasto.training.data import ContentDataModule, CropDataset, FolderImages, StreamSampler, list_images, random_crop
 from impasto.training.module import StyleModule
+from impasto.training.schedule import rate_factor, scheduled
 
 
 def dataset(folder: Path, seed: int = 0) -> CropDataset:
@@ -132,16 +136,44 @@ def test_a_tiny_image_is_bad_too_and_workers_report_it(tmp_path: Path, capsys: p
     assert "005.png: only 3 pixels" in capsys.readouterr().err
 
 
-def test_warm_up_then_cosine_to_zero(loss: PerceptualLoss) -> None:
+def test_the_learning_rate_follows_the_steps(loss: PerceptualLoss) -> None:
     class Run:
         max_steps, callbacks, world_size = 100, (), 1
 
-    module = StyleModule(build_network("johnson", width=4, blocks=1), loss, torch.optim.Adam, warmup_steps=10)
+    module = StyleModule(build_network("johnson", width=4, blocks=1), loss, torch.optim.Adam)
     module._trainer = Run()  # type: ignore[assignment]
-    factors = [module.learning_rate_factor(step) for step in range(101)]
+    optimizer, scheduler = module.configure_optimizers().values()
+    assert scheduler["interval"] == "step"
+    for step in range(101):
+        wanted = rate_factor(step, step / 100) * optimizer.defaults["lr"]
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(wanted, abs=1e-12)
+        optimizer.step()
+        scheduler["scheduler"].step()
+
+
+def test_training_adds_what_repeats_with_the_stride(loss: PerceptualLoss) -> None:
+    loss.set_style(torch.rand(1, 3, 32, 32))
+    network, batch = build_network("johnson", width=4, blocks=1), torch.rand(2, 3, 32, 32)
+    with_grid, without = (StyleModule(network, loss, torch.optim.Adam, grid_weight=weight) for weight in (7.0, 0.0))
+    for module in (with_grid, without):
+        module.log = module.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    difference = with_grid.training_step(batch, 0) - without.training_step(batch, 0)
+    torch.testing.assert_close(difference, 7 * grid_energy(network(batch), 4).mean(), rtol=1e-3, atol=1e-6)
+
+
+def test_warm_up_then_cosine_to_zero() -> None:
+    factors = [rate_factor(step, step / 100, warmup_steps=10) for step in range(101)]
     assert factors[0] == pytest.approx(0.1) and factors[100] == 0
     assert factors[50] == pytest.approx(0.5)
     assert factors.index(max(factors)) in (9, 10) and factors[10:] == sorted(factors[10:], reverse=True)
+
+
+def test_a_schedule_by_the_clock_ends_at_zero() -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    ticks = iter(range(1000))
+    rates = [(gone, optimizer.param_groups[0]["lr"]) for _, gone in scheduled(optimizer, 100, lambda: next(ticks))]
+    assert len(rates) == 100 and rates[-1] == (1.0, 0.0)
+    assert dict(rates)[0.5] == pytest.approx(1.0), "half of the peak, half-way"
 
 
 def _gradient_of_rank(rank: int, port: int, vgg: str, folder: str) -> None:
@@ -253,6 +285,36 @@ def test_a_killed_run_goes_on_where_it_was(photographs: Path, random_vgg: Path, 
     assert steps_of(tmp_path) == before + 20
 
 
+def test_a_checkpoint_from_elsewhere_begins_a_run_of_its_own(
+    photographs: Path, random_vgg: Path, tmp_path: Path
+) -> None:
+    run(tmp_path, photographs, random_vgg, "trainer.max_steps=4")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    run(tmp_path, photographs, random_vgg, "trainer.max_steps=2")
+    trained = (tmp_path / "style.safetensors").read_bytes()
+    command = [word for word in training_command(tmp_path, photographs, random_vgg) if "trainer.max_" not in word]
+    words = ["trainer.max_minutes=null", "trainer.max_steps=null", f"ckpt_path={tmp_path / 'moved' / 'last.ckpt'}"]
+    result = subprocess.run([*command, *words], capture_output=True, text=True, timeout=280)
+    assert result.returncode == 0, result.stderr
+    assert "4 steps" in result.stderr, "the length of the run that it goes on with"
+    assert steps_of(tmp_path) == 4
+    assert (tmp_path / "run-1" / "style.safetensors").read_bytes() == trained
+
+
+def test_ctrl_c_before_the_training_is_one_line(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    code = """if True:
+        import impasto.training.__main__ as training
+        def interrupted(config):
+            raise KeyboardInterrupt
+        training.read_style = interrupted
+        training.main()
+    """
+    command = [sys.executable, "-c", code, *training_command(tmp_path, photographs, random_vgg)[3:]]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert result.returncode == 130 and result.stderr.splitlines()[-1].startswith("impasto: stopped")
+    assert "Traceback" not in result.stderr
+
+
 def test_two_processes_train_one_style_model(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     out = run(
         tmp_path,
@@ -297,14 +359,20 @@ def test_a_run_starts_from_what_init_names(photographs: Path, random_vgg: Path, 
     )
     start, end = (load_style_model(path).network.state_dict() for path in (painter, tmp_path / "style.safetensors"))
     assert all(torch.equal(start[key], end[key]) for key in start)
+    before, now = (read_papers(path)["training"] for path in (painter, tmp_path / "style.safetensors"))
+    assert now["start"] == painter.stem and now["before"] == before
 
 
-def test_auto_starts_from_a_shipped_style_of_the_same_network() -> None:
-    johnson = network_spec("johnson")
-    start = start_model("auto", johnson)
-    assert start is not None and load_style_model(start).spec == johnson
-    assert start_model("auto", network_spec("johnson", width=4)) is None
-    assert start_model("none", johnson) is None
+@pytest.mark.parametrize("name", ["johnson", "swift"])
+def test_auto_starts_from_the_base_weights_of_that_very_network(name: str) -> None:
+    config = OmegaConf.create({"init": "auto", "network": network_spec(name)})
+    start = find_start(config)
+    assert start == asset_dir("checkpoints") / "base" / f"{name}.safetensors"
+    assert load_style_model(start).spec == config.network
+    config.network.width = 4
+    assert find_start(config) is None
+    config.init = "none"
+    assert find_start(config) is None
 
 
 def test_train_by_the_clock_keeps_earlier_work_and_goes_on(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ class Defect(NamedTuple):
 
 DEFECTS = {
     "screen": Defect(1.2, "a one-pixel checkerboard; train longer, or raise loss.tv_weight"),
-    "grid": Defect(0.01, "a regular pattern of the network's stride; train longer"),
+    "grid": Defect(0.01, "a regular pattern of the network's stride; raise grid_weight, or train longer"),
     "blobs": Defect(0.05, "flat patches of one saturated colour; train longer, or lower optimizer.lr"),
     "border": Defect(0.08, "a band along the border; train longer, or raise data.crop"),
     "drift": Defect(0.25, "colours far from the style picture's; train longer, or raise loss.style_weight"),

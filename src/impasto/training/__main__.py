@@ -36,7 +36,6 @@ from impasto.checkpoint import (
     find_style_model,
     load_style_model,
     read_papers,
-    shipped_styles,
 )
 from impasto.errors import ImpastoError, UsageError
 from impasto.losses import build_loss
@@ -65,15 +64,16 @@ def train(config: DictConfig) -> Path:
 
     loss = build_loss(**loss_spec(config))
     loss.set_style(style[None])
-    module = StyleModule(start_network(config), loss, instantiate(config.optimizer), style=style)
+    start = find_start(config)
+    network = start_network(config, start)
+    module = StyleModule(network, loss, instantiate(config.optimizer), style=style, grid_weight=config.grid_weight)
 
     output = output_path(config)
-    start = start_name(config)
     announce(config, start, output)
-    begin_run(config, fresh=checkpoint is None)
-    targets = style_targets_of(loss, style)
+    begin_run(config, fresh=not is_of_this_run(checkpoint, config))
+    targets, history = style_targets_of(loss, style), history_of(start)
     writer = StyleModelWriter(
-        output, lambda trained: describe(config, trained, start, style, data.fingerprint, targets)
+        output, lambda trained: describe(config, trained, history, style, data.fingerprint, targets)
     )
     trainer = make_trainer(config, writer)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -108,27 +108,33 @@ def warn_of_defects(figures: dict[str, float]) -> None:
         print(f"impasto: warning: {name} {figures[name]:.2g} (at most {limit:g}): {remedy}", file=sys.stderr)
 
 
-def announce(config: DictConfig, start: str, output: Path) -> None:
+def announce(config: DictConfig, start: Path | None, output: Path) -> None:
     """Say on stderr what was chosen and how to choose otherwise."""
     if rank_zero_only.rank != 0:
         return
-    length = f"{config.trainer.max_steps} steps" if config.trainer.max_steps else f"{minutes_of(config):g} minutes"
     own = config.data.procedural == 0
     chosen = [
         ("style", f"{config.style.image} at {config.style.size} pixels", "style.size=N, larger for broader strokes"),
-        ("start", start, "init=auto|none|NAME|PATH"),
+        ("start", name_of(start), "init=auto|none|NAME|PATH"),
         ("loss network", config.loss.features.weights, "loss=slim, or loss=vgg19, the reference: slower, 550 MB once"),
         (
             "photographs",
             config.data.get("shards") or config.data.root,
             "data.root=DIR" + ("" if own else ": your own are better than these samples"),
         ),
-        ("duration", length, "--minutes N, --quality draft|good|best"),
+        ("duration", duration(config), "--minutes N, --quality draft|good|best"),
         ("watch it", f"{config.paths.run}/contact_sheet.png", "renewed as the painter improves"),
         ("painter", output, "output=PATH"),
     ]
     for what, choice, how in chosen:
         print(f"{what:13} {choice}  ({how})", file=sys.stderr)
+
+
+def duration(config: DictConfig) -> str:
+    """Return how long the run lasts, in words."""
+    limits = {"steps": config.trainer.max_steps, "minutes": minutes_of(config)}
+    said = [f"{limit} {unit}" for unit, limit in limits.items() if limit is not None]
+    return " or ".join(said) + ", whichever comes first" * (len(said) > 1)
 
 
 def minutes_of(config: DictConfig) -> float | None:
@@ -146,11 +152,16 @@ def prepare_run(config: DictConfig) -> str | None:
     refuse_sweep_over_ranks(config)
     run, output = Path(config.paths.run), output_path(config)
     checkpoint = find_checkpoint(config, run)
-    if checkpoint and config.ckpt_path == "last":
-        take_duration_from(config, run)
+    if checkpoint:
+        take_duration_from(config, Path(checkpoint).parent)
     if rank_zero_only.rank == 0:
         check_writable(output)
     return checkpoint
+
+
+def is_of_this_run(checkpoint: str | None, config: DictConfig) -> bool:
+    """Whether the run goes on in its own folder; a checkpoint from elsewhere begins a new run."""
+    return checkpoint is not None and Path(checkpoint).resolve().parent == Path(config.paths.run).resolve()
 
 
 def refuse_sweep_over_ranks(config: DictConfig) -> None:
@@ -182,7 +193,8 @@ def begin_run(config: DictConfig, *, fresh: bool) -> None:
         kept = shutil.copy2(output, spare_name(output))
         print(f"the painter that {output} was is kept as {kept}", file=sys.stderr)
     run.mkdir(parents=True, exist_ok=True)
-    (run / "config.yaml").write_text(OmegaConf.to_yaml(config, resolve=True))
+    with written_whole(run / "config.yaml", durable=True) as temporary:
+        temporary.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
 
 
 def find_checkpoint(config: DictConfig, run: Path) -> str | None:
@@ -245,36 +257,39 @@ def loss_spec(config: DictConfig) -> dict[str, Any]:
     return {**spec.pop("features"), **spec}
 
 
-def start_network(config: DictConfig) -> torch.nn.Module:
-    """Build the network, with random weights or those of `init`."""
+def start_network(config: DictConfig, start: Path | None) -> torch.nn.Module:
+    """Build the network, with random weights or those of the style model `start`."""
     network, spec = build_network(**config.network), network_spec(**config.network)
-    start = start_model(config.init, spec)
     if start is not None:
-        if read_papers(start)["network"] != spec:
-            raise UsageError(
-                f"init={config.init} has another network than {dict(spec)}; name one that has it, or init=none"
-            )
-        network.load_state_dict(load_style_model(start).network.state_dict())
+        model = load_style_model(start)
+        if model.spec != spec:
+            raise UsageError(f"init={config.init} has another network than {spec}; name one that has it, or init=none")
+        network.load_state_dict(model.network.state_dict())
     network.to(memory_format=torch.channels_last)
     if config.compile:
         network.compile()
     return network
 
 
-def start_model(init: str, spec: dict[str, Any]) -> Path | None:
-    """Return the style model that `init` means; `auto` is the base of that network, else a shipped style with it, if any."""
-    if init == "none":
+def find_start(config: DictConfig) -> Path | None:
+    """Return the style model that `init` means; `auto` is the base of that very network, if there is one."""
+    if config.init == "none":
         return None
-    if init == "auto":
-        known = (asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}", *shipped_styles())
-        return next((path for path in known if path.is_file() and read_papers(path)["network"] == spec), None)
-    return find_style_model(init)
+    if config.init == "auto":
+        spec = network_spec(**config.network)
+        base = asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}"
+        return base if base.is_file() and load_style_model(base).spec == spec else None
+    return find_style_model(config.init)
 
 
-def start_name(config: DictConfig) -> str:
+def name_of(start: Path | None) -> str:
     """Return the name of what the training starts from."""
-    start = start_model(config.init, network_spec(**config.network))
     return start.stem if start else "random weights"
+
+
+def history_of(start: Path | None) -> dict[str, Any]:
+    """Return what a style model says of its start: the name, and how that in turn was trained."""
+    return {"start": name_of(start), **({"before": read_papers(start)["training"]} if start else {})}
 
 
 def output_path(config: DictConfig) -> Path:
@@ -325,7 +340,7 @@ def style_targets_of(loss: PerceptualLoss, style: torch.Tensor) -> dict[str, dic
 def describe(
     config: DictConfig,
     module: StyleModule,
-    start: str,
+    history: dict[str, Any],
     style: torch.Tensor,
     fingerprint: str,
     style_targets: dict[str, dict[str, torch.Tensor]],
@@ -348,10 +363,11 @@ def describe(
             "thumbnail": thumbnail(style),
         },
         training={
-            "start": start,
+            **history,
             "data": fingerprint,
             "seed": config.seed,
             "crop": config.data.crop,
+            "grid_weight": config.grid_weight,
             **provenance(module.device),
         },
         report={"heldout": module.report, "defects": module.defects},
@@ -403,6 +419,9 @@ def main(config: DictConfig) -> None:
         output = train(config)
         if rank_zero_only.rank == 0:
             print(output)
+    except KeyboardInterrupt:
+        rank_zero_print("impasto: stopped before the training had begun")
+        sys.exit(130)
     except SystemExit:  # Lightning's answer to Ctrl-C, after the checkpoint
         rank_zero_print("impasto: stopped; what was trained is kept, and ckpt_path=last goes on")
         sys.exit(130)

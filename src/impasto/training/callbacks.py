@@ -32,7 +32,9 @@ def callbacks_of(trainer: Trainer, kind: type[Kind]) -> list[Kind]:
 
 
 class ProgressLine(Callback):
-    """One line on stderr: how far, how fast in images/s, how long still, and the loss."""
+    """One line on stderr: how far, how fast in images/s, how long still, and the loss; reading it makes a GPU wait, so not at every step."""
+
+    every = 5  # steps, the same on all ranks
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         quiet = 0.2 if sys.stderr.isatty() else 10
@@ -44,6 +46,8 @@ class ProgressLine(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         steps = trainer.global_step - self.first_step
+        if trainer.global_step % self.every:
+            return
         if steps and trainer.is_global_zero:
             pictures = steps * len(batch) * trainer.world_size * trainer.accumulate_grad_batches
             rate = pictures / (time.monotonic() - self.started)

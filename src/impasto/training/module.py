@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,9 +15,10 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from impasto.losses.defects import find_defects
-from impasto.losses.functional import screen_energy
+from impasto.losses.functional import grid_energy, screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.training.callbacks import callbacks_of
+from impasto.training.schedule import WARMUP_STEPS, rate_factor
 
 
 class StyleModule(LightningModule):
@@ -31,6 +31,8 @@ class StyleModule(LightningModule):
         warmup_steps: updates over which the learning rate rises; then it falls along a cosine until the run's end,
             be that a number of steps or of minutes.
         style: (3, H, W) in [0, 1], the style picture, to measure defects by; without it they are not measured.
+        grid_weight: of `grid_energy` at the network's stride, added to the loss in training alone: it belongs to the
+            network, not to what paintings are judged by.
         ema_decay: of the averaged weights, `ema`, which are what is judged and kept; less at the start, so that the
             average forgets its random beginning.
     """
@@ -40,13 +42,15 @@ class StyleModule(LightningModule):
         network: nn.Module,
         loss: PerceptualLoss,
         make_optimizer: Callable[[Iterable[Parameter]], Optimizer],
-        warmup_steps: int = 20,
+        warmup_steps: int = WARMUP_STEPS,
         style: Tensor | None = None,
+        grid_weight: float = 10.0,
         ema_decay: float = 0.99,
     ):
         super().__init__()
         self.network, self.loss, self.make_optimizer = network, loss, make_optimizer
-        self.warmup_steps, self.style = warmup_steps, style
+        self.warmup_steps, self.style, self.grid_weight = warmup_steps, style, grid_weight
+        self.stride = getattr(network, "stride", 1)
         self.ema = AveragedModel(network, avg_fn=_average(ema_decay)).requires_grad_(False)
         # Every rank reads the loss network itself; DDP need not send it around.
         self._ddp_params_and_buffers_to_ignore = [f"loss.{name}" for name, _ in loss.named_buffers()]
@@ -56,10 +60,11 @@ class StyleModule(LightningModule):
 
     def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
         batch = batch.contiguous(memory_format=torch.channels_last)
-        terms = self.loss(self.network(batch), batch)
-        self.log_dict({f"train/{name}": term.detach() for name, term in terms._asdict().items()})
-        self.log("train/total", terms.total.detach(), prog_bar=True)
-        return terms.total
+        output = self.network(batch)
+        terms, grid = self.loss(output, batch), self.grid_weight * grid_energy(output, self.stride).mean()
+        self.log_dict({f"train/{name}": term.detach() for name, term in {**terms._asdict(), "grid": grid}.items()})
+        self.log("train/total", terms.total.detach())
+        return terms.total + grid
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
@@ -83,17 +88,12 @@ class StyleModule(LightningModule):
         self.report = {name.removeprefix("val/"): float(metrics[name]) for name in metrics if name.startswith("val/")}
         if self.style is not None and self.painted:
             photographs, painted = (torch.stack(pictures) for pictures in zip(*self.painted, strict=True))
-            self.defects = find_defects(painted, photographs, self.style, getattr(self.network, "stride", 1))
+            self.defects = find_defects(painted, photographs, self.style, self.stride)
 
     def configure_optimizers(self):  # noqa: ANN201 (Lightning's union of ten types)
         optimizer = self.make_optimizer(self.network.parameters())
-        schedule = LambdaLR(optimizer, lambda step: self.learning_rate_factor(step))
+        schedule = LambdaLR(optimizer, lambda step: rate_factor(step, self.progress(step), self.warmup_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def learning_rate_factor(self, step: int) -> float:
-        """Linear warm-up, then half a cosine down to zero at the end of the run: from 0 to 1."""
-        warmup = min(1.0, (step + 1) / max(1, self.warmup_steps))
-        return warmup * (1 + math.cos(math.pi * self.progress(step))) / 2
 
     def progress(self, step: int) -> float:
         """How much of the run is over after `step` updates, from 0 to 1, by steps or by the clock, whichever is further."""
