@@ -5,6 +5,7 @@ python scripts/make_model_cards.py
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from impasto.runtime import asset_dir
 HEAD = """# Style models
 
 Written by `python scripts/make_model_cards.py` from the files. Each was trained by this project (`configs/experiment/`) and
-measured by `impasto compare`; the README says what the columns mean. The training is the last of one or two: what a style went on
-from is in its experiment. A file holds no copy of its painting.
+measured by `impasto compare`; the README says what the columns mean. The training is all that a file remembers; what came before that
+is in its experiment. A file holds no copy of its painting.
 
 | style | after | network | training | judge | equal iterations from noise / photograph | gap | screen | MB |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -26,9 +27,18 @@ def card(path: Path) -> str:
     papers = read_papers(path)
     style, training, report = papers["style"], papers["training"], papers["report"]
     after = ", ".join(str(style[key]) for key in ("title", "artist", "year") if key in style)
-    trained = f"{training['steps']} steps, {training['seconds'] / 60:.0f} min, {training['device']}"
+    runs = list(history(training))
+    steps, minutes = sum(run["steps"] for run in runs), sum(run["seconds"] for run in runs) / 60
+    trained = f"{steps} steps, {minutes:.0f} min, {training['device']}"
     columns = [papers["name"], after, papers["network"]["name"], trained, *measured(report)]
     return f"| {' | '.join(columns)} | {path.stat().st_size / 1e6:.1f} |"
+
+
+def history(training: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The runs of `impasto train` that made a painter, the last one first; base weights are not one."""
+    while "steps" in training:
+        yield training
+        training = training.get("before", {})
 
 
 def measured(report: dict[str, Any]) -> list[str]:

@@ -3,8 +3,9 @@
     python scripts/make_shipped_styles.py [NAME...] --pictures DIR --photographs DIR --images DIR --vgg WEIGHTS -o DIR
 
 PICTURES holds a picture called like each experiment; those that `scripts/make_styles.py` knows are made where they are
-missing. NAME_johnson starts from what `scripts/transplant.py` makes of the shipped NAME. With --finish MINUTES, what the
-experiment trained goes on for so long on VGG-19. What the output folder already holds is not done again.
+missing. NAME_johnson starts from what `scripts/transplant.py` makes of the shipped NAME. With --finish MINUTES..., what the
+experiment trained goes on for so long on VGG-19, once for each number, on crops as large as the comparison's pictures.
+What the output folder already holds is not done again.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ def run(*words: object) -> None:
     subprocess.run([sys.executable, *map(str, words)], check=True)
 
 
-def experiment(name: str) -> str:
-    return (asset_dir("configs") / "experiment" / f"{name}.yaml").read_text(encoding="utf-8")
+def is_on_johnson(name: str) -> bool:
+    return name.endswith("_johnson")
 
 
 def picture_of(name: str, folder: Path) -> Path:
@@ -38,7 +39,7 @@ def picture_of(name: str, folder: Path) -> Path:
 
 def start_of(name: str, folder: Path, options: argparse.Namespace) -> list[str]:
     """Return the setting of what the experiment starts from, if that has to be made first."""
-    if not name.endswith("_johnson"):
+    if not is_on_johnson(name):
         return []
     start = folder / "transplanted.safetensors"
     if not start.is_file():
@@ -62,13 +63,15 @@ def train(name: str, picture: Path, painter: Path, options: argparse.Namespace, 
 def make(name: str, options: argparse.Namespace) -> None:
     """Train the experiment, compare it with the optimiser and put it among the shipped styles."""
     folder, picture = options.output / name, picture_of(name, options.pictures)
-    painter, report = folder / "trained.safetensors", folder / "report.json"
+    painter = folder / "trained.safetensors"
     reference = ("loss=vgg19", f"loss.features.weights={options.vgg}")
-    on_reference = reference if "loss: vgg19" in experiment(name) else ()
+    on_reference = reference if is_on_johnson(name) else ()
     train(name, picture, painter, options, *on_reference, *start_of(name, folder, options))
-    if options.finish:
-        first, painter = painter, folder / "finished.safetensors"
-        train(name, picture, painter, options, *reference, f"init={first}", f"trainer.max_minutes={options.finish:g}")
+    for turn, minutes in enumerate(options.finish, start=1):
+        start, painter = painter, folder / f"finished-{turn}.safetensors"
+        words = (f"init={start}", f"trainer.max_minutes={minutes:g}", "data.crop=256")
+        train(name, picture, painter, options, *reference, *words)
+    report = painter.with_suffix(".compared") / "report.json"  # of this painter: one that goes on has another
     if not report.is_file():
         run(
             "-m", "impasto", "compare", options.images, "-s", painter, "-o", report.parent, "--loss-weights", options.vgg,
@@ -79,13 +82,15 @@ def make(name: str, options: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    known = sorted(path.stem for path in (asset_dir("configs") / "experiment").glob("*.yaml"))
+    known = sorted(path.stem for path in (asset_dir("configs") / "experiment").glob("[!_]*.yaml"))
     parser.add_argument("names", nargs="*", default=known, metavar="NAME", help=f"of {', '.join(known)}")
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--photographs", type=Path, required=True, help="to train on")
     parser.add_argument("--images", type=Path, required=True, help="to compare on")
     parser.add_argument("--vgg", default="torchvision", help="VGG-19's weights: torchvision or a path")
-    parser.add_argument("--finish", type=float, default=0, metavar="MINUTES", help="on VGG-19, after the experiment")
+    parser.add_argument(
+        "--finish", type=float, nargs="+", default=[], metavar="MINUTES", help="on VGG-19, after the experiment"
+    )
     parser.add_argument("--steps", type=int, default=100, help="of the optimiser")
     parser.add_argument("--limit", type=int, default=20, help="of the images")
     parser.add_argument(

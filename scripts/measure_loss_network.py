@@ -1,6 +1,6 @@
 """How faithful is the slim loss network to VGG-19? Errors, ranks, what painters make of it, and its cost.
 
-    python scripts/measure_loss_network.py --photographs DIR --style IMAGE --vgg WEIGHTS [--painters MODEL...]
+    python scripts/measure_loss_network.py --photographs DIR --style IMAGE --vgg WEIGHTS [--painters MODEL=PICTURE...]
 
 For photographs and for what the painters made of them: the relative error of features and Gram matrices, layer by layer.
 Over all pairs (output, content) of both kinds: the rank correlation of the two total losses. For each painter: VGG-19's
@@ -63,13 +63,27 @@ def cost(losses: Sequence[PerceptualLoss], repeats: int = 8) -> list[float]:
     return [*(statistics.median(spent[1:]) for spent in times), statistics.median(ratios)]
 
 
+def model_and_picture(word: str) -> tuple[str, Path]:
+    model, equals, picture = word.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{word}: write MODEL=PICTURE")
+    return model, Path(picture)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vgg", default="torchvision", help="VGG-19's weights: torchvision or a path")
     parser.add_argument("--slim", default="slim", help="the slim network, if not the one in checkpoints/")
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--style", type=Path, required=True, help="the style of the rank correlation")
-    parser.add_argument("--painters", type=Path, nargs="*", default=[], help="MODEL=PICTURE: painters and their styles")
+    parser.add_argument(
+        "--painters",
+        type=model_and_picture,
+        nargs="*",
+        default=[],
+        metavar="MODEL=PICTURE",
+        help="painters and their styles",
+    )
     parser.add_argument("--limit", type=int, default=100)
     parser.add_argument("--size", type=int, default=192)
     options = parser.parse_args()
@@ -79,13 +93,12 @@ def main() -> None:
     slim, vgg = (PerceptualLoss(VGGFeatures(SLIM_LAYERS, weights)) for weights in (options.slim, options.vgg))
     painted: list[tuple[Tensor, Tensor]] = []
     with torch.no_grad():
-        for word in options.painters:
-            model, _, picture = str(word).partition("=")
+        for model, picture in options.painters:
             painter = Stylizer(model)
             outputs = [painter.paint(photograph[None])[0] for photograph in photographs[:40]]
             painted += zip(outputs, photographs, strict=False)
             for loss in (slim, vgg):
-                loss.set_style(images.resize(images.read_image(Path(picture)), 384)[None])
+                loss.set_style(images.resize(images.read_image(picture), 384)[None])
             own, judged = (totals(loss, list(zip(outputs, photographs, strict=False))).mean() for loss in (slim, vgg))
             print(f"{painter.model.name:16} slim {own:.3f}  VGG-19 {judged:.3f}  ratio {judged / own:.3f}", flush=True)
         for kind, pictures in (("photographs", photographs), ("painted", [output for output, _ in painted])):

@@ -20,8 +20,8 @@ from pathlib import Path
 from impasto.checkpoint import read_papers
 from impasto.runtime import provenance
 
-HEAD = """| style | loss network | start | optimizer | minutes | steps | VGG-19's loss | equal iterations from noise / photograph | gap | screen |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+HEAD = """| style | loss network | start | optimizer | minutes | steps | photographs | VGG-19's loss | equal iterations from noise / photograph | gap | screen |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
 def impasto(*words: object) -> None:
@@ -49,7 +49,7 @@ def measured(style: Path, variant: str, minutes: float, options: argparse.Namesp
     equal = [f"> {report['steps']}" if step is None else str(step) for step in reached]
     steps = read_papers(painter)["training"]["steps"]
     columns = [
-        style.stem, weights, "base" if start == "auto" else start, *(optimizer or ["muon"]), f"{minutes:g}", steps,
+        style.stem, weights, "base" if start == "auto" else start, *(optimizer or ["muon"]), f"{minutes:g}", steps, len(report["images"]),
         f"{report['loss']['network']['total']:.3f}", f"{equal[0]} / {equal[1]}", f"{report['gap']:.0%}", f"{report['screen']:.2f}",
     ]  # fmt: skip
     return f"| {' | '.join(map(str, columns))} |"
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=20, help="of the images")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
-    print(f"{date.today()}, {provenance()}, {options.limit} images, optimiser of {options.steps} steps")
+    print(f"{date.today()}, {provenance()}")
     print(HEAD)
     for style in options.styles:
         for minutes in options.minutes:

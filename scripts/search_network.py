@@ -1,6 +1,6 @@
 """Which light network learns most in a given time: the frontier of arithmetic against the loss that it reaches.
 
-    python scripts/search_network.py --styles IMAGE... --photographs DIR --images DIR --vgg WEIGHTS [--seconds 150] [-o DIR]
+    python scripts/search_network.py --styles IMAGE... --photographs DIR --images DIR --vgg WEIGHTS [--seconds 150] -o DIR
         [--candidates johnson 16x5-dense-5-half ...]
 
 A candidate WIDTHxBLOCKS-BLOCK-ENDS-STEM has WIDTH channels at half the resolution, twice as many in its BLOCKS residual blocks at a
@@ -189,7 +189,7 @@ def main() -> None:
             def measure(name: str = name, style: Tensor = style) -> Result:
                 return judged(*trained(name, style, data, options.seconds), style, photographs, options.vgg)
 
-            result = kept(options.output, name, path, measure)
+            result = kept(options.output, f"{name}-{options.seconds:g}s", path, measure)
             results[name].append(result)
             print(
                 f"{path.stem}: {name}: {result.total:.3f}, screen {result.screen:.2f}, {result.steps} steps", flush=True

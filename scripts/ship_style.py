@@ -5,21 +5,27 @@ python scripts/ship_style.py MODEL REPORT.json
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
 
 from impasto.checkpoint import load_style_model, save_style_model
+from impasto.errors import ImpastoError
 from impasto.runtime import asset_dir
 
 KEPT = ("equal_iterations", "polish_iterations", "gap", "screen", "judge", "steps", "size", "gradients", "machine")
 
 
-def main(model_path: str, report_path: str) -> None:
-    model = load_style_model(Path(model_path))
-    report = json.loads(Path(report_path).read_text(encoding="utf-8"))
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("report", type=Path, help="what `impasto compare` wrote of it")
+    options = parser.parse_args()
+    model = load_style_model(options.model)
+    report = json.loads(options.report.read_text(encoding="utf-8"))
     if report["style"] != model.name:
-        sys.exit(f"{report_path} is of {report['style']}, not of {model.name}")
+        sys.exit(f"{options.report} is of {report['style']}, not of {model.name}")
     model.style.pop("thumbnail", None)
     model.loss["weights"] = Path(model.loss["weights"]).name  # where the file lay is nobody's business
     model.report |= {key: report[key] for key in KEPT if key in report} | {"images": len(report["images"])}
@@ -29,4 +35,7 @@ def main(model_path: str, report_path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main()
+    except (ImpastoError, OSError) as error:
+        sys.exit(str(error))

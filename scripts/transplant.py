@@ -3,15 +3,16 @@
     python scripts/transplant.py MODEL --photographs DIR -o OUT.safetensors [--width 32]
 
 `swift` does at half and quarter resolution what Johnson's network can do, too: its layers become a part of the channels of
-Johnson's, whose other channels are random and not yet heard (function-preserving growth, as in Chen, Goodfellow and Shlens,
+Johnson's, whose other channels are random and heard by none of these (function-preserving growth, as in Chen, Goodfellow and Shlens,
 "Net2Net", ICLR 2016). Two of Johnson's layers have no counterpart; they hand on what they get, their norms set to keep it as it is
-on photographs. Pixel-shuffle becomes a 9x9 convolution, fitted by least squares to what `swift` paints. Prints how far the
-two differ on photographs that the fit has not seen.
+on photographs. Pixel-shuffle becomes the last 9x9 convolution, which hears all channels, fitted by least squares to what `swift`
+paints. Prints how far the two differ on photographs that the fit has not seen.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from torch.nn import functional as F
 
 from impasto import images
 from impasto.checkpoint import StyleModel, find_style_model, load_style_model, save_style_model
+from impasto.errors import ImpastoError, UsageError
 from impasto.networks import build_network, network_spec
 from impasto.networks.johnson import ConvLayer, TransformerNet
 from impasto.networks.swift import SwiftNet
@@ -70,7 +72,7 @@ def pass_on(layer: ConvLayer, channels: int) -> None:
 
 
 def from_blocks_of_pixels(kernel: Tensor) -> Tensor:
-    """(O, 12, K, K) on a picture whose 2x2 blocks of pixels became channels -> (O, 3, 9, 9) on the picture itself."""
+    """(O, 12, K, K) on a picture whose 2x2 blocks of pixels became channels -> (O, 3, 9, 9) on the picture itself; K at most 3."""
     on_pixels = F.pixel_shuffle(kernel, 2)  # places a block's pixels where they were
     before = 4 - 2 * (kernel.shape[-1] // 2)  # Johnson's kernel is centred on the first pixel of the middle block
     after = 9 - before - on_pixels.shape[-1]
@@ -127,9 +129,14 @@ def main() -> None:
 
     torch.manual_seed(0)
     paths = images.find_images([options.photographs])[: SEEN + UNSEEN]
+    if len(paths) <= UNSEEN:
+        raise UsageError(f"{options.photographs}: {len(paths)} photographs; more than {UNSEEN} are needed")
     photographs = [images.centre_square(images.read_image(path), SIZE)[None] for path in paths]
     model = load_style_model(find_style_model(options.model))
-    assert isinstance(model.network, SwiftNet)
+    if not isinstance(model.network, SwiftNet) or model.spec["reach"] > 1 or model.spec["width"] > options.width:
+        raise UsageError(
+            f"{options.model}: not swift with a reach of 1 at most and a width of --width at most: {model.spec}"
+        )
     network = transplanted(model.network, photographs[:-UNSEEN], options.width).eval()
     with torch.no_grad():
         pairs = [(network(photograph), model.network(photograph)) for photograph in photographs[-UNSEEN:]]
@@ -142,4 +149,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ImpastoError as error:
+        sys.exit(str(error))

@@ -16,8 +16,6 @@ from impasto.losses.features import LAYERS, VGGFeatures
 from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
 from impasto.losses.perceptual import PerceptualLoss
 
-ROOT = Path(__file__).parents[1]
-
 
 @pytest.fixture(scope="module")
 def distillation() -> ModuleType:
