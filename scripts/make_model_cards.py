@@ -15,8 +15,8 @@ from impasto.runtime import asset_dir
 HEAD = """# Style models
 
 Written by `python scripts/make_model_cards.py` from the files. Each was trained by this project (`configs/experiment/`) and
-measured by `impasto compare`; the README says what the columns mean. The training is all that a file remembers; what came before that
-is in its experiment. A file holds no copy of its painting.
+measured by `impasto compare`; the README says what the columns mean. The training is all that a file remembers; what came before
+that is in its experiment. The judge is a loss network, photographs and the steps of the optimiser. A file holds no copy of its painting.
 
 | style | after | network | training | judge | equal iterations from noise / photograph | gap | screen | MB |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -47,7 +47,7 @@ def measured(report: dict[str, Any]) -> list[str]:
     equal = {
         init: f"> {report['steps']}" if step is None else step for init, step in report["equal_iterations"].items()
     }
-    judge = f"{report['judge']['network']}, {report['images']} photographs"
+    judge = f"{report['judge']['network']}, {report['images']} photographs, {report['steps']} steps"
     return [judge, f"{equal['noise']} / {equal['content']}", f"{report['gap']:.0%}", f"{report['screen']:.2f}"]
 
 

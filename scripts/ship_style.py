@@ -24,6 +24,8 @@ def main() -> None:
     options = parser.parse_args()
     model = load_style_model(options.model)
     report = json.loads(options.report.read_text(encoding="utf-8"))
+    if missing := {"style", "images", *KEPT} - {"polish_iterations", *report}:
+        sys.exit(f"{options.report}: not a report of impasto compare, it has no {min(missing)}")
     if report["style"] != model.name:
         sys.exit(f"{options.report} is of {report['style']}, not of {model.name}")
     model.style.pop("thumbnail", None)
@@ -37,5 +39,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (ImpastoError, OSError) as error:
+    except (ImpastoError, OSError, ValueError) as error:
         sys.exit(str(error))

@@ -141,6 +141,8 @@ def main() -> None:
     with torch.no_grad():
         pairs = [(network(photograph), model.network(photograph)) for photograph in photographs[-UNSEEN:]]
     error = torch.stack([(ours - theirs).square().mean().sqrt() for ours, theirs in pairs]).mean()
+    if not error.isfinite():
+        raise UsageError(f"{options.model}: what it paints is not finite; train or download the model again")
     print(f"{model.name}: {255 * error:.1f} of 255 levels apart, root mean square over {UNSEEN} unseen photographs")
     spec = network_spec("johnson", width=options.width, blocks=len(model.network.body))
     training = {**model.training, "transplanted": model.spec}

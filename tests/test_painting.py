@@ -282,6 +282,10 @@ def test_another_judge_needs_the_style_picture(painter: Path, random_vgg: Path, 
     save_file(other, tmp_path / "other.safetensors")
     with pytest.raises(UsageError, match="--style-image"):
         judge_of(load_style_model(painter), str(tmp_path / "other.safetensors"))
+    without_style = load_style_model(painter)
+    without_style.loss["style_weight"] = 0
+    with pytest.raises(ModelError, match="without a style term"):
+        judge_of(without_style)
 
 
 @pytest.mark.parametrize("path", shipped_styles(), ids=lambda path: path.stem)

@@ -9,12 +9,13 @@ from types import ModuleType
 import pytest
 import torch
 from conftest import REAL_VGG, SHARED, load_script, photograph
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from impasto.errors import WeightsError
 from impasto.losses.features import LAYERS, VGGFeatures
 from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
 from impasto.losses.perceptual import PerceptualLoss
+from impasto.runtime import asset_dir
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,14 @@ def test_a_layer_that_the_slim_network_lacks_is_one_clear_error() -> None:
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("part", ["features.2.weight", "features.2.bias", "maps.relu1_2.weight", "maps.relu1_2.bias"])
+def test_altered_weights_are_one_clear_error(part: str, tmp_path: Path) -> None:
+    state = load_file(asset_dir("checkpoints") / "loss" / "slim.safetensors")
+    save_file({**state, part: torch.zeros(2, 2)}, tmp_path / "altered.safetensors")
+    with pytest.raises(WeightsError, match="relu1_2 does not fit"):
+        VGGFeatures(["relu1_2"], str(tmp_path / "altered.safetensors"))
+
+
 def test_slim_and_vgg_agree_on_what_is_better() -> None:
     from impasto import images
 

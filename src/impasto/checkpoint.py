@@ -72,13 +72,16 @@ def save_style_model(path: Path, model: StyleModel) -> None:
     from safetensors.torch import save_file
 
     papers = {"format": FORMAT, "network": model.spec, **{key: getattr(model, key) for key in _PAPERS}}
-    tensors = {_NETWORK + key: value.half().contiguous().cpu() for key, value in model.network.state_dict().items()}
+    description = json.dumps(papers)
+    if len(description) > _MAX_JSON:
+        raise ModelError(f"{printable(path)}: its description is too long ({len(description)} characters)")
+    tensors = {_NETWORK + key: _compact(value) for key, value in model.network.state_dict().items()}
     for fingerprint, grams in model.style_targets.items():
         for layer, gram in grams.items():
             tensors[f"{_STYLE}{fingerprint}.{layer}"] = _upper_triangle(gram).cpu()
     try:
         with written_whole(path) as temporary:
-            save_file(tensors, temporary, metadata={_KEY: json.dumps(papers)})
+            save_file(tensors, temporary, metadata={_KEY: description})
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ModelError(f"{printable(path)}: cannot be written ({reason}); choose another place") from error
@@ -176,6 +179,12 @@ def find_style_model(style: str | Path) -> Path:
         return shipped[str(style)]
     names = ", ".join(shipped) or "none are installed; train one with `impasto train PICTURE`"
     raise ModelError(f"{printable(style)}: neither a style model file nor a shipped style ({names})")
+
+
+def _compact(value: Tensor) -> Tensor:
+    """In half precision, unless that cannot hold it."""
+    half = value.half()
+    return (half if half.isfinite().all() else value.float()).contiguous().cpu()
 
 
 def _opened(path: Path) -> Any:

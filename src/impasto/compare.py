@@ -67,6 +67,8 @@ def judge_of(model: StyleModel, weights: str | None = None, style_image: Path | 
     if not model.loss:
         raise ModelError(f"{model.name}: carries no loss to be compared by, as imported models do; it can paint only")
     spec = {key: value for key, value in model.loss.items() if key not in ("weights", "fingerprint")}
+    if spec.get("style_weight") == 0:
+        raise ModelError(f"{model.name}: was trained without a style term, so there is no style to be compared by")
     loss = build_loss(weights=weights or _weights_at_hand(model), **spec)
     known = model.style_targets.get(loss.features.fingerprint(), {})
     if style_image:

@@ -34,7 +34,7 @@ def _layer_table() -> dict[str, tuple[int, int, int, bool]]:
 
 
 LAYERS = _layer_table()
-_MIN_SIDE = 16
+MIN_SIDE = 16
 SLIM, SLIM_LAYERS = "slim", ("relu1_2", "relu2_2", "relu3_2", "relu3_3", "relu3_4")
 
 
@@ -72,20 +72,21 @@ class VGGFeatures(nn.Module):
         self.weights = weights
         depth = max(list(LAYERS).index(name) for name in layers)
         self._path = list(LAYERS)[: depth + 1]
-        state = _read(weights)
+        state, channels, given = _read(weights), 3, {}
         for name in self._path:
-            self._keep(name, _convolution(state, name, weights))
+            self._keep(name, _fitting(_convolution(state, name, weights), channels, 3, name, weights))
+            channels = given[name] = self.channels(name)
         for name in self.layers:
             if (expansion := _expansion(state, name, weights)) is not None:
-                self._keep(f"{name}_map", expansion)
+                self._keep(f"{name}_map", _fitting(expansion, given[name], 1, name, weights))
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, image: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
-        if min(image.shape[-2:]) < _MIN_SIDE:
+        if min(image.shape[-2:]) < MIN_SIDE:
             height, width = image.shape[-2:]
-            raise UsageError(f"{width} x {height} pixels are too few for the loss network; both sides need {_MIN_SIDE}")
+            raise UsageError(f"{width} x {height} pixels are too few for the loss network; both sides need {MIN_SIDE}")
         wanted = set(layers or self.layers)
         x = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         features = {}
@@ -149,7 +150,17 @@ def _expansion(state: dict[str, Tensor], name: str, weights: str) -> tuple[Tenso
             f"{weights}: it stands in for VGG-19 at {known}, not at {name}; name those layers in loss.content_layers and "
             "loss.style_layers, or use the full VGG-19 with loss.features.weights=torchvision"
         )
-    return state[f"maps.{name}.weight"], state[f"maps.{name}.bias"]
+    return state[f"maps.{name}.weight"], state.get(f"maps.{name}.bias", torch.empty(0))
+
+
+def _fitting(
+    weight_and_bias: tuple[Tensor, Tensor], in_channels: int, side: int, name: str, weights: str
+) -> tuple[Tensor, Tensor]:
+    """Return a convolution as it is, if it takes what the layer before it gives."""
+    weight, bias = weight_and_bias
+    if weight.shape[1:] != (in_channels, side, side) or bias.shape != weight.shape[:1]:
+        raise WeightsError(f"{weights}: {name} does not fit the layer before it; the file was altered")
+    return weight_and_bias
 
 
 def _is_slim(state: dict[str, Tensor]) -> bool:

@@ -66,8 +66,10 @@ def build_network(name: str, **options: Any) -> nn.Module:
 
 def complete_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return a file's description of a network with the options that were not known yet when it was written."""
-    module = importlib.import_module(f"{__name__}.{spec['name']}") if spec.get("name") in network_names() else None
-    return {**getattr(getattr(module, "Network", None), "unsaid", {}), **spec}
+    if spec.get("name") not in network_names():
+        return dict(spec)
+    constructor = importlib.import_module(f"{__name__}.{spec['name']}").Network
+    return {**network_spec(spec["name"]), **getattr(constructor, "unsaid", {}), **spec}
 
 
 def network_spec(name: str, **options: Any) -> dict[str, Any]:

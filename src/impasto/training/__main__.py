@@ -6,14 +6,18 @@ The only file that sees a DictConfig.
 from __future__ import annotations
 
 import base64
+import hashlib
 import importlib.util
 import io
+import json
 import logging
+import math
 import netrc
 import os
 import shutil
 import sys
 import warnings
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -40,7 +44,7 @@ from impasto.checkpoint import (
 from impasto.errors import ImpastoError, UsageError
 from impasto.losses import build_loss
 from impasto.losses.defects import DEFECTS, visible_defects
-from impasto.losses.features import SLIM, SLIM_LAYERS
+from impasto.losses.features import MIN_SIDE, SLIM, SLIM_LAYERS
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
@@ -51,6 +55,7 @@ from impasto.training.module import StyleModule
 from impasto.training.signals import StopOnSignal, say_goodbye
 
 _DEFAULT_MINUTES = 2
+_MAX_HISTORY = 100_000  # characters: what a painter that one goes on from says of its own training
 _THUMBNAIL = 128
 
 
@@ -66,16 +71,19 @@ def train(config: DictConfig) -> Path:
     loss.set_style(style[None])
     start = find_start(config)
     network = start_network(config, start)
+    check_fits(config, network, checkpoint)
     module = StyleModule(network, loss, instantiate(config.optimizer), style=style, grid_weight=config.grid_weight)
 
     output = output_path(config)
     announce(config, start, output)
-    begin_run(config, fresh=not is_of_this_run(checkpoint, config))
     targets, history = style_targets_of(loss, style), history_of(start)
+    begin_run(config, fresh=not is_of_this_run(checkpoint, config))
     writer = StyleModelWriter(
         output, lambda trained: describe(config, trained, history, style, data.fingerprint, targets)
     )
     trainer = make_trainer(config, writer)
+    for callback in callbacks_of(trainer, KeepBest):
+        callback.judge = judge_of(loss, style, data.fingerprint, config.data.heldout_size)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     if stopped := signal_received(trainer):
         trainer.save_checkpoint(Path(config.paths.run) / "last.ckpt")
@@ -149,6 +157,9 @@ def prepare_run(config: DictConfig) -> str | None:
     if config.style.name is None:
         config.style.name = Path(config.style.image).stem.replace("${", "$")
     check_name(config.style.name, "style.name")
+    for key in ("title", "artist", "year"):
+        if not isinstance(config.style[key], (str, int, type(None))):
+            raise UsageError(f"style.{key}={config.style[key]}: must be words or a number; put it in quotes")
     refuse_sweep_over_ranks(config)
     run, output = Path(config.paths.run), output_path(config)
     checkpoint = find_checkpoint(config, run)
@@ -161,7 +172,12 @@ def prepare_run(config: DictConfig) -> str | None:
 
 def is_of_this_run(checkpoint: str | None, config: DictConfig) -> bool:
     """Whether the run goes on in its own folder; a checkpoint from elsewhere begins a new run."""
-    return checkpoint is not None and Path(checkpoint).resolve().parent == Path(config.paths.run).resolve()
+    return checkpoint is not None and lies_in(Path(config.paths.run), Path(checkpoint))
+
+
+def lies_in(folder: Path, path: Path) -> bool:
+    """Whether `path` is in `folder`, however deep."""
+    return folder.resolve() in path.resolve().parents
 
 
 def refuse_sweep_over_ranks(config: DictConfig) -> None:
@@ -185,16 +201,47 @@ def begin_run(config: DictConfig, *, fresh: bool) -> None:
     run, output = Path(config.paths.run), output_path(config)
     if not fresh:
         set_aside(run / "metrics.csv")  # a resumed CSVLogger begins its file anew
+        if output.is_file() and output_of_earlier(run) != output.resolve():
+            keep_a_copy(output)
     elif (run / "last.ckpt").is_file():
-        if output.is_file():
-            shutil.copy2(output, run)
+        if output.is_file() and not lies_in(run, output):
+            inside = run / output.name
+            shutil.copy2(output, spare_name(inside) if inside.exists() else inside)
         print(f"the earlier run and its painter are kept in {set_aside(run)}", file=sys.stderr)
     elif output.exists():
-        kept = shutil.copy2(output, spare_name(output))
-        print(f"the painter that {output} was is kept as {kept}", file=sys.stderr)
+        keep_a_copy(output)
     run.mkdir(parents=True, exist_ok=True)
     with written_whole(run / "config.yaml", durable=True) as temporary:
         temporary.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
+
+
+def output_of_earlier(run: Path) -> Path | None:
+    """Return where the run's painter went, if its configuration says so."""
+    with suppress(UsageError, OmegaConfBaseException, AttributeError, TypeError):
+        return output_path(read_config(run)).resolve()
+    return None
+
+
+def read_config(run: Path) -> DictConfig:
+    """Return the configuration that a run left.
+
+    Raises:
+        UsageError: it is no such thing, or not whole.
+    """
+    path = run / "config.yaml"
+    try:
+        config = OmegaConf.load(path)
+    except Exception as error:  # whatever YAML, OmegaConf and the disk raise
+        raise UsageError(f"{path}: cannot be read; say how long the run shall last (--minutes N)") from error
+    if not isinstance(config, DictConfig) or not isinstance(config.get("trainer"), DictConfig):
+        raise UsageError(f"{path}: not the configuration of a run; say how long it shall last (--minutes N)")
+    return config
+
+
+def keep_a_copy(output: Path) -> None:
+    """Copy a painter that is about to be replaced."""
+    kept = shutil.copy2(output, spare_name(output))
+    print(f"the painter that {output} was is kept as {kept}", file=sys.stderr)
 
 
 def find_checkpoint(config: DictConfig, run: Path) -> str | None:
@@ -208,14 +255,19 @@ def find_checkpoint(config: DictConfig, run: Path) -> str | None:
         return None
     if config.ckpt_path and not Path(config.ckpt_path).is_file():
         raise UsageError(f"ckpt_path={config.ckpt_path}: no such training checkpoint; `last` names this run's own")
+    if config.ckpt_path and not is_whole(Path(config.ckpt_path)):
+        raise UsageError(f"ckpt_path={config.ckpt_path}: torn, or no training checkpoint; `last` passes over such")
     return config.ckpt_path
 
 
 def take_duration_from(config: DictConfig, run: Path) -> None:
     """Let a resumed run last as long as it was meant to, unless this one says otherwise."""
     if minutes_of(config) is not None and config.trainer.max_minutes is None and (run / "config.yaml").is_file():
-        before = OmegaConf.load(run / "config.yaml").trainer
-        config.trainer.max_steps, config.trainer.max_minutes = before.max_steps, before.max_minutes
+        before = read_config(run).trainer
+        for key in ("max_steps", "max_minutes"):
+            config.trainer[key] = before.get(key)
+            if not isinstance(config.trainer[key], (int, float, type(None))):
+                raise UsageError(f"{run / 'config.yaml'}: trainer.{key} is no number; say --minutes N")
 
 
 def set_aside(path: Path) -> Path:
@@ -248,7 +300,13 @@ def check_writable(output: Path) -> None:
 
 def read_style(config: DictConfig) -> torch.Tensor:
     """Return the style picture (3, H, W), its longer side `style.size` pixels."""
-    return images.resize(images.read_image(config.style.image), config.style.size)
+    style = images.resize(images.read_image(config.style.image), config.style.size)
+    if min(style.shape[1:]) < MIN_SIDE:
+        raise UsageError(
+            f"{config.style.image}: too narrow, {style.shape[2]} x {style.shape[1]} pixels at style.size={config.style.size}; "
+            f"both sides need {MIN_SIDE}"
+        )
+    return style
 
 
 def loss_spec(config: DictConfig) -> dict[str, Any]:
@@ -271,6 +329,26 @@ def start_network(config: DictConfig, start: Path | None) -> torch.nn.Module:
     return network
 
 
+def check_fits(config: DictConfig, network: torch.nn.Module, checkpoint: str | None) -> None:
+    """Find out before anything is touched whether sizes, weights and checkpoint go with the network.
+
+    Raises:
+        UsageError: one of them does not.
+    """
+    stride = getattr(network, "stride", 1)
+    for key in ("crop", "heldout_size"):
+        if config.data[key] % stride:
+            raise UsageError(f"data.{key}={config.data[key]}: must be a multiple of {stride}, the network's stride")
+    if not isinstance(config.grid_weight, (int, float)) or not 0 <= config.grid_weight < math.inf:
+        raise UsageError(f"grid_weight={config.grid_weight}: must be a number of at least 0")
+    if checkpoint:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+        shapes = {f"network.{key}": value.shape for key, value in network.state_dict().items()}
+        had = {key: getattr(value, "shape", None) for key, value in state.items() if str(key).startswith("network.")}
+        if had != shapes:
+            raise UsageError(f"{checkpoint}: of another network than {network_spec(**config.network)}; name its own")
+
+
 def find_start(config: DictConfig) -> Path | None:
     """Return the style model that `init` means; `auto` is the base of that very network, if there is one."""
     if config.init == "none":
@@ -289,7 +367,15 @@ def name_of(start: Path | None) -> str:
 
 def history_of(start: Path | None) -> dict[str, Any]:
     """Return what a style model says of its start: the name, and how that in turn was trained."""
-    return {"start": name_of(start), **({"before": read_papers(start)["training"]} if start else {})}
+    before = read_papers(start)["training"] if start else {}
+    known = before and len(json.dumps(before)) <= _MAX_HISTORY
+    return {"start": name_of(start), **({"before": before} if known else {})}
+
+
+def judge_of(loss: PerceptualLoss, style: torch.Tensor, fingerprint: str, heldout_size: int) -> str:
+    """Return what tells one measure of held-out loss from another: of the loss, the style and the photographs."""
+    said = json.dumps([loss.spec(), loss.features.fingerprint(), fingerprint, heldout_size], sort_keys=True)
+    return hashlib.sha256(said.encode() + style.numpy().tobytes()).hexdigest()[:12]
 
 
 def output_path(config: DictConfig) -> Path:

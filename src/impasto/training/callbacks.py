@@ -92,10 +92,13 @@ class KeepBest(Callback):
     Args:
         patience: validations without a gain, in the second half of the run, after which it ends.
         min_gain: what counts as a gain, as a fraction of the loss.
+
+    Attributes:
+        judge: tells one measure of held-out loss from another. The best of a checkpoint with another is forgotten.
     """
 
     def __init__(self, patience: int = 8, min_gain: float = 0.002):
-        self.patience, self.min_gain = patience, min_gain
+        self.patience, self.min_gain, self.judge = patience, min_gain, ""
         self.best = self.mark = math.inf
         self.step, self.stale = 0, 0
         self.weights: dict[str, Tensor] = {}
@@ -127,12 +130,13 @@ class KeepBest(Callback):
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        kept = ("best", "mark", "step", "stale", "weights", "report", "defects")
+        kept = ("judge", "best", "mark", "step", "stale", "weights", "report", "defects")
         return {name: getattr(self, name) for name in kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name, value in state_dict.items():
-            setattr(self, name, value)
+        if state_dict.get("judge") == self.judge:
+            for name, value in state_dict.items():
+                setattr(self, name, value)
 
 
 def rank_zero_print(line: str) -> None:

@@ -1,0 +1,166 @@
+"""Before a training touches anything: settings, checkpoints and starts that do not fit; and what was there before is kept."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import ROOT
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from PIL import Image
+
+from impasto.checkpoint import StyleModel, load_style_model, save_style_model
+from impasto.errors import ModelError, UsageError
+from impasto.networks import build_network, complete_spec, network_spec
+from impasto.training import __main__ as training
+from impasto.training.callbacks import KeepBest
+from impasto.training.checkpoint_io import is_whole
+
+SMALL = {"width": 4, "blocks": 1}
+
+
+def configured(folder: Path, *words: str) -> DictConfig:
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        return compose(
+            "train",
+            ["style.image=x.png", "data.root=.", "network.width=4", "network.blocks=1", f"paths.run={folder / 'run'}",
+             f"output={folder / 'style.safetensors'}", *words],
+        )  # fmt: skip
+
+
+def checkpoint_of(network: torch.nn.Module, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"state_dict": {f"network.{key}": value for key, value in network.state_dict().items()}}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("data.crop=33", "data.crop=33: must be a multiple of 4"),
+        ("data.heldout_size=50", "data.heldout_size=50: must be"),
+        ("grid_weight=nan", "grid_weight"), ("grid_weight=-1", "grid_weight=-1"), ("grid_weight=much", "grid_weight=much"),
+        ("grid_weight=null", "grid_weight"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_cannot_work_is_named(word: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        training.check_fits(configured(tmp_path, word), build_network("swift", **SMALL), None)
+
+
+@pytest.mark.parametrize("word", ["style.artist=[Hokusai,Hiroshige]", "style.year={born: 1760}", "style.title=1.5"])
+def test_papers_are_words_or_numbers(word: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=word.split("=")[0]):
+        training.prepare_run(configured(tmp_path, word))
+
+
+def test_a_picture_too_narrow_for_the_loss_is_named(tmp_path: Path) -> None:
+    Image.new("RGB", (400, 2)).save(tmp_path / "line.png")
+    config = configured(tmp_path)
+    config.style.image = str(tmp_path / "line.png")
+    with pytest.raises(UsageError, match=r"line.png: too narrow, 384 x 2 pixels at style.size=384"):
+        training.read_style(config)
+
+
+def test_a_checkpoint_must_be_whole_and_of_the_network(tmp_path: Path) -> None:
+    other = checkpoint_of(build_network("swift", width=8, blocks=1), tmp_path / "other.ckpt")
+    network = build_network("swift", **SMALL)
+    with pytest.raises(UsageError, match=r"other.ckpt: of another network"):
+        training.check_fits(configured(tmp_path), network, str(other))
+    training.check_fits(configured(tmp_path), network, str(checkpoint_of(network, tmp_path / "own.ckpt")))
+    other.write_bytes(other.read_bytes()[:-100])
+    with pytest.raises(UsageError, match=r"other.ckpt: torn"):
+        training.find_checkpoint(configured(tmp_path, f"ckpt_path={other}"), tmp_path / "run")
+
+
+@pytest.mark.parametrize("pickled", [b"\x80\x02u.", b"\x80\x02K\x01Q.", b"\x80\x02N.", b"\x80\x02]."])
+def test_a_damaged_pickle_is_not_whole(pickled: bytes, tmp_path: Path) -> None:
+    import zipfile
+
+    path = checkpoint_of(build_network("swift", **SMALL), tmp_path / "whole.ckpt")
+    assert is_whole(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, pickled if name.endswith("data.pkl") else content)
+    assert not is_whole(path)
+
+
+def test_a_run_that_goes_on_keeps_a_painter_that_is_not_its_own(tmp_path: Path) -> None:
+    first = configured(tmp_path)
+    training.begin_run(first, fresh=True)
+    own, precious = tmp_path / "style.safetensors", tmp_path / "precious.safetensors"
+    own.write_bytes(b"own")
+    precious.write_bytes(b"precious")
+    training.begin_run(first, fresh=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["precious.safetensors", "run", "style.safetensors"]
+    training.begin_run(configured(tmp_path, f"output={precious}"), fresh=False)
+    assert (tmp_path / "precious-1.safetensors").read_bytes() == b"precious"
+
+
+def test_painters_in_a_run_that_is_set_aside_are_kept(tmp_path: Path) -> None:
+    run, outside = tmp_path / "run", tmp_path / "style.safetensors"
+    checkpoint_of(torch.nn.Linear(1, 1), run / "last.ckpt")
+    (run / "style.safetensors").write_bytes(b"inside")
+    outside.write_bytes(b"outside")
+    training.begin_run(configured(tmp_path), fresh=True)
+    kept = tmp_path / "run-1"
+    assert (kept / "style.safetensors").read_bytes() == b"inside"
+    assert (kept / "style-1.safetensors").read_bytes() == b"outside"
+    checkpoint_of(torch.nn.Linear(1, 1), run / "last.ckpt")
+    shutil.copy(outside, run / "style.safetensors")
+    training.begin_run(configured(tmp_path, f"output={run / 'style.safetensors'}"), fresh=True)
+    assert (tmp_path / "run-2" / "style.safetensors").read_bytes() == b"outside"
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", "trainer: 5", "trainer: {max_minutes: soon}", "\x00"])
+def test_a_configuration_that_is_none_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(content)
+    with pytest.raises(UsageError, match=r"config.yaml: .*--minutes"):
+        training.take_duration_from(configured(tmp_path), tmp_path / "run")
+
+
+def test_the_best_of_another_style_is_forgotten() -> None:
+    before, same, other = KeepBest(), KeepBest(), KeepBest()
+    before.judge = same.judge = "one"
+    other.judge = "two"
+    before.best, before.weights = 1.5, {"weight": torch.ones(1)}
+    for callback in (same, other):
+        callback.load_state_dict(before.state_dict())
+    assert same.best == 1.5 and same.weights
+    assert other.best == float("inf") and not other.weights and other.judge == "two"
+
+
+def model_of(**papers: Any) -> StyleModel:
+    return StyleModel(build_network("swift", **SMALL).eval(), network_spec("swift", **SMALL), "small", **papers)
+
+
+def test_what_is_written_can_be_read(tmp_path: Path) -> None:
+    model = model_of()
+    with torch.no_grad():
+        next(model.network.parameters()).mul_(1e6)  # before an instance norm: it paints as before
+    save_style_model(tmp_path / "large.safetensors", model)
+    had, wanted = load_style_model(tmp_path / "large.safetensors").network.state_dict(), model.network.state_dict()
+    assert all(torch.allclose(had[key], wanted[key], rtol=1e-3, atol=1e-4) for key in wanted)
+    with pytest.raises(ModelError, match=r"long.safetensors: its description is too long"):
+        save_style_model(tmp_path / "long.safetensors", model_of(training={"x": "a" * 1_000_000}))
+    assert [path.name for path in tmp_path.iterdir()] == ["large.safetensors"]
+
+
+def test_a_start_with_much_to_say_is_named_only(tmp_path: Path) -> None:
+    save_style_model(tmp_path / "long.safetensors", model_of(training={"x": "a" * 500_000}))
+    assert training.history_of(tmp_path / "long.safetensors") == {"start": "long"}
+    save_style_model(tmp_path / "short.safetensors", model_of(training={"steps": 3}))
+    assert training.history_of(tmp_path / "short.safetensors") == {"start": "short", "before": {"steps": 3}}
+
+
+def test_a_specification_is_completed_by_defaults_and_by_what_older_files_meant() -> None:
+    assert complete_spec({"name": "johnson"}) == network_spec("johnson")
+    assert complete_spec({"name": "swift", "width": 8}) == {**network_spec("swift", width=8), "reach": 2}
+    assert complete_spec({"name": "nobody"}) == {"name": "nobody"}
