@@ -39,7 +39,7 @@ def _styles(options: argparse.Namespace) -> int:
 
 
 def _measured(report: dict[str, Any]) -> str:
-    if "equal_iterations" not in report:
+    if not {"equal_iterations", "gap", "steps"} <= set(report):
         return "not compared yet"
     steps = report["equal_iterations"]["noise"]
     equal = f"more than {report['steps']}" if steps is None else steps

@@ -14,7 +14,6 @@ import logging
 import math
 import netrc
 import os
-import shutil
 import sys
 import warnings
 from contextlib import suppress
@@ -51,6 +50,7 @@ from impasto.networks import build_network, network_spec
 from impasto.runtime import asset_dir, has_fast_bfloat16, pick_device, provenance, written_whole
 from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of, rank_zero_print
 from impasto.training.checkpoint_io import checkpoints_at, is_whole
+from impasto.training.folders import check_writable, keep_earlier_painter, keep_earlier_run, lies_in, set_aside
 from impasto.training.module import StyleModule
 from impasto.training.signals import StopOnSignal, say_goodbye
 
@@ -175,11 +175,6 @@ def is_of_this_run(checkpoint: str | None, config: DictConfig) -> bool:
     return checkpoint is not None and lies_in(Path(config.paths.run), Path(checkpoint))
 
 
-def lies_in(folder: Path, path: Path) -> bool:
-    """Whether `path` is in `folder`, however deep."""
-    return folder.resolve() in path.resolve().parents
-
-
 def refuse_sweep_over_ranks(config: DictConfig) -> None:
     """Refuse `--multirun` with several ranks: each rank would start the whole sweep for itself.
 
@@ -199,17 +194,12 @@ def begin_run(config: DictConfig, *, fresh: bool) -> None:
     if rank_zero_only.rank != 0:
         return
     run, output = Path(config.paths.run), output_path(config)
-    if not fresh:
+    if fresh:
+        keep_earlier_run(run, output)
+    else:
         set_aside(run / "metrics.csv")  # a resumed CSVLogger begins its file anew
-        if output.is_file() and output_of_earlier(run) != output.resolve():
-            keep_a_copy(output)
-    elif (run / "last.ckpt").is_file():
-        if output.is_file() and not lies_in(run, output):
-            inside = run / output.name
-            shutil.copy2(output, spare_name(inside) if inside.exists() else inside)
-        print(f"the earlier run and its painter are kept in {set_aside(run)}", file=sys.stderr)
-    elif output.exists():
-        keep_a_copy(output)
+        if output_of_earlier(run) != output.resolve():
+            keep_earlier_painter(output)
     run.mkdir(parents=True, exist_ok=True)
     with written_whole(run / "config.yaml", durable=True) as temporary:
         temporary.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
@@ -238,12 +228,6 @@ def read_config(run: Path) -> DictConfig:
     return config
 
 
-def keep_a_copy(output: Path) -> None:
-    """Copy a painter that is about to be replaced."""
-    kept = shutil.copy2(output, spare_name(output))
-    print(f"the painter that {output} was is kept as {kept}", file=sys.stderr)
-
-
 def find_checkpoint(config: DictConfig, run: Path) -> str | None:
     """Return the training checkpoint that `ckpt_path` means."""
     if config.ckpt_path == "last":
@@ -268,34 +252,6 @@ def take_duration_from(config: DictConfig, run: Path) -> None:
             config.trainer[key] = before.get(key)
             if not isinstance(config.trainer[key], (int, float, type(None))):
                 raise UsageError(f"{run / 'config.yaml'}: trainer.{key} is no number; say --minutes N")
-
-
-def set_aside(path: Path) -> Path:
-    """Rename `path`, if it is there, to its name with the first free number."""
-    kept = spare_name(path)
-    if path.exists():
-        path.rename(kept)
-    return kept
-
-
-def spare_name(path: Path) -> Path:
-    """Return `path` with the first number that makes it a new name."""
-    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, 10_000))
-    return next(candidate for candidate in numbered if not candidate.exists())
-
-
-def check_writable(output: Path) -> None:
-    """Find out before the training whether the style model can be written."""
-    if output.is_dir() or output.suffix != SUFFIX:
-        raise UsageError(f"output={output}: must be a file that ends in {SUFFIX}")
-    try:
-        with written_whole(output.with_name(f".{output.name}.probe")):
-            pass
-        output.with_name(f".{output.name}.probe").unlink()
-    except OSError as error:
-        raise UsageError(
-            f"output={output}: cannot be written there ({error.strerror}); choose another output="
-        ) from error
 
 
 def read_style(config: DictConfig) -> torch.Tensor:
