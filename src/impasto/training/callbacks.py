@@ -32,9 +32,9 @@ def callbacks_of(trainer: Trainer, kind: type[Kind]) -> list[Kind]:
 
 
 class ProgressLine(Callback):
-    """One line on stderr: how far, how fast in images/s, how long still, and the loss; reading it makes a GPU wait, so not at every step."""
+    """One line on stderr: how far, how fast in images/s, how long still, and the loss."""
 
-    every = 5  # steps, the same on all ranks
+    every = 5  # steps, the same on all ranks: to read the loss a GPU must be waited for
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         quiet = 0.2 if sys.stderr.isatty() else 10
@@ -45,20 +45,24 @@ class ProgressLine(Callback):
         self.started, self.first_step = time.monotonic(), trainer.global_step
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        steps = trainer.global_step - self.first_step
         if trainer.global_step % self.every:
             return
+        steps = trainer.global_step - self.first_step
         if steps and trainer.is_global_zero:
             pictures = steps * len(batch) * trainer.world_size * trainer.accumulate_grad_batches
             rate = pictures / (time.monotonic() - self.started)
             self.line.set_postfix_str(
                 f"step {trainer.global_step}, {rate:.1f} images/s, loss {float(outputs['loss']):.3f}", refresh=False
             )
-        # A collective under DDP with a clock: every rank asks, only rank 0 shows.
-        self.line.update(pl_module.progress(trainer.global_step) - self.line.n)
+        self._advance(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._advance(trainer, pl_module)
         self.line.close()
+
+    def _advance(self, trainer: Trainer, pl_module: Any) -> None:
+        # A collective under DDP with a clock: every rank asks, only rank 0 shows.
+        self.line.update(pl_module.progress(trainer.global_step) - self.line.n)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if hasattr(self, "line"):
