@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from impasto.checkpoint import load_style_model, save_style_model
 from impasto.errors import ImpastoError
@@ -17,15 +18,23 @@ from impasto.runtime import asset_dir
 KEPT = ("equal_iterations", "polish_iterations", "gap", "screen", "judge", "steps", "size", "gradients", "machine")
 
 
+def read_report(path: Path) -> dict[str, Any]:
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        sys.exit(f"{path}: not a report of impasto compare; compare the model again")
+    if missing := {"style", "images", *KEPT} - {"polish_iterations"} - set(report):
+        sys.exit(f"{path}: not a report of impasto compare, it has no {min(missing)}; compare the model again")
+    return report
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("report", type=Path, help="what `impasto compare` wrote of it")
     options = parser.parse_args()
     model = load_style_model(options.model)
-    report = json.loads(options.report.read_text(encoding="utf-8"))
-    if missing := {"style", "images", *KEPT} - {"polish_iterations", *report}:
-        sys.exit(f"{options.report}: not a report of impasto compare, it has no {min(missing)}")
+    report = read_report(options.report)
     if report["style"] != model.name:
         sys.exit(f"{options.report} is of {report['style']}, not of {model.name}")
     model.style.pop("thumbnail", None)
@@ -39,5 +48,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (ImpastoError, OSError, ValueError) as error:
+    except (ImpastoError, OSError) as error:
         sys.exit(str(error))

@@ -132,7 +132,7 @@ def test_trainer_configs_build_a_trainer(name: str, tmp_path: Path, monkeypatch:
     config = composed(
         f"trainer={name}", "trainer.accelerator=cpu", "trainer.devices=1", f"paths.run={tmp_path}", "logger=none"
     )
-    trainer = training.make_trainer(config, training.StyleModelWriter(tmp_path / "x", lambda module: None))
+    trainer = training.make_trainer(config, training.StyleModelWriter(tmp_path / "x", {}, lambda module: None))
     assert trainer.max_steps == -1 and trainer.gradient_clip_val == 5.0
 
 

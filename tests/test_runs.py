@@ -15,9 +15,10 @@ from PIL import Image
 
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model
 from impasto.errors import ModelError, UsageError
+from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_spec
 from impasto.training import __main__ as training
-from impasto.training.callbacks import KeepBest
+from impasto.training.callbacks import KeepBest, StyleModelWriter
 from impasto.training.checkpoint_io import is_whole
 
 SMALL = {"width": 4, "blocks": 1}
@@ -92,14 +93,14 @@ def test_a_damaged_pickle_is_not_whole(pickled: bytes, tmp_path: Path) -> None:
 
 
 def test_a_run_that_goes_on_keeps_a_painter_that_is_not_its_own(tmp_path: Path) -> None:
-    first = configured(tmp_path)
-    training.begin_run(first, fresh=True)
+    first, last = configured(tmp_path), str(tmp_path / "run" / "last.ckpt")
+    training.begin_run(first, None, None)
     own, precious = tmp_path / "style.safetensors", tmp_path / "precious.safetensors"
     own.write_bytes(b"own")
     precious.write_bytes(b"precious")
-    training.begin_run(first, fresh=False)
+    training.begin_run(first, None, last)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["precious.safetensors", "run", "style.safetensors"]
-    training.begin_run(configured(tmp_path, f"output={precious}"), fresh=False)
+    training.begin_run(configured(tmp_path, f"output={precious}"), None, last)
     assert (tmp_path / "precious-1.safetensors").read_bytes() == b"precious"
 
 
@@ -108,14 +109,46 @@ def test_painters_in_a_run_that_is_set_aside_are_kept(tmp_path: Path) -> None:
     checkpoint_of(torch.nn.Linear(1, 1), run / "last.ckpt")
     (run / "style.safetensors").write_bytes(b"inside")
     outside.write_bytes(b"outside")
-    training.begin_run(configured(tmp_path), fresh=True)
+    training.begin_run(configured(tmp_path), None, None)
     kept = tmp_path / "run-1"
     assert (kept / "style.safetensors").read_bytes() == b"inside"
     assert (kept / "style-1.safetensors").read_bytes() == b"outside"
     checkpoint_of(torch.nn.Linear(1, 1), run / "last.ckpt")
     shutil.copy(outside, run / "style.safetensors")
-    training.begin_run(configured(tmp_path, f"output={run / 'style.safetensors'}"), fresh=True)
+    training.begin_run(configured(tmp_path, f"output={run / 'style.safetensors'}"), None, None)
     assert (tmp_path / "run-2" / "style.safetensors").read_bytes() == b"outside"
+
+
+def test_a_run_does_not_set_aside_what_it_needs(tmp_path: Path) -> None:
+    last = checkpoint_of(torch.nn.Linear(1, 1), tmp_path / "run" / "last.ckpt")
+    start = tmp_path / "run" / "style.safetensors"
+    nested = checkpoint_of(torch.nn.Linear(1, 1), tmp_path / "run" / "old" / "last.ckpt")
+    for needed in ((start, None), (None, str(nested))):
+        with pytest.raises(UsageError, match="copy it out"):
+            training.begin_run(configured(tmp_path), *needed)
+    assert last.is_file() and nested.is_file()
+    elsewhere = tmp_path / "disk" / "last.ckpt"
+    last.rename(checkpoint_of(torch.nn.Linear(1, 1), elsewhere))
+    last.symlink_to(elsewhere)
+    training.begin_run(configured(tmp_path), start, str(last))
+    assert last.is_file() and not (tmp_path / "run-1").exists(), "it goes on in its own folder"
+
+
+def test_what_is_resumed_remembers_its_own_start(tmp_path: Path) -> None:
+    first, resumed = (StyleModelWriter(tmp_path / "x", {"start": start}, model_of) for start in ("base", "itself"))
+    resumed.load_state_dict(first.state_dict())
+    assert resumed.history == {"start": "base"}
+    resumed.load_state_dict({"seconds": 1.0})  # as older checkpoints have it
+    assert resumed.history == {"start": "base"}
+
+
+def test_judges_differ_by_loss_style_and_photographs(loss: PerceptualLoss) -> None:
+    style, photographs = torch.rand(3, 32, 32), list(torch.rand(2, 3, 32, 32))
+    judge = training.judge_of(loss, style, photographs)
+    assert judge == training.judge_of(loss, style.clone(), list(photographs))
+    heavier = PerceptualLoss(loss.features, style_weight=11)
+    others = (heavier, style, photographs), (loss, 1 - style, photographs), (loss, style, photographs[::-1])
+    assert len({judge, *(training.judge_of(*other) for other in others)}) == 4
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", "trainer: 5", "trainer: {max_minutes: soon}", "\x00"])

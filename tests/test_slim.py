@@ -59,7 +59,6 @@ def test_a_layer_that_the_slim_network_lacks_is_one_clear_error() -> None:
         VGGFeatures(["relu1_1"], "slim")
 
 
-@pytest.mark.real
 @pytest.mark.parametrize("part", ["features.2.weight", "features.2.bias", "maps.relu1_2.weight", "maps.relu1_2.bias"])
 def test_altered_weights_are_one_clear_error(part: str, tmp_path: Path) -> None:
     state = load_file(asset_dir("checkpoints") / "loss" / "slim.safetensors")
@@ -68,6 +67,7 @@ def test_altered_weights_are_one_clear_error(part: str, tmp_path: Path) -> None:
         VGGFeatures(["relu1_2"], str(tmp_path / "altered.safetensors"))
 
 
+@pytest.mark.real
 def test_slim_and_vgg_agree_on_what_is_better() -> None:
     from impasto import images
 

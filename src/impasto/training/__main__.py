@@ -16,6 +16,7 @@ import netrc
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -50,7 +51,7 @@ from impasto.networks import build_network, network_spec
 from impasto.runtime import asset_dir, has_fast_bfloat16, pick_device, provenance, written_whole
 from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of, rank_zero_print
 from impasto.training.checkpoint_io import checkpoints_at, is_whole
-from impasto.training.folders import check_writable, keep_earlier_painter, keep_earlier_run, lies_in, set_aside
+from impasto.training.folders import check_writable, keep_earlier_painter, keep_earlier_run, set_aside
 from impasto.training.module import StyleModule
 from impasto.training.signals import StopOnSignal, say_goodbye
 
@@ -77,13 +78,13 @@ def train(config: DictConfig) -> Path:
     output = output_path(config)
     announce(config, start, output)
     targets, history = style_targets_of(loss, style), history_of(start)
-    begin_run(config, fresh=not is_of_this_run(checkpoint, config))
+    begin_run(config, start, checkpoint)
     writer = StyleModelWriter(
-        output, lambda trained: describe(config, trained, history, style, data.fingerprint, targets)
+        output, history, lambda trained: describe(config, trained, style, data.fingerprint, targets)
     )
     trainer = make_trainer(config, writer)
     for callback in callbacks_of(trainer, KeepBest):
-        callback.judge = judge_of(loss, style, data.fingerprint, config.data.heldout_size)
+        callback.judge = judge_of(loss, style, data.heldout_images)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     if stopped := signal_received(trainer):
         trainer.save_checkpoint(Path(config.paths.run) / "last.ckpt")
@@ -172,7 +173,7 @@ def prepare_run(config: DictConfig) -> str | None:
 
 def is_of_this_run(checkpoint: str | None, config: DictConfig) -> bool:
     """Whether the run goes on in its own folder; a checkpoint from elsewhere begins a new run."""
-    return checkpoint is not None and lies_in(Path(config.paths.run), Path(checkpoint))
+    return checkpoint is not None and Path(checkpoint).parent.resolve() == Path(config.paths.run).resolve()
 
 
 def refuse_sweep_over_ranks(config: DictConfig) -> None:
@@ -189,17 +190,21 @@ def refuse_sweep_over_ranks(config: DictConfig) -> None:
         )
 
 
-def begin_run(config: DictConfig, *, fresh: bool) -> None:
-    """Make the run's folder, once everything else is known to work; earlier runs and painters are set aside, not lost."""
+def begin_run(config: DictConfig, start: Path | None, checkpoint: str | None) -> None:
+    """Make the run's folder, once everything else is known to work; earlier runs and painters are set aside, not lost.
+
+    Raises:
+        UsageError: the run needs a file from the folder that it would set aside.
+    """
     if rank_zero_only.rank != 0:
         return
     run, output = Path(config.paths.run), output_path(config)
-    if fresh:
-        keep_earlier_run(run, output)
-    else:
+    if is_of_this_run(checkpoint, config):
         set_aside(run / "metrics.csv")  # a resumed CSVLogger begins its file anew
         if output_of_earlier(run) != output.resolve():
             keep_earlier_painter(output)
+    else:
+        keep_earlier_run(run, output, needed=(start, config.style.image, checkpoint))
     run.mkdir(parents=True, exist_ok=True)
     with written_whole(run / "config.yaml", durable=True) as temporary:
         temporary.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
@@ -328,10 +333,12 @@ def history_of(start: Path | None) -> dict[str, Any]:
     return {"start": name_of(start), **({"before": before} if known else {})}
 
 
-def judge_of(loss: PerceptualLoss, style: torch.Tensor, fingerprint: str, heldout_size: int) -> str:
+def judge_of(loss: PerceptualLoss, style: torch.Tensor, photographs: Sequence[torch.Tensor]) -> str:
     """Return what tells one measure of held-out loss from another: of the loss, the style and the photographs."""
-    said = json.dumps([loss.spec(), loss.features.fingerprint(), fingerprint, heldout_size], sort_keys=True)
-    return hashlib.sha256(said.encode() + style.numpy().tobytes()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps([loss.spec(), loss.features.fingerprint()], sort_keys=True).encode())
+    for picture in (style, *photographs):
+        digest.update(picture.numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def output_path(config: DictConfig) -> Path:
@@ -382,7 +389,6 @@ def style_targets_of(loss: PerceptualLoss, style: torch.Tensor) -> dict[str, dic
 def describe(
     config: DictConfig,
     module: StyleModule,
-    history: dict[str, Any],
     style: torch.Tensor,
     fingerprint: str,
     style_targets: dict[str, dict[str, torch.Tensor]],
@@ -405,7 +411,6 @@ def describe(
             "thumbnail": thumbnail(style),
         },
         training={
-            **history,
             "data": fingerprint,
             "seed": config.seed,
             "crop": config.data.crop,
@@ -462,7 +467,7 @@ def main(config: DictConfig) -> None:
         if rank_zero_only.rank == 0:
             print(output)
     except KeyboardInterrupt:
-        rank_zero_print("impasto: stopped before the training had begun")
+        rank_zero_print("impasto: stopped; ckpt_path=last goes on with what was kept, if anything was")
         sys.exit(130)
     except SystemExit:  # Lightning's answer to Ctrl-C, after the checkpoint
         rank_zero_print("impasto: stopped; what was trained is kept, and ckpt_path=last goes on")

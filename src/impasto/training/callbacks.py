@@ -150,10 +150,15 @@ def rank_zero_print(line: str) -> None:
 
 
 class StyleModelWriter(Callback):
-    """Writes the style model, whole or not at all, each time a training checkpoint is written."""
+    """Writes the style model, whole or not at all, each time a training checkpoint is written.
 
-    def __init__(self, path: str | Path, describe: Callable[[Any], StyleModel]):
-        self.path, self.describe = Path(path), describe
+    Args:
+        history: what the model says of the start of its training; a checkpoint that is resumed has its own.
+        describe: the module -> the style model as it stands.
+    """
+
+    def __init__(self, path: str | Path, history: dict[str, Any], describe: Callable[[Any], StyleModel]):
+        self.path, self.history, self.describe = Path(path), history, describe
         self.seconds_before, self.started = 0.0, time.monotonic()
 
     def seconds(self) -> float:
@@ -174,6 +179,7 @@ class StyleModelWriter(Callback):
         if not all(torch.isfinite(weight).all() for weight in pl_module.ema.parameters()):
             raise ModelError("the training has diverged: weights that are not numbers; try a lower optimizer.lr")
         model = self.describe(pl_module)
+        model.training |= self.history
         model.training.update(steps=trainer.global_step, seconds=round(self.seconds(), 1))
         model.training["images"] = (
             trainer.global_step
@@ -183,8 +189,9 @@ class StyleModelWriter(Callback):
         )
         save_style_model(self.path, model)
 
-    def state_dict(self) -> dict[str, float]:
-        return {"seconds": self.seconds()}
+    def state_dict(self) -> dict[str, Any]:
+        return {"seconds": self.seconds(), "history": self.history}
 
-    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.seconds_before = state_dict["seconds"]
+        self.history = state_dict.get("history", self.history)

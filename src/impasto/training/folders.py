@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from impasto.checkpoint import SUFFIX
@@ -11,14 +12,22 @@ from impasto.errors import UsageError
 from impasto.runtime import written_whole
 
 
-def keep_earlier_run(run: Path, output: Path) -> None:
-    """Set an earlier run aside, its painter with it; where there was no run, keep the painter."""
+def keep_earlier_run(run: Path, output: Path, needed: Sequence[str | Path | None] = ()) -> None:
+    """Set an earlier run aside, its painter with it; where there was no run, keep the painter.
+
+    Raises:
+        UsageError: one of the files that are `needed` lies in the earlier run; other ranks would not find it again.
+    """
     if not (run / "last.ckpt").is_file():
         keep_earlier_painter(output)
         return
+    if inside := [path for path in needed if path and lies_in(run, Path(path))]:
+        raise UsageError(
+            f"{inside[0]}: lies in {run}, which this run would set aside; copy it out, or choose another paths.run"
+        )
     if output.is_file() and not lies_in(run, output):
-        inside = run / output.name
-        shutil.copy2(output, spare_name(inside) if inside.exists() else inside)
+        place = run / output.name
+        shutil.copy2(output, spare_name(place) if place.exists() else place)
     print(f"the earlier run and its painter are kept in {set_aside(run)}", file=sys.stderr)
 
 
