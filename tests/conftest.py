@@ -77,7 +77,8 @@ def painter(tmp_path_factory: pytest.TempPathFactory, loss: PerceptualLoss) -> P
     model = StyleModel(
         build_network("johnson", width=4, blocks=1), network_spec("johnson", width=4, blocks=1), "tiny",
         loss={**loss.spec(), "weights": loss.features.weights, "fingerprint": loss.features.fingerprint()},
-        style={"size": 64, "screen": 0.01}, style_targets={loss.features.fingerprint(): loss.style_targets},
+        style={"size": 64, "screen": 0.01}, training={"steps": 3, "seconds": 1.5},
+        style_targets={loss.features.fingerprint(): loss.style_targets},
     )  # fmt: skip
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
     save_style_model(path, model)
