@@ -15,8 +15,9 @@ from impasto.runtime import asset_dir
 HEAD = """# Style models
 
 Written by `python scripts/make_model_cards.py` from the files. Each was trained by this project (`configs/experiment/`) and
-measured by `impasto compare`; the README says what the columns mean. The training is all that a file remembers; what came before
-that is in its experiment. The judge is a loss network, photographs and the steps of the optimiser. A file holds no copy of its painting.
+measured by `impasto compare`; the README says what the columns mean. The training is all that a file remembers, on Johnson's network
+that of the light one before it too; what came still earlier is in its experiment. The judge is a loss network, photographs and the
+steps of the optimiser. A file holds no copy of its painting.
 
 | style | after | network | training | judge | equal iterations from noise / photograph | gap | screen | MB |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
