@@ -19,10 +19,12 @@ from hydra.utils import instantiate
 from PIL import Image
 
 from impasto import cli
+from impasto.checkpoint import read_papers, shipped_styles
 from impasto.cli import stylize as stylize_command
 from impasto.cli import train
 from impasto.errors import UsageError
 from impasto.losses import build_loss
+from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_names
 from impasto.training import __main__ as training
@@ -357,3 +359,12 @@ def test_the_readme_tells_the_truth_about_commands_and_files() -> None:
 
 def test_the_model_cards_are_those_of_the_shipped_files() -> None:
     assert (ROOT / "checkpoints" / "README.md").read_text(encoding="utf-8") == load_script("make_model_cards").cards()
+
+
+@pytest.mark.parametrize("path", shipped_styles(), ids=lambda path: path.stem)
+def test_shipped_styles_say_what_was_measured_and_show_no_defect(path: Path) -> None:
+    report = read_papers(path)["report"]
+    assert set(report["defects"]) == set(DEFECTS) and visible_defects(report["defects"]) == []
+    assert report["judge"]["network"] == "vgg19" and report["screen"] <= 1.2
+    reached = report["equal_iterations"]["noise"]
+    assert reached is None or reached >= 42
