@@ -168,7 +168,7 @@ def test_a_sweep_over_several_ranks_is_refused(photographs: Path, random_vgg: Pa
 def save_steps(path: Path, count: int, keep: int = 3) -> DurableCheckpointIO:
     writer = DurableCheckpointIO(keep)
     for step in range(count):
-        writer.save_checkpoint({"step": step, "weights": torch.full((1000,), float(step))}, path)
+        writer.save_checkpoint({"step": step, "state_dict": {"weights": torch.full((1000,), float(step))}}, path)
     return writer
 
 

@@ -319,6 +319,10 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     assert at[230] - at[90] < 15e6  # 140 frames kept would be 32 MB
 
 
+def heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell in the background has its children ignore it
+
+
 def test_an_interrupted_run_leaves_nothing_under_the_final_name(tmp_path: Path, painter: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", times=list(range(1200)), size=(480, 320))
     for end in (signal.SIGKILL, signal.SIGINT):
@@ -326,7 +330,7 @@ def test_an_interrupted_run_leaves_nothing_under_the_final_name(tmp_path: Path, 
         folder.mkdir()
         source = shutil.copy(clip, folder / "in.mp4")
         words = [sys.executable, "-m", "impasto", "stylize", source, "-s", painter, "--device", "cpu"]
-        run = subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True)
+        run = subprocess.Popen(list(map(str, words)), stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c)
         deadline = time.monotonic() + 100
         while not any(part.stat().st_size for part in folder.glob(".impasto-*.part")):
             assert time.monotonic() < deadline and run.poll() is None
