@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 # As in impasto.engine, which would bring torch into `impasto --help`.
@@ -43,10 +44,10 @@ def wants_bfloat16(options: argparse.Namespace, device: Any) -> bool:
 
 
 def minutes_from(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 100_000:
-        raise argparse.ArgumentTypeError(f"must be a number of minutes above 0, not {text}")
-    return value
+    with suppress(ValueError):
+        if 0 < (value := float(text)) < 100_000:
+            return value
+    raise argparse.ArgumentTypeError(f"must be a number of minutes above 0, not {text}")
 
 
 def seed_from(text: str) -> int:

@@ -5,6 +5,13 @@ The only file that sees a DictConfig.
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(
+        signal.SIGINT, signal.SIG_DFL
+    )  # during the imports that follow, Ctrl-C ends the process without a word
+
 import base64
 import hashlib
 import importlib.util
@@ -142,7 +149,7 @@ def announce(config: DictConfig, start: Path | None, output: Path) -> None:
 def duration(config: DictConfig) -> str:
     """Return how long the run lasts, in words."""
     limits = {"steps": config.trainer.max_steps, "minutes": minutes_of(config)}
-    said = [f"{limit} {unit}" for unit, limit in limits.items() if limit is not None]
+    said = [f"{limit} {unit if limit != 1 else unit[:-1]}" for unit, limit in limits.items() if limit is not None]
     return " or ".join(said) + ", whichever comes first" * (len(said) > 1)
 
 
@@ -460,6 +467,8 @@ OmegaConf.register_new_resolver("wandb_has_no_key", wandb_has_no_key)
 
 @hydra.main(version_base="1.3", config_path=str(asset_dir("configs")), config_name="train")
 def main(config: DictConfig) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.environ.get("IMPASTO_DEBUG"):
         _quieten_lightning()
     try:
