@@ -33,9 +33,8 @@ def run(arguments: Sequence[str]) -> int:
     options, words = _train_parser().parse_known_args(arguments)
     os.environ["PYTHONSAFEPATH"] = "1"  # `-m` would import whatever lies in the current folder
     if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
-        os.environ["GOMP_SPINCOUNT"] = (
-            "10000"  # on a busy machine, threads that spin for long keep each other from work
-        )
+        # On a busy machine, threads that spin for long keep each other from work.
+        os.environ["GOMP_SPINCOUNT"] = "10000"
     if options.debug:
         os.environ["IMPASTO_DEBUG"] = "1"
     try:

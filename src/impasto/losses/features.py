@@ -72,13 +72,13 @@ class VGGFeatures(nn.Module):
         self.weights = weights
         depth = max(list(LAYERS).index(name) for name in layers)
         self._path = list(LAYERS)[: depth + 1]
-        state, channels, given = _read(weights), 3, {}
+        state, channels = _read(weights), 3
         for name in self._path:
             self._keep(name, _fitting(_convolution(state, name, weights), channels, 3, name, weights))
-            channels = given[name] = self.channels(name)
+            channels = self.channels(name)
         for name in self.layers:
             if (expansion := _expansion(state, name, weights)) is not None:
-                self._keep(f"{name}_map", _fitting(expansion, given[name], 1, name, weights))
+                self._keep(f"{name}_map", _fitting(expansion, self.channels(name), 1, name, weights))
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self.to(memory_format=torch.channels_last)

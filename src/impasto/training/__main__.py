@@ -8,9 +8,8 @@ from __future__ import annotations
 import signal
 
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(
-        signal.SIGINT, signal.SIG_DFL
-    )  # during the imports that follow, Ctrl-C ends the process without a word
+    # During the imports that follow, Ctrl-C ends the process without a word.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import base64
 import hashlib
@@ -54,7 +53,7 @@ from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.losses.features import MIN_SIDE, SLIM, SLIM_LAYERS
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.networks import build_network, network_spec
+from impasto.networks import build_network, complete_spec, network_spec
 from impasto.runtime import asset_dir, has_fast_bfloat16, pick_device, provenance, written_whole
 from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of, rank_zero_print
 from impasto.training.checkpoint_io import checkpoints_at, is_whole
@@ -324,7 +323,7 @@ def find_start(config: DictConfig) -> Path | None:
     if config.init == "auto":
         spec = network_spec(**config.network)
         base = asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}"
-        return base if base.is_file() and load_style_model(base).spec == spec else None
+        return base if base.is_file() and complete_spec(read_papers(base)["network"]) == spec else None
     return find_style_model(config.init)
 
 
