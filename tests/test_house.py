@@ -6,6 +6,7 @@ import ast
 import inspect
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -19,10 +20,10 @@ from hydra.utils import instantiate
 from PIL import Image
 
 from impasto import cli
-from impasto.checkpoint import read_papers, shipped_styles
+from impasto.checkpoint import find_style_model, read_papers, shipped_styles
 from impasto.cli import stylize as stylize_command
 from impasto.cli import train
-from impasto.errors import UsageError
+from impasto.errors import ModelError, UsageError
 from impasto.losses import build_loss
 from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.losses.perceptual import PerceptualLoss
@@ -185,6 +186,22 @@ def test_stylize_writes_beside_the_photograph(
     assert stylize(tmp_path / "a photo.jpg", "-s", painter) == 0
     assert Image.open(tmp_path / "a photo.tiny.jpg").size == (30, 21)
     assert capsys.readouterr().out.strip() == str(tmp_path / "a photo.tiny.jpg")
+
+
+def test_results_carry_the_name_of_the_models_file(painter: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (20, 20), "teal").save(tmp_path / "a.png")
+    shutil.copy(painter, tmp_path / "tiny v2.1.safetensors")
+    assert stylize(tmp_path, "-s", tmp_path / "tiny v2.1.safetensors") == 0
+    assert (tmp_path / "a.tiny v2.1.png").is_file()
+    assert stylize(tmp_path, "-s", tmp_path / "tiny v2.1") == 0  # its own results are not painted again
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_style_that_is_nearly_a_shipped_one_is_guessed() -> None:
+    with pytest.raises(ModelError, match=r"stary_night: neither .*; did you mean starry_night\?"):
+        find_style_model("stary_night")
+    with pytest.raises(ModelError, match=r"qqq: neither .* \(.*oils, .*woodcut"):
+        find_style_model("qqq")
 
 
 def test_stylize_does_the_good_ones_and_names_the_bad(

@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import ROOT
 from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 from PIL import Image
 
@@ -20,6 +21,7 @@ from impasto.networks import build_network, complete_spec, network_spec
 from impasto.training import __main__ as training
 from impasto.training.callbacks import KeepBest, StyleModelWriter
 from impasto.training.checkpoint_io import is_whole
+from impasto.training.settings import explain
 
 SMALL = {"width": 4, "blocks": 1}
 
@@ -51,6 +53,24 @@ def checkpoint_of(network: torch.nn.Module, path: Path) -> Path:
 def test_a_setting_that_cannot_work_is_named(word: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=said):
         training.check_fits(configured(tmp_path, word), build_network("swift", **SMALL), None)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("trainer.max_minuts=3", "no setting trainer.max_minuts; did you mean trainer.max_minutes?"),
+        ("minutes=3", "did you mean trainer.max_minutes?"), ("steps=3", "did you mean trainer.max_steps?"),
+        ("networkk=swift", "did you mean network?"), ("network=swiftt", "network=swiftt: no such network; did you mean swift?"),
+        ("loss=nothing", "choose from gatys, johnson, slim, vgg19"), ("experiment=_johnsen", "no such experiment"),
+        ("style.name=[", "style.name=[: not a setting"), ("~data.croop", "'data.croop' does not exist; "),
+        ("qqqq=1", "no setting qqqq; `impasto train --cfg job`"),
+    ],
+)  # fmt: skip
+def test_a_mistyped_setting_is_explained(word: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(HydraException) as refused:
+        configured(tmp_path, word)
+    told = explain(refused.value)
+    assert said in told and "\n" not in told
 
 
 @pytest.mark.parametrize("word", ["style.artist=[Hokusai,Hiroshige]", "style.year={born: 1760}", "style.title=1.5"])

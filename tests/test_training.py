@@ -73,6 +73,17 @@ def test_crops_keep_range_and_size() -> None:
         assert crop.shape == (3, 24, 24) and crop.dtype == torch.float32 and 0 <= crop.min() <= crop.max() <= 1
 
 
+def test_crops_show_a_part_of_the_shorter_side_and_are_not_magnified() -> None:
+    ramp = np.broadcast_to(np.arange(70, dtype=np.uint8)[None, :, None], (40, 70, 3))
+
+    def sides(crop: int) -> list[float]:
+        crops = [random_crop(np.ascontiguousarray(ramp), crop, np.random.default_rng(seed)) for seed in range(100)]
+        return [float(255 * crop * picture[0].diff(dim=-1).abs().mean()) for picture in crops]
+
+    for crop, smallest in ((16, 40 / 1.6), (32, 32), (80, 40)):
+        assert smallest - 2 < min(sides(crop)) < smallest + 1 and 38 < max(sides(crop)) < 41
+
+
 def test_a_coco_file_chooses_the_images(photographs: Path, tmp_path: Path) -> None:
     coco = {
         "images": [{"id": i, "file_name": f"{i:02}.png"} for i in (1, 2, 4)],
@@ -352,6 +363,13 @@ def test_a_key_that_is_missing_is_named(photographs: Path, tmp_path: Path) -> No
     assert "impasto: data.root is not set" in result.stderr
 
 
+def test_a_mistyped_setting_is_one_line(photographs: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "impasto", "train", str(photographs / "01.png"), "minutes=3"]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=280, cwd=tmp_path)
+    assert result.returncode == 2 and len(result.stderr.splitlines()) == 1, result.stderr
+    assert "impasto: no setting minutes; did you mean trainer.max_minutes?" in result.stderr
+
+
 def test_a_run_starts_from_what_init_names(photographs: Path, random_vgg: Path, tmp_path: Path, painter: Path) -> None:
     """One step at a learning rate of zero leaves the weights that the run started from."""
     run(
@@ -391,6 +409,7 @@ def test_train_by_the_clock_keeps_earlier_work_and_goes_on(photographs: Path, ra
     assert (tmp_path / "run-1" / "style.safetensors").read_bytes() == trained
     before = steps_of(tmp_path)
     longer = train("--minutes", "0.12", "ckpt_path=last")
+    assert f"where {tmp_path / 'run' / 'last.ckpt'} stopped" in longer.stderr
     assert longer.returncode == 0 and steps_of(tmp_path) > before, longer.stderr
     assert (tmp_path / "run" / "metrics-1.csv").is_file() and (tmp_path / "run" / "metrics.csv").is_file()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +179,9 @@ def find_style_model(style: str | Path) -> Path:
     if str(style) in shipped:
         return shipped[str(style)]
     names = ", ".join(shipped) or "none are installed; train one with `impasto train PICTURE`"
-    raise ModelError(f"{printable(style)}: neither a style model file nor a shipped style ({names})")
+    close = get_close_matches(str(style), shipped, n=1)
+    meant = f"; did you mean {close[0]}?" if close else f" ({names})"
+    raise ModelError(f"{printable(style)}: neither a style model file nor a shipped style{meant}")
 
 
 def _compact(value: Tensor) -> Tensor:

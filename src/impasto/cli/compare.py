@@ -84,7 +84,10 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
     if "polish" in loss:
         yield f"polish: {after(report['polish_iterations'])} iterations from the network's output reach the optimiser's best"
     earlier = " (partly timed in an earlier comparison)" if seconds["cached"] else ""
-    yield f"speed: {seconds['network']:.3f} s against {seconds['noise']:.1f} s, {seconds['ratio']:.0f} times{earlier}"
+    yield (
+        f"speed: {seconds['network']:.3f} s (torch, eager, float32; stylize has faster backends) against {seconds['noise']:.1f} s, "
+        f"{seconds['ratio']:.0f} times{earlier}"
+    )
     if report["screen"] is not None:
         yield f"screen: {report['screen']:.2f} times the style's own"
     judge = "the slim loss network" if report["judge"]["network"] == "slim" else f"VGG-19, {report['judge']['weights']}"

@@ -60,12 +60,15 @@ def add(commands: Any) -> None:
 
 def _stylize(options: argparse.Namespace) -> int:
     from impasto import images
+    from impasto.checkpoint import find_style_model
     from impasto.inference import Stylizer
 
     clips.check(options)
     options.max_pixels = options.max_pixels or images.MAX_PIXELS
+    model = find_style_model(options.style)
+    style = model.stem  # not the name inside: two copies of a model are two files with two sets of results
     painter = Stylizer(
-        options.style, options.device, backend=options.backend, precision=options.precision,
+        model, options.device, backend=options.backend, precision=options.precision,
         max_memory=options.max_memory, statistics=options.statistics,
     )  # fmt: skip
     print(f"painting with {painter.engine}", file=sys.stderr)
@@ -77,9 +80,9 @@ def _stylize(options: argparse.Namespace) -> int:
         complain(error if isinstance(error, ImpastoError) else f"{source}: {reason_of(error)}")
         failed.append({"input": images.printable(source), "error": images.printable(str(error))})
 
-    pairs = clips.camera(options, painter.name)
+    pairs = clips.camera(options, style)
     if not pairs:
-        pairs = _targets(_sources(options.sources, f".{painter.name}", fail), painter.name, options.output)
+        pairs = _targets(_sources(options.sources, f".{style}", fail), style, options.output)
     for source, target in progress_bar(pairs, "image"):
         try:
             if options.resume and isinstance(source, Path) and _is_whole(target, source, options.max_pixels):
@@ -91,7 +94,7 @@ def _stylize(options: argparse.Namespace) -> int:
         except (ImpastoError, OSError) as error:
             fail(source, error)
     if options.json:
-        print(json.dumps({"style": painter.name, "done": done, "failed": failed}, indent=2))
+        print(json.dumps({"style": style, "done": done, "failed": failed}, indent=2))
     else:
         for item in done:
             print(images.printable(item["output"]))

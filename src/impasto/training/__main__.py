@@ -31,6 +31,7 @@ from typing import Any
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning_fabric.utilities.rank_zero import rank_zero_only
@@ -59,6 +60,7 @@ from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of,
 from impasto.training.checkpoint_io import checkpoints_at, is_whole
 from impasto.training.folders import check_writable, keep_earlier_painter, keep_earlier_run, set_aside
 from impasto.training.module import StyleModule
+from impasto.training.settings import explain
 from impasto.training.signals import StopOnSignal, say_goodbye
 
 _DEFAULT_MINUTES = 2
@@ -82,7 +84,7 @@ def train(config: DictConfig) -> Path:
     module = StyleModule(network, loss, instantiate(config.optimizer), style=style, grid_weight=config.grid_weight)
 
     output = output_path(config)
-    announce(config, start, output)
+    announce(config, start, checkpoint, output)
     targets, history = style_targets_of(loss, style), history_of(start)
     begin_run(config, start, checkpoint)
     writer = StyleModelWriter(
@@ -123,14 +125,16 @@ def warn_of_defects(figures: dict[str, float]) -> None:
         print(f"impasto: warning: {name} {figures[name]:.2g} (at most {limit:g}): {remedy}", file=sys.stderr)
 
 
-def announce(config: DictConfig, start: Path | None, output: Path) -> None:
+def announce(config: DictConfig, start: Path | None, checkpoint: str | None, output: Path) -> None:
     """Say on stderr what was chosen and how to choose otherwise."""
     if rank_zero_only.rank != 0:
         return
     own = config.data.procedural == 0
     chosen = [
         ("style", f"{config.style.image} at {config.style.size} pixels", "style.size=N, larger for broader strokes"),
-        ("start", name_of(start), "init=auto|none|NAME|PATH"),
+        ("start", f"where {checkpoint} stopped", "ckpt_path=null, to begin anew")
+        if checkpoint
+        else ("start", name_of(start), "init=auto|none|NAME|PATH"),
         ("loss network", config.loss.features.weights, "loss=slim, or loss=vgg19, the reference: slower, 550 MB once"),
         (
             "photographs",
@@ -504,4 +508,11 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # it would print its errors itself, over several lines
+    try:
+        main()
+    except HydraException as error:
+        if os.environ.get("IMPASTO_DEBUG"):
+            raise
+        print("impasto:", images.printable(explain(error)), file=sys.stderr)
+        sys.exit(UsageError.exit_code)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 from typing import Any, TypeVar
 
 import torch
@@ -32,7 +34,7 @@ def callbacks_of(trainer: Trainer, kind: type[Kind]) -> list[Kind]:
 
 
 class ProgressLine(Callback):
-    """One line on stderr: how far, how fast in images/s, how long still, and the loss."""
+    """One line on stderr: how far, how fast in images/s, how long still, and the loss, a mean over some of the last 100 steps."""
 
     every = 5  # steps, the same on all ranks: to read the loss a GPU must be waited for
 
@@ -43,6 +45,7 @@ class ProgressLine(Callback):
             bar_format="{percentage:3.0f}% |{bar:20}| {elapsed} gone, {remaining} left{postfix}",
         )  # fmt: skip
         self.started, self.first_step = time.monotonic(), trainer.global_step
+        self.losses: deque[float] = deque(maxlen=20)  # one batch is easy, the next is hard
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if trainer.global_step % self.every:
@@ -51,8 +54,9 @@ class ProgressLine(Callback):
         if steps and trainer.is_global_zero:
             pictures = steps * len(batch) * trainer.world_size * trainer.accumulate_grad_batches
             rate = pictures / (time.monotonic() - self.started)
+            self.losses.append(float(outputs["loss"]))
             self.line.set_postfix_str(
-                f"step {trainer.global_step}, {rate:.1f} images/s, loss {float(outputs['loss']):.3f}", refresh=False
+                f"step {trainer.global_step}, {rate:.1f} images/s, loss {fmean(self.losses):.3f}", refresh=False
             )
         self._advance(trainer, pl_module)
 

@@ -248,9 +248,13 @@ def reduced(image: Tensor, shorter: int) -> Image.Image:
 
 
 def random_crop(pixels: np.ndarray, crop: int, random: np.random.Generator) -> Tensor:
-    """Cut a random square, flip it half of the time and scale it to (3, crop, crop) float32 in [0, 1]."""
+    """Cut a random square, flip it half of the time and scale it to (3, crop, crop) float32 in [0, 1].
+
+    It is magnified only where the photograph is too small: what one paints later is sharp.
+    """
     height, width = pixels.shape[:2]
-    side = min(height, width) / random.uniform(*_SCALES)
+    closest = min(_SCALES[1], max(_SCALES[0], min(height, width) / crop))
+    side = min(height, width) / random.uniform(_SCALES[0], closest)
     left, top = random.uniform(0, width - side), random.uniform(0, height - side)
     box = (left, top, left + side, top + side)
     picture = Image.fromarray(pixels).resize((crop, crop), Image.Resampling.BICUBIC, box=box)
