@@ -1,4 +1,4 @@
-"""Average the weights of style models, which is better than each where one training went on from another's end.
+"""Average the weights of style models of one style: better than each, where one's training went on from another's end.
 
     python scripts/average_models.py MODEL MODEL... -o OUT.safetensors
 
@@ -23,11 +23,12 @@ def averaged(models: list[StyleModel]) -> StyleModel:
     """Return the first of the models with the mean of all weights.
 
     Raises:
-        UsageError: they are not of one network.
+        UsageError: they are not of one network and one style.
     """
     first = models[0]
-    if other := next((model for model in models if model.spec != first.spec), None):
-        raise UsageError(f"{other.name} has another network than {first.name}: {other.spec}, {first.spec}")
+    for model in models:
+        if (model.name, model.spec) != (first.name, first.spec):
+            raise UsageError(f"one style, one network: {first.name}, {first.spec}, or {model.name}, {model.spec}?")
     states = [model.network.state_dict() for model in models]
     first.network.load_state_dict({key: sum(state[key] for state in states) / len(states) for key in states[0]})
     return first
@@ -38,6 +39,8 @@ def main() -> None:
     parser.add_argument("models", nargs="+")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
+    if options.output.exists():
+        raise UsageError(f"{options.output}: is there already; choose another -o")
     model = averaged([load_style_model(find_style_model(name)) for name in options.models])
     model.training["mean_of"] = len(options.models)
     model.report = {}  # it was another's

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from conftest import load_script
@@ -21,5 +23,7 @@ def test_the_mean_lies_between() -> None:
     mean = script.averaged(models).network.state_dict()
     for key, value in mean.items():
         torch.testing.assert_close(value, torch.stack([state[key] for state in states]).mean(dim=0))
-    with pytest.raises(UsageError, match="a has another network than a"):
+    with pytest.raises(UsageError, match=r"one style, one network: a, .*'width': 4.* or a, .*'width': 8"):
         script.averaged([model(), model(width=8)])
+    with pytest.raises(UsageError, match="one style"):
+        script.averaged([model(), replace(model(), name="b")])

@@ -197,9 +197,25 @@ def test_results_carry_the_name_of_the_models_file(painter: Path, tmp_path: Path
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_results_of_two_files_are_two_and_a_name_that_cannot_be_one_is_refused_at_once(
+    painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (20, 20), "teal").save(tmp_path / "a.png")
+    for name in ("painter.v1", "painter.v2", "x" * 120 + ".safetensors"):
+        shutil.copy(painter, tmp_path / name)
+    for name in ("painter.v1", "painter.v2"):
+        assert stylize(tmp_path / "a.png", "-s", tmp_path / name) == 0
+        assert (tmp_path / f"a.{name}.png").is_file()
+    capsys.readouterr()
+    assert stylize(tmp_path / "a.png", "-s", tmp_path / ("x" * 120)) == 1
+    assert "cannot be a style's name" in capsys.readouterr().err
+
+
 def test_a_style_that_is_nearly_a_shipped_one_is_guessed() -> None:
     with pytest.raises(ModelError, match=r"stary_night: neither .*; did you mean starry_night\?"):
         find_style_model("stary_night")
+    with pytest.raises(ModelError, match=r"did you mean starry_night\?"):
+        find_style_model("models/Stary_night.safetensors")
     with pytest.raises(ModelError, match=r"qqq: neither .* \(.*oils, .*woodcut"):
         find_style_model("qqq")
 
@@ -342,8 +358,13 @@ def test_train_says_what_was_left_unsaid() -> None:
     assert train._overrides(0.5, ["data.root=x", "p.jpg"]) == [
         "data.root=x", "style.image='p.jpg'", "trainer.max_minutes=0.5"
     ]  # fmt: skip
-    for said in (["data=demo", "~callbacks.keep_best"], ["experiment=wave"], ["data=demo", "--cfg", "job"]):
+    for said in (["data=demo", "~callbacks.keep_best"], ["experiment=wave"], ["--cfg", "job", "data=demo"]):
         assert train._overrides(None, said) == said
+    assert train._overrides(None, ["--cfg", "job", "p.jpg", "-m", "seed=1,2"]) == [
+        "--cfg", "job", "-m", "data=demo", "style.image='p.jpg'", "seed=1,2"
+    ]  # fmt: skip
+    long = f"data.categories=[{','.join(['toothbrush'] * 100)}]"
+    assert train._overrides(None, ["data=demo", long]) == ["data=demo", long]
     with pytest.raises(UsageError, match="one picture a run"):
         train._overrides(None, ["a.jpg", "b.jpg"])
 

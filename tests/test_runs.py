@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from conftest import ROOT
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
-from omegaconf import DictConfig
+from hydra.errors import OverrideParseException
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model
@@ -19,7 +21,7 @@ from impasto.errors import ModelError, UsageError
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_spec
 from impasto.training import __main__ as training
-from impasto.training.callbacks import KeepBest, StyleModelWriter
+from impasto.training.callbacks import KeepBest, ProgressLine, StyleModelWriter
 from impasto.training.checkpoint_io import is_whole
 from impasto.training.settings import explain
 
@@ -56,21 +58,59 @@ def test_a_setting_that_cannot_work_is_named(word: str, said: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("words", "said"),
     [
-        ("trainer.max_minuts=3", "no setting trainer.max_minuts; did you mean trainer.max_minutes?"),
-        ("minutes=3", "did you mean trainer.max_minutes?"), ("steps=3", "did you mean trainer.max_steps?"),
-        ("networkk=swift", "did you mean network?"), ("network=swiftt", "network=swiftt: no such network; did you mean swift?"),
-        ("loss=nothing", "choose from gatys, johnson, slim, vgg19"), ("experiment=_johnsen", "no such experiment"),
-        ("style.name=[", "style.name=[: not a setting"), ("~data.croop", "'data.croop' does not exist; "),
-        ("qqqq=1", "no setting qqqq; `impasto train --cfg job`"),
+        (["trainer.max_minuts=3"], "no setting trainer.max_minuts; did you mean trainer.max_minutes?; "),
+        (["minutes=3"], "did you mean trainer.max_minutes?"), (["steps=3"], "did you mean trainer.max_steps?"),
+        (["minuts=3"], "did you mean trainer.max_minutes?"), (["a=1"], "no setting a; `"), (["qqqq=1"], "no setting qqqq; `impasto train --cfg job`"),
+        (["networkk=swift"], "did you mean network?"), (["network={a: 1}"], "no setting network; `"),
+        (["network=swiftt"], "network=swiftt: no such network; did you mean swift?"), (["loss=VGG19"], "did you mean vgg19?"),
+        (["network="], "network=: no such network; choose from fast_neural_style, johnson, swift"),
+        (["experiment=_qqqq"], "no such experiment; choose from composition_vii, composition_vii_johnson, marbling"),
+        (["experiment=configs/experiment/wave.yaml"], "experiment=configs/experiment/wave.yaml: no such experiment"),
+        (["logger=wandb", "logger.projet=x"], "did you mean logger.project?"),
+        (["style.name=["], "style.name=[: cannot be read; a value with special characters needs quotes: 'style.name=\"[\"'"),
+        (["style.title=Composition (VII)"], "quotes: 'style.title=\"Composition (VII)\"'"), (["nonsense"], "nonsense: not a setting"),
+        (["data.categories=person,dog"], "a comma; for a list write 'data.categories=[person,dog]'"),
+        (["+seed=3"], "+seed: is a setting already; leave out the +"), (["~data.croop"], "'data.croop' does not exist ("),
+        (["trainer=3"], "(--debug"),
     ],
 )  # fmt: skip
-def test_a_mistyped_setting_is_explained(word: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(HydraException) as refused:
-        configured(tmp_path, word)
-    told = explain(refused.value)
+def test_mistyped_settings_are_explained(words: list[str], said: str, tmp_path: Path) -> None:
+    with pytest.raises(Exception) as refused:
+        configured(tmp_path, *words)
+    told = explain(refused.value, words)
     assert said in told and "\n" not in told
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "output=runs/a=b.safetensors",
+        "style.title=L'Estaque",
+        'style.title=a"b(',
+        "style.title=Größe",
+        "data.include=[*.jpg",
+    ],
+)
+def test_the_remedy_for_what_cannot_be_read_works(word: str, tmp_path: Path) -> None:
+    with pytest.raises(OverrideParseException) as refused:
+        configured(tmp_path, word)
+    (advised,) = shlex.split(explain(refused.value).partition("needs quotes: ")[2])
+    key, _, value = word.partition("=")
+    assert OmegaConf.select(configured(tmp_path, advised), key) == value
+
+
+def test_the_progress_line_shows_the_mean_of_the_last_losses(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ProgressLine()
+    trainer: Any = SimpleNamespace(global_step=0, is_global_zero=True, world_size=1, accumulate_grad_batches=1)
+    module = SimpleNamespace(progress=lambda step: step / 60)
+    line.on_train_start(trainer, module)  # type: ignore[arg-type]
+    for step in range(1, 61):
+        trainer.global_step = step
+        line.on_train_batch_end(trainer, module, {"loss": torch.tensor(100.0 - step)}, [None], step)
+    assert "loss 50.000" in line.line.postfix  # steps 40, 45, …, 60
+    line.line.close()
 
 
 @pytest.mark.parametrize("word", ["style.artist=[Hokusai,Hiroshige]", "style.year={born: 1760}", "style.title=1.5"])

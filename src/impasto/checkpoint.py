@@ -179,7 +179,7 @@ def find_style_model(style: str | Path) -> Path:
     if str(style) in shipped:
         return shipped[str(style)]
     names = ", ".join(shipped) or "none are installed; train one with `impasto train PICTURE`"
-    close = get_close_matches(str(style), shipped, n=1)
+    close = get_close_matches(path.name.removesuffix(SUFFIX).casefold(), shipped, n=1)
     meant = f"; did you mean {close[0]}?" if close else f" ({names})"
     raise ModelError(f"{printable(style)}: neither a style model file nor a shipped style{meant}")
 

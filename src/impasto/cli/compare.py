@@ -85,7 +85,7 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
         yield f"polish: {after(report['polish_iterations'])} iterations from the network's output reach the optimiser's best"
     earlier = " (partly timed in an earlier comparison)" if seconds["cached"] else ""
     yield (
-        f"speed: {seconds['network']:.3f} s (torch, eager, float32; stylize has faster backends) against {seconds['noise']:.1f} s, "
+        f"speed: {seconds['network']:.3f} s (torch, float32) against {seconds['noise']:.1f} s, "
         f"{seconds['ratio']:.0f} times{earlier}"
     )
     if report["screen"] is not None:

@@ -60,13 +60,14 @@ def add(commands: Any) -> None:
 
 def _stylize(options: argparse.Namespace) -> int:
     from impasto import images
-    from impasto.checkpoint import find_style_model
+    from impasto.checkpoint import SUFFIX, check_name, find_style_model
     from impasto.inference import Stylizer
 
     clips.check(options)
     options.max_pixels = options.max_pixels or images.MAX_PIXELS
     model = find_style_model(options.style)
-    style = model.stem  # not the name inside: two copies of a model are two files with two sets of results
+    # Not the name inside: a painter trained further and saved beside its first state is known by its file.
+    check_name(style := model.name.removesuffix(SUFFIX), model)
     painter = Stylizer(
         model, options.device, backend=options.backend, precision=options.precision,
         max_memory=options.max_memory, statistics=options.statistics,

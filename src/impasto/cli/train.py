@@ -8,7 +8,6 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from impasto.cli.options import add_command, complain, minutes_from
@@ -74,21 +73,31 @@ def _overrides(minutes: float | None, words: Sequence[str]) -> list[str]:
     if len(pictures) > 1:
         first, second = (words[i] for i in pictures[:2])
         raise UsageError(f"one picture a run: {first} or {second}? A painter has one style")
-    typed = [_quoted("style.image", word) if i in pictures else _plain_path(word) for i, word in enumerate(words)]
+    options, settings = [], []  # Hydra's parser wants all settings in a row
+    for i, word in enumerate(words):
+        if _is_option(word, words[i - 1] if i else ""):
+            options.append(word)
+        else:
+            settings.append(_quoted("style.image", word) if i in pictures else _plain_path(word))
     if minutes is not None:
-        typed.append(f"trainer.max_minutes={minutes:g}")
+        settings.append(f"trainer.max_minutes={minutes:g}")
     if any(word.startswith("data.shards=") for word in words) and not any(word.startswith("data=") for word in words):
-        return ["data=shards", *typed]
+        return [*options, "data=shards", *settings]
     if any(word.startswith(("data=", "data.root=", "data.annotations=", "experiment=")) for word in words):
-        return typed
-    return ["data=demo", *typed]
+        return [*options, *settings]
+    return [*options, "data=demo", *settings]
+
+
+def _is_option(word: str, before: str) -> bool:
+    """Whether a word is an option of Hydra or its value."""
+    return word.startswith("-") or before in _HYDRA_OPTIONS
 
 
 def _is_picture(word: str, before: str) -> bool:
     """Whether a word names the picture: not an option of Hydra or its value, not an override, not a deletion."""
-    if word.startswith(("-", "~")) or before in _HYDRA_OPTIONS:
+    if word.startswith("~") or _is_option(word, before):
         return False
-    return "=" not in word or Path(word).is_file()
+    return "=" not in word or os.path.isfile(word)  # noqa: PTH113 - Path.is_file raises for long words
 
 
 _HYDRA_FLAGS = {"-h", "--help", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m",

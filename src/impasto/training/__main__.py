@@ -31,7 +31,6 @@ from typing import Any
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning_fabric.utilities.rank_zero import rank_zero_only
@@ -509,10 +508,11 @@ def main(config: DictConfig) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # it would print its errors itself, over several lines
+    words = sys.argv[1:]
     try:
         main()
-    except HydraException as error:
+    except Exception as error:  # what Hydra and OmegaConf raise before `main` has the configuration
         if os.environ.get("IMPASTO_DEBUG"):
             raise
-        print("impasto:", images.printable(explain(error)), file=sys.stderr)
+        print("impasto:", images.printable(explain(error, words)), file=sys.stderr)
         sys.exit(UsageError.exit_code)

@@ -34,7 +34,7 @@ def callbacks_of(trainer: Trainer, kind: type[Kind]) -> list[Kind]:
 
 
 class ProgressLine(Callback):
-    """One line on stderr: how far, how fast in images/s, how long still, and the loss, a mean over some of the last 100 steps."""
+    """One line on stderr: how far, how fast in images/s, how long still, and the loss, a mean over the last 25 steps."""
 
     every = 5  # steps, the same on all ranks: to read the loss a GPU must be waited for
 
@@ -45,7 +45,7 @@ class ProgressLine(Callback):
             bar_format="{percentage:3.0f}% |{bar:20}| {elapsed} gone, {remaining} left{postfix}",
         )  # fmt: skip
         self.started, self.first_step = time.monotonic(), trainer.global_step
-        self.losses: deque[float] = deque(maxlen=20)  # one batch is easy, the next is hard
+        self.losses: deque[float] = deque(maxlen=5)  # one batch is easy, the next is hard
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if trainer.global_step % self.every:

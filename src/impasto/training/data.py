@@ -23,7 +23,7 @@ from impasto.runtime import usable_cores
 from impasto.training.procedural import procedural_image
 from impasto.training.shards import open_shards
 
-_SCALES = (1.0, 1.6)  # a crop shows between all and 1/1.6 of the shorter side
+_SCALES = (1.0, 1.6)  # a crop shows between all and 1/1.6 of the shorter side, but is not magnified
 _CACHE_BYTES = 1 << 30
 _UNSET = -1
 
@@ -250,7 +250,7 @@ def reduced(image: Tensor, shorter: int) -> Image.Image:
 def random_crop(pixels: np.ndarray, crop: int, random: np.random.Generator) -> Tensor:
     """Cut a random square, flip it half of the time and scale it to (3, crop, crop) float32 in [0, 1].
 
-    It is magnified only where the photograph is too small: what one paints later is sharp.
+    It is magnified only where the photograph's shorter side is less than `crop`: what one paints later is sharp.
     """
     height, width = pixels.shape[:2]
     closest = min(_SCALES[1], max(_SCALES[0], min(height, width) / crop))
