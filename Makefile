@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PHOTOGRAPHS = $(shell $(BIN)/python -c 'import skimage, pathlib; print(pathlib.Path(skimage.__file__).parent / "data")')
+SAMPLES = $(addprefix $(PHOTOGRAPHS)/,astronaut.png chelsea.png coffee.png)
 
 .PHONY: demo test check clean
 
@@ -16,8 +17,8 @@ $(INSTALLED): pyproject.toml
 demo: $(INSTALLED)
 	$(BIN)/python scripts/make_styles.py oils --size 512 -o demo
 	$(BIN)/impasto train demo/oils.png data=demo paths.run=demo/run
-	$(BIN)/impasto stylize $(PHOTOGRAPHS)/astronaut.png $(PHOTOGRAPHS)/chelsea.png $(PHOTOGRAPHS)/coffee.png -s demo/oils.safetensors -o demo
-	$(BIN)/impasto stylize $(PHOTOGRAPHS)/astronaut.png $(PHOTOGRAPHS)/chelsea.png $(PHOTOGRAPHS)/coffee.png -s starry_night -o demo
+	$(BIN)/impasto stylize $(SAMPLES) -s demo/oils.safetensors -o demo
+	$(BIN)/impasto stylize $(SAMPLES) -s starry_night -o demo
 	$(BIN)/impasto compare $(PHOTOGRAPHS)/astronaut.png $(PHOTOGRAPHS)/coffee.png -s demo/oils.safetensors -o demo/comparison --steps 50 --limit 1 --no-polish --precision auto
 	@echo "The style: demo/oils.png. The painter: demo/oils.safetensors. The paintings: demo/*.oils.png"
 	@echo "Two minutes make a sketch of a painter; what longer training makes of the same photographs: demo/*.starry_night.png"

@@ -88,6 +88,8 @@ def test_mistyped_settings_are_explained(words: list[str], said: str, tmp_path: 
     [
         "output=runs/a=b.safetensors",
         "style.title=L'Estaque",
+        "style.title=a\\b(",
+        "style.title=a(b\\",
         'style.title=a"b(',
         "style.title=Größe",
         "data.include=[*.jpg",

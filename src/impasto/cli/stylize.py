@@ -67,7 +67,8 @@ def _stylize(options: argparse.Namespace) -> int:
     options.max_pixels = options.max_pixels or images.MAX_PIXELS
     model = find_style_model(options.style)
     # Not the name inside: a painter trained further and saved beside its first state is known by its file.
-    check_name(style := model.name.removesuffix(SUFFIX), model)
+    style = model.name.removesuffix(SUFFIX)
+    check_name(style, model)
     painter = Stylizer(
         model, options.device, backend=options.backend, precision=options.precision,
         max_memory=options.max_memory, statistics=options.statistics,

@@ -12,6 +12,7 @@ from typing import Any
 
 from impasto.cli.options import add_command, complain, minutes_from
 from impasto.errors import UsageError
+from impasto.training.quoting import quoted, without_interpolation
 
 
 def add(commands: Any) -> None:
@@ -123,7 +124,4 @@ def _plain_path(word: str) -> str:
 
 
 def _quoted(key: str, path: str) -> str:
-    # Hydra takes a backslash literally, but for one that stands before a quote; OmegaConf one before an interpolation.
-    path = re.sub(r"(\\*)\$\{", lambda match: 2 * match[1] + "\\${", path)
-    path = re.sub(r"(\\*)('|$)", lambda match: 2 * match[1] + ("\\'" if match[2] else ""), path)
-    return f"{key}='{path}'"
+    return f"{key}={quoted(without_interpolation(path))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterator, Sequence
 
 from hydra import compose, initialize_config_dir
@@ -12,6 +13,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
 from impasto.runtime import asset_dir
+from impasto.training.quoting import quoted
 
 _ALL = "`impasto train --cfg job` prints all"
 _LONGEST = 200  # characters of what was typed that are repeated
@@ -69,8 +71,7 @@ def _unreadable(override: str) -> str:
     key, equals, value = override.partition("=")
     if not equals:
         return f"{_short(override)}: not a setting; they look like trainer.max_minutes=5"
-    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
-    remedy = "'" + f'{key}="{quoted}"'.replace("'", "'\\''") + "'"
+    remedy = shlex.quote(f"{key}=" + quoted(value, quote='"'))
     return f"{_short(override)}: cannot be read; a value with special characters needs quotes: {_short(remedy)}"
 
 
