@@ -5,12 +5,14 @@
 The student has VGG-19's depth and pooling with half of the channels, and one linear map per named layer back into
 VGG-19's channel space. It starts from VGG-19's own kernels: layer by layer, the channels that a column-pivoted QR of the
 teacher's features picks. Then it learns, in rounds: painters are trained on the student as it stands, their outputs join
-the pictures, and the student is distilled again, because painters find whatever it cannot see.
+the pictures, and the student is distilled again, because painters find whatever it cannot see. docs/networks.md says what
+the one in checkpoints/ learned from, and how faithful it is.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,7 +39,12 @@ from impasto.training.schedule import scheduled
 NAMED = SLIM_LAYERS
 PATH = list(LAYERS)[: list(LAYERS).index(NAMED[-1]) + 1]
 WIDTHS = (32, 64, 128)  # of the blocks; VGG-19's are 64, 128, 256
-CROP, BATCH = 128, 8
+CROP, NATURAL, PAIRS = (
+    128,
+    2,
+    4,
+)  # pixels; crops in a batch of pictures as they are, of paintings and of their photographs
+GRAM_WEIGHT, DISTANCE_WEIGHT = 4.0, 4.0  # of errors beside those of the features
 
 
 class Student(nn.Module):
@@ -129,21 +136,25 @@ class Pictures:
         self.random = np.random.default_rng(seed)
 
     def batch(self) -> Tensor:
-        painted = round(BATCH * 5 / 8) if self.painted else 0
-        return torch.stack([self._painted() if i < painted else self._natural() for i in range(BATCH)])
+        """`PAIRS` crops of paintings, the same crops of their photographs, and `NATURAL` others."""
+        painted, photographs = zip(*(self._pair() for _ in range(PAIRS)), strict=True)
+        return torch.stack([*painted, *photographs, *(self._natural() for _ in range(NATURAL))])
 
     def photograph_batch(self, size: int) -> Tensor:
         return torch.stack([self._crop(self._pick(self.photographs), size) for _ in range(2)])
 
-    def _painted(self) -> Tensor:
+    def _pair(self) -> tuple[Tensor, Tensor]:
+        if not self.painted:
+            return self._natural(), self._natural()
         painting, photograph = self._pick(self.painted)
-        share = self.random.choice([1.0, self.random.uniform()])
+        share = self.random.choice([1.0, self.random.uniform(0.1, 1.0)])
         top, left = (self.random.integers(0, side - CROP + 1) for side in painting.shape[1:])
         window = (slice(None), slice(top, top + CROP), slice(left, left + CROP))
-        return share * painting[window] + (1 - share) * photograph[window]
+        return share * painting[window] + (1 - share) * photograph[window], photograph[window]
 
     def _natural(self) -> Tensor:
-        crop = self._crop(self._pick(self.photographs if self.random.uniform() < 0.75 else self.paintings), CROP)
+        # Paintings above all: photographs come with what was made of them.
+        crop = self._crop(self._pick(self.photographs if self.random.uniform() < 0.25 else self.paintings), CROP)
         kind = self.random.integers(0, 8)
         if kind == 0:
             crop = crop + self.random.uniform(0, 0.3) * self._normal()
@@ -167,7 +178,11 @@ class Pictures:
 
 
 def distil(student: Student, teacher: VGGFeatures, pictures: Pictures, minutes: float, rate: float) -> None:
-    """Lower the relative errors of features and Gram matrices for so many minutes."""
+    """Lower the errors of features, Gram matrices and distances for so many minutes.
+
+    Least squares alone keeps less of how a painting differs from its photograph than of the photograph: all content
+    losses would come out too low, and painters find what is missing. So the distances are a target of their own.
+    """
     optimizer = Muon(student.parameters(), lr=rate, adam_part=0.3)
     for step, gone in scheduled(optimizer, 60 * minutes):
         batch = pictures.batch().contiguous(memory_format=torch.channels_last)
@@ -176,14 +191,24 @@ def distil(student: Student, teacher: VGGFeatures, pictures: Pictures, minutes: 
                 wanted = teacher(batch)
             had = student(batch)
         errors = [relative_feature_loss(had[name], wanted[name]).mean() for name in NAMED]
+        off = [distance_error(had[name], wanted[name]) for name in NAMED]
         grams = [relative_gram_loss(gram_matrix(had[name]), gram_matrix(wanted[name])).mean() for name in NAMED]
         optimizer.zero_grad()
-        (torch.stack(errors).sum() + torch.stack(grams).sum()).backward()
+        (torch.stack(errors) + GRAM_WEIGHT * torch.stack(grams) + DISTANCE_WEIGHT * torch.stack(off)).sum().backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
         if step % 100 == 0:
-            shown = (" ".join(f"{float(error.detach()):.3f}" for error in found) for found in (errors, grams))
-            print(f"  step {step}, {gone:4.0%}: features {next(shown)}, Grams {next(shown)}", flush=True)
+            shown = (" ".join(f"{float(error.detach()):.3f}" for error in found) for found in (errors, grams, off))
+            print(
+                f"  step {step}, {gone:4.0%}: features {next(shown)}, Grams {next(shown)}, distances {next(shown)}",
+                flush=True,
+            )
+
+
+def distance_error(had: Tensor, wanted: Tensor) -> Tensor:
+    """The mean squared logarithm of the student's content distance over the teacher's, painting to photograph."""
+    ratios = [relative_feature_loss(f[:PAIRS], f[PAIRS : 2 * PAIRS]) for f in (had, wanted)]
+    return (ratios[0] / ratios[1]).log().square().mean()
 
 
 def train_painter(loss: PerceptualLoss, pictures: Pictures, minutes: float, start: Path | None) -> nn.Module:
@@ -264,9 +289,15 @@ def main() -> None:
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--paintings", type=Path, required=True, help="style pictures; painters are trained on them")
     parser.add_argument("--painters", type=Path, nargs="*", default=[], help="style models whose outputs join at once")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--minutes", type=float, default=6, help="of distillation in each round")
-    parser.add_argument("--painter-minutes", type=float, default=1, help="for each of two painters between rounds")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument(
+        "--minutes", type=float, default=5, help="of distillation in each round; the last one takes three times as long"
+    )
+    parser.add_argument(
+        "--painters-a-round", type=int, default=4, help="trained on the student after each round but the last"
+    )
+    parser.add_argument("--painter-minutes", type=float, default=0.5, help="for each of them")
+    parser.add_argument("--base", type=Path, help="a model that they start from (default: random weights)")
     parser.add_argument("-o", "--output", type=Path, default=Path("checkpoints/loss/slim.safetensors"))
     options = parser.parse_args()
 
@@ -279,18 +310,18 @@ def main() -> None:
     student = start_from(teacher, torch.stack([pictures._natural() for _ in range(48)]))
     student.to(memory_format=torch.channels_last)
     print(f"{sum(p.numel() for p in student.convolutions.parameters())} parameters, {provenance()}")
+    styles = itertools.cycle(pictures.paintings)
     for turn in range(options.rounds):
         print(f"round {turn + 1}: {len(pictures.painted)} painted pictures", flush=True)
-        distil(student, teacher, pictures, options.minutes, 3e-3 if turn == 0 else 2e-3)
+        last = turn + 1 == options.rounds
+        distil(student, teacher, pictures, options.minutes * (3 if last else 1), 3e-3 if turn == 0 else 2e-3)
         save(student, options.output)
-        if turn + 1 == options.rounds:
+        if last:
             break
         loss = PerceptualLoss(VGGFeatures(NAMED, str(options.output)))
-        for index in range(2):
-            style = pictures.paintings[(2 * turn + index) % len(pictures.paintings)]
+        for style in itertools.islice(styles, options.painters_a_round):
             loss.set_style(style[None])
-            start = options.painters[index % len(options.painters)] if options.painters else None
-            train_painter(loss, pictures, options.painter_minutes, start)
+            train_painter(loss, pictures, options.painter_minutes, options.base)
     print(options.output)
 
 

@@ -19,8 +19,8 @@ measured by `impasto compare`; the README says what the columns mean. The traini
 that of the light one before it too; what came still earlier is in its experiment. The judge is a loss network, photographs and the
 steps of the optimiser. A file holds no copy of its painting.
 
-| style | after | network | training | judge | equal iterations from noise / photograph | gap | screen | MB |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| style | after | network | training | judge | equal iterations from noise / photograph | in the median | gap | screen | MB |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -44,12 +44,19 @@ def history(training: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def measured(report: dict[str, Any]) -> list[str]:
     if "equal_iterations" not in report:
-        return ["not compared yet", "", "", ""]
-    equal = {
-        init: f"> {report['steps']}" if step is None else step for init, step in report["equal_iterations"].items()
-    }
+        return ["not compared yet", "", "", "", ""]
+
+    def steps(key: str) -> str:
+        return " / ".join(f"> {report['steps']}" if step is None else str(step) for step in report.get(key, {}).values())
+
     judge = f"{report['judge']['network']}, {report['images']} photographs, {report['steps']} steps"
-    return [judge, f"{equal['noise']} / {equal['content']}", f"{report['gap']:.0%}", f"{report['screen']:.2f}"]
+    return [
+        judge,
+        steps("equal_iterations"),
+        steps("median_iterations"),
+        f"{report['gap']:.0%}",
+        f"{report['screen']:.2f}",
+    ]
 
 
 def cards() -> str:

@@ -20,8 +20,8 @@ from pathlib import Path
 from impasto.checkpoint import read_papers
 from impasto.runtime import provenance
 
-HEAD = """| style | loss network | start | optimizer | minutes | steps | photographs | VGG-19's loss | equal iterations from noise / photograph | gap | screen |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+HEAD = """| style | loss network | start | optimizer | minutes | steps | photographs | VGG-19's loss | equal iterations from noise / photograph | in the median | gap | screen |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
 def impasto(*words: object) -> None:
@@ -45,12 +45,14 @@ def measured(style: Path, variant: str, minutes: float, options: argparse.Namesp
             "--steps", options.steps, "--limit", options.limit, "--precision", "auto", "--no-polish",
         )  # fmt: skip
     report = json.loads(report_path.read_text(encoding="utf-8"))
-    reached = (report["equal_iterations"][init] for init in ("noise", "content"))
-    equal = [f"> {report['steps']}" if step is None else str(step) for step in reached]
+
+    def equal(key: str) -> str:
+        return " / ".join(f"> {report['steps']}" if step is None else str(step) for step in report[key].values())
+
     steps = read_papers(painter)["training"]["steps"]
     columns = [
         style.stem, weights, "base" if start == "auto" else start, *(optimizer or ["muon"]), f"{minutes:g}", steps, len(report["images"]),
-        f"{report['loss']['network']['total']:.3f}", f"{equal[0]} / {equal[1]}", f"{report['gap']:.0%}", f"{report['screen']:.2f}",
+        f"{report['loss']['network']['total']:.3f}", equal("equal_iterations"), equal("median_iterations"), f"{report['gap']:.0%}", f"{report['screen']:.2f}",
     ]  # fmt: skip
     return f"| {' | '.join(map(str, columns))} |"
 

@@ -15,7 +15,18 @@ from impasto.checkpoint import load_style_model, save_style_model
 from impasto.errors import ImpastoError
 from impasto.runtime import asset_dir
 
-KEPT = ("equal_iterations", "polish_iterations", "gap", "screen", "judge", "steps", "size", "gradients", "machine")
+KEPT = (
+    "equal_iterations",
+    "median_iterations",
+    "polish_iterations",
+    "gap",
+    "screen",
+    "judge",
+    "steps",
+    "size",
+    "gradients",
+    "machine",
+)
 
 
 def read_report(path: Path) -> dict[str, Any]:

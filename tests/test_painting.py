@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 import impasto
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model, shipped_styles
-from impasto.compare import best_so_far, compare, first_at_or_below, judge_of, mean_curve, write_report
+from impasto.compare import best_so_far, compare, first_at_or_below, judge_of, mean_curve, median_step, write_report
 from impasto.errors import ModelError, UsageError
 from impasto.inference import Stylizer, pad_to_multiple
 from impasto.losses.perceptual import PerceptualLoss
@@ -249,6 +249,8 @@ def test_reading_the_curve() -> None:
         first_at_or_below(best, 4.0) == 2 and first_at_or_below(best, 3.5) == 6 and first_at_or_below(best, 1.0) is None
     )
     assert mean_curve([best, {0: best[0], 4: best[6]}])[4]["total"] == 3.5
+    assert median_step([26, None, 16]) == 26 and median_step([None, 20, 16, None]) == 20
+    assert median_step([None]) is None and median_step([0]) == 0
 
 
 def test_comparison_scores_network_and_optimiser_with_one_loss(
@@ -266,7 +268,7 @@ def test_comparison_scores_network_and_optimiser_with_one_loss(
     mean = sum(entry["loss"]["network"]["total"] for entry in report["images"]) / 2
     assert report["loss"]["network"]["total"] == pytest.approx(mean)
     assert report["gap"] == pytest.approx(mean / report["loss"]["converged"] - 1)
-    assert set(report["equal_iterations"]) == {"noise", "content"}
+    assert set(report["equal_iterations"]) == set(report["median_iterations"]) == {"noise", "content"}
     assert report["judge"]["fingerprint"] == loss.features.fingerprint()
     again, _ = compare(paths, stylizer, loss, **options, progress=lambda *call: pytest.fail("not taken from the cache"))
     assert again["loss"] == report["loss"]

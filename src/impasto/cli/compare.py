@@ -78,8 +78,10 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
     def after(steps: int | None) -> str:
         return f"more than {report['steps']}" if steps is None else str(steps)
 
-    equal, loss, seconds = report["equal_iterations"], report["loss"], report["seconds"]
+    equal, median, loss, seconds = (report[key] for key in ("equal_iterations", "median_iterations", "loss", "seconds"))
     yield f"{report['style']}: equals {after(equal['noise'])} L-BFGS iterations from noise, {after(equal['content'])} from content"
+    if len(report["images"]) > 1:
+        yield f"in the median image {after(median['noise'])} and {after(median['content'])}"
     yield f"total loss {loss['network']['total']:.3f}, the optimiser's best in {report['steps']} steps {loss['converged']:.3f}: gap {report['gap']:.0%}"
     if "polish" in loss:
         yield f"polish: {after(report['polish_iterations'])} iterations from the network's output reach the optimiser's best"

@@ -41,6 +41,10 @@ def _styles(options: argparse.Namespace) -> int:
 def _measured(report: dict[str, Any]) -> str:
     if not {"equal_iterations", "gap", "steps"} <= set(report):
         return "not compared yet"
-    steps = report["equal_iterations"]["noise"]
-    equal = f"more than {report['steps']}" if steps is None else steps
-    return f"equals {equal} L-BFGS iterations from noise, gap {report['gap']:.0%}"
+
+    def after(steps: int | None) -> str:
+        return f"more than {report['steps']}" if steps is None else str(steps)
+
+    median = f" ({after(report['median_iterations']['noise'])} in the median)" if "median_iterations" in report else ""
+    equal = after(report["equal_iterations"]["noise"])
+    return f"equals {equal} L-BFGS iterations from noise{median}, gap {report['gap']:.0%}"
