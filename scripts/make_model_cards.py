@@ -47,7 +47,9 @@ def measured(report: dict[str, Any]) -> list[str]:
         return ["not compared yet", "", "", "", ""]
 
     def steps(key: str) -> str:
-        return " / ".join(f"> {report['steps']}" if step is None else str(step) for step in report.get(key, {}).values())
+        return " / ".join(
+            f"> {report['steps']}" if step is None else str(step) for step in report.get(key, {}).values()
+        )
 
     judge = f"{report['judge']['network']}, {report['images']} photographs, {report['steps']} steps"
     return [
