@@ -39,11 +39,11 @@ from impasto.training.schedule import scheduled
 NAMED = SLIM_LAYERS
 PATH = list(LAYERS)[: list(LAYERS).index(NAMED[-1]) + 1]
 WIDTHS = (32, 64, 128)  # of the blocks; VGG-19's are 64, 128, 256
-CROP, NATURAL, PAIRS = (
-    128,
-    2,
+CROP = 128  # pixels
+PAIRS, NATURAL = (
     4,
-)  # pixels; crops in a batch of pictures as they are, of paintings and of their photographs
+    2,
+)  # of a batch: crops of paintings with the same of their photographs; crops of pictures as they are
 GRAM_WEIGHT, DISTANCE_WEIGHT = 4.0, 4.0  # of errors beside those of the features
 
 

@@ -45,20 +45,19 @@ def history(training: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def measured(report: dict[str, Any]) -> list[str]:
     if "equal_iterations" not in report:
         return ["not compared yet", "", "", "", ""]
-
-    def steps(key: str) -> str:
-        return " / ".join(
-            f"> {report['steps']}" if step is None else str(step) for step in report.get(key, {}).values()
-        )
-
     judge = f"{report['judge']['network']}, {report['images']} photographs, {report['steps']} steps"
     return [
         judge,
-        steps("equal_iterations"),
-        steps("median_iterations"),
+        iterations(report, "equal_iterations"),
+        iterations(report, "median_iterations"),
         f"{report['gap']:.0%}",
         f"{report['screen']:.2f}",
     ]
+
+
+def iterations(report: dict[str, Any], key: str) -> str:
+    """The optimiser's steps from noise and from the photograph, empty where the report is older than that."""
+    return " / ".join(f"> {report['steps']}" if step is None else str(step) for step in report.get(key, {}).values())
 
 
 def cards() -> str:

@@ -17,6 +17,8 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from make_model_cards import iterations
+
 from impasto.checkpoint import read_papers
 from impasto.runtime import provenance
 
@@ -45,14 +47,10 @@ def measured(style: Path, variant: str, minutes: float, options: argparse.Namesp
             "--steps", options.steps, "--limit", options.limit, "--precision", "auto", "--no-polish",
         )  # fmt: skip
     report = json.loads(report_path.read_text(encoding="utf-8"))
-
-    def equal(key: str) -> str:
-        return " / ".join(f"> {report['steps']}" if step is None else str(step) for step in report[key].values())
-
     steps = read_papers(painter)["training"]["steps"]
     columns = [
         style.stem, weights, "base" if start == "auto" else start, *(optimizer or ["muon"]), f"{minutes:g}", steps, len(report["images"]),
-        f"{report['loss']['network']['total']:.3f}", equal("equal_iterations"), equal("median_iterations"), f"{report['gap']:.0%}", f"{report['screen']:.2f}",
+        f"{report['loss']['network']['total']:.3f}", iterations(report, "equal_iterations"), iterations(report, "median_iterations"), f"{report['gap']:.0%}", f"{report['screen']:.2f}",
     ]  # fmt: skip
     return f"| {' | '.join(map(str, columns))} |"
 

@@ -10,7 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from impasto.cli.options import add_command, add_device_and_json, add_precision, complain, positive_from, wants_bfloat16
+from impasto.cli.options import (
+    add_command,
+    add_device_and_json,
+    add_precision,
+    complain,
+    in_words,
+    positive_from,
+    wants_bfloat16,
+)
 from impasto.errors import ImpastoError, UsageError
 
 
@@ -75,8 +83,8 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _sentences(report: dict[str, Any]) -> Iterator[str]:
-    def after(steps: int | None) -> str:
-        return f"more than {report['steps']}" if steps is None else str(steps)
+    def after(step: int | None) -> str:
+        return in_words(step, report)
 
     equal, median, loss, seconds = (report[key] for key in ("equal_iterations", "median_iterations", "loss", "seconds"))
     yield f"{report['style']}: equals {after(equal['noise'])} L-BFGS iterations from noise, {after(equal['content'])} from content"

@@ -43,6 +43,11 @@ def wants_bfloat16(options: argparse.Namespace, device: Any) -> bool:
     return options.precision == "bfloat16" or (options.precision == "auto" and has_fast_bfloat16(device))
 
 
+def in_words(step: int | None, report: dict[str, Any]) -> str:
+    """Say after how many of the optimiser's steps a report has it, None being none of them."""
+    return f"more than {report['steps']}" if step is None else str(step)
+
+
 def minutes_from(text: str) -> float:
     with suppress(ValueError):
         if 0 < (value := float(text)) < 100_000:

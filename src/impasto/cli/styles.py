@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from impasto.cli.options import add_command
+from impasto.cli.options import add_command, in_words
 
 
 def add(commands: Any) -> None:
@@ -41,10 +41,7 @@ def _styles(options: argparse.Namespace) -> int:
 def _measured(report: dict[str, Any]) -> str:
     if not {"equal_iterations", "gap", "steps"} <= set(report):
         return "not compared yet"
-
-    def after(steps: int | None) -> str:
-        return f"more than {report['steps']}" if steps is None else str(steps)
-
-    median = f" ({after(report['median_iterations']['noise'])} in the median)" if "median_iterations" in report else ""
-    equal = after(report["equal_iterations"]["noise"])
+    equal, median = in_words(report["equal_iterations"]["noise"], report), ""
+    if "median_iterations" in report:
+        median = f" ({in_words(report['median_iterations']['noise'], report)} in the median)"
     return f"equals {equal} L-BFGS iterations from noise{median}, gap {report['gap']:.0%}"
