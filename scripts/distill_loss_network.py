@@ -40,10 +40,8 @@ NAMED = SLIM_LAYERS
 PATH = list(LAYERS)[: list(LAYERS).index(NAMED[-1]) + 1]
 WIDTHS = (32, 64, 128)  # of the blocks; VGG-19's are 64, 128, 256
 CROP = 128  # pixels
-PAIRS, NATURAL = (
-    4,
-    2,
-)  # of a batch: crops of paintings with the same of their photographs; crops of pictures as they are
+PAIRS = 4  # in a batch, of crops of paintings and the same of their photographs
+NATURAL = 2  # crops of other pictures beside them
 GRAM_WEIGHT, DISTANCE_WEIGHT = 4.0, 4.0  # of errors beside those of the features
 
 
