@@ -213,14 +213,36 @@ def test_the_optimiser_lowers_the_loss_and_keeps_its_best(loss: PerceptualLoss, 
 
 
 def test_one_iteration_is_one_update(loss: PerceptualLoss) -> None:
-    """The first L-BFGS step is along the gradient, of length min(1, 1 / |g|_1) times it (learning rate 1)."""
+    """The first L-BFGS step is along the gradient and moves the pixel that it moves most by 0.01."""
     content, seen = photograph(2, 32)[None], []
     optimize_image(content, loss, steps=1, callback=lambda iterate: seen.append(iterate.image.clone()))
     pixels = seen[0].clone().requires_grad_()
     loss(pixels, content).total.backward()
     gradient = pixels.grad
-    expected = seen[0] - gradient * min(1.0, 1.0 / gradient.abs().sum().item())
+    expected = seen[0] - gradient * (0.01 / gradient.abs().max())
     torch.testing.assert_close(seen[1], expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_later_steps_are_those_of_lbfgs_with_learning_rate_1(loss: PerceptualLoss, bfloat16: bool) -> None:
+    """The second step is H g with H = (s·y / y·y) in place of the identity, corrected by the pair (s, y) (Nocedal 1980)."""
+    content, seen, gradients = photograph(2, 32)[None], [], []
+    target = loss.content_features(content)
+    optimize_image(
+        content, loss, steps=2, bfloat16=bfloat16, callback=lambda iterate: seen.append(iterate.image.clone())
+    )
+    for image in seen[:2]:
+        pixels = image.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            total = loss.compare(pixels, target).total
+        gradients.append(torch.autograd.grad(total, pixels)[0])
+    s, y, g = seen[1] - seen[0], gradients[1] - gradients[0], gradients[1]
+    rho = 1 / (s * y).sum()
+    q = g - rho * (s * g).sum() * y
+    r = q * (s * y).sum() / (y * y).sum()
+    step = -(r + rho * ((s * g).sum() - (y * r).sum()) * s)
+    assert (s * y).sum() > 0 and (seen[1] - seen[0]).abs().max() == pytest.approx(0.01, rel=1e-3)
+    torch.testing.assert_close(seen[2] - seen[1], step, rtol=1e-2, atol=1e-4 * float(step.abs().max()))
 
 
 def test_starts_are_what_they_say(loss: PerceptualLoss) -> None:

@@ -16,6 +16,7 @@ from impasto.losses.perceptual import PerceptualLoss
 
 OPTIMIZERS = ("lbfgs", "adam")
 _ADAM_LEARNING_RATE = 0.02
+_FIRST_STEP = 0.01  # how far L-BFGS moves the pixel that it moves most, to measure the curvature by
 
 
 class Iterate(NamedTuple):
@@ -64,7 +65,8 @@ def optimize_image(
         content: (1, 3, H, W) in [0, 1].
         loss: with its style set; on the same device as `content`.
         steps: updates at full size.
-        optimizer: `lbfgs` as neural-style sets it (learning rate 1, history 100, no line search, tolerances 0) or `adam`.
+        optimizer: `lbfgs` as neural-style sets it (learning rate 1, history 100, no line search, tolerances 0), its first
+            step so long that some pixel moves by 0.01, or `adam`.
         init: `content`, `noise` (mid-grey with normal noise of deviation 0.1, from `seed`), or an image of `content`'s
             shape, such as a network's output.
         scales: coarse-to-fine; before the full size, `steps` updates at each of 1/2, 1/4 … of it, the style's own size kept.
@@ -129,10 +131,32 @@ def _iterates(
 
 
 def _make_optimizer(name: str, image: Tensor) -> torch.optim.Optimizer:
-    if name == "adam":
-        return torch.optim.Adam([image], lr=_ADAM_LEARNING_RATE)
-    # The default tolerances can stop before a pixel moves.
-    return torch.optim.LBFGS([image], lr=1, max_iter=1, history_size=100, tolerance_grad=0, tolerance_change=0)
+    return torch.optim.Adam([image], lr=_ADAM_LEARNING_RATE) if name == "adam" else _LBFGS(image)
+
+
+class _LBFGS(torch.optim.LBFGS):
+    """As neural-style sets it, one iteration at a time, except for the length of the first step.
+
+    torch's own moves no pixel by more than some 1e-4. The change of the gradient over so little drowns in the rounding of
+    bfloat16, and the second step, which is scaled by it, then throws some pictures far out of range.
+    """
+
+    def __init__(self, image: Tensor) -> None:
+        # The default tolerances can stop before a pixel moves.
+        super().__init__([image], lr=1, max_iter=1, history_size=100, tolerance_grad=0, tolerance_change=0)
+        self.image = image
+
+    def step(self, closure: Callable[[], float]) -> float:  # type: ignore[override]
+        total = closure()
+        self.param_groups[0]["lr"] = 1 if self.state else self._first_rate()
+        super().step(lambda: total)  # type: ignore[arg-type]
+        return total
+
+    def _first_rate(self) -> float:
+        assert self.image.grad is not None
+        slope = self.image.grad.abs()
+        own_rate = (1 / slope.sum()).clamp(max=1)  # what torch multiplies the first step's learning rate by
+        return (_FIRST_STEP / (own_rate * slope.max())).item()
 
 
 @torch.no_grad()
