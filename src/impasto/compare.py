@@ -232,8 +232,8 @@ def first_at_or_below(curve: Curve, total: float) -> int | None:
 def median_step(steps: Sequence[int | None]) -> int | None:
     """Return the step that half of the images reach at least; None is later than any.
 
-    Without a line search some runs of L-BFGS leap away at once and come back slowly. A single one of them lifts the mean
-    curve and with it the equal iterations; the median it leaves alone.
+    From noise the optimiser takes much longer for some photographs than for others. A few slow runs lift the mean curve
+    and with it the equal iterations; the median they leave alone.
     """
     return sorted(steps, key=lambda step: math.inf if step is None else step)[(len(steps) - 1) // 2]
 
