@@ -1,4 +1,4 @@
-"""Style pictures made by code: twelve looks, each a pure function of a seed.
+"""Style pictures made by code: thirteen looks, each a pure function of a seed.
 
     python scripts/make_styles.py [NAME ...] -o DIR [--size 768] [--seed 0]      python scripts/make_styles.py --list
 
@@ -383,6 +383,22 @@ def screened(tone: Array, x: Array, y: Array, angle: float, lines: int) -> Array
     c, s = 2 * np.pi * lines * np.cos(angle), 2 * np.pi * lines * np.sin(angle)
     hills = ndtr(0.95 * (np.cos(c * x + s * y) + np.cos(c * y - s * x)))
     return step(tone - 1 + hills, -0.06, 0.06)
+
+
+@style
+def newsprint(rng: Rng, n: int) -> Array:
+    """clouds in four process inks, each in a screen at its own angle, under inked contours on cheap paper"""
+    x, y = grid(n)
+    lines = rng.uniform(60, 110)
+    cloud = step(noise(rng, n, 2.3, 2), 0.42, 0.8)
+    contour = step(0.05 - np.abs((noise(rng, n, 2.8, 1.5) * 7) % 1 - 0.5), 0, 0.02)
+    paper = times(inks("f2e9d2"), 0.93 + 0.1 * noise(rng, n, 1.0, 8))
+    for ink, degrees in zip(inks("18a0d8 e0287c ffe000"), (15, 75, 0), strict=True):
+        tone = 0.75 * noise(rng, n, 2.4, 1.5) * (1 - 0.7 * cloud)
+        paper = printed(paper, ink, 0.95 * screened(tone, x, y, np.deg2rad(degrees), lines))
+    shade = (0.6 * noise(rng, n, 2.0, 3) - 0.25).clip(0)
+    black = np.maximum(screened(shade, x, y, np.deg2rad(45), lines), contour)
+    return printed(paper, inks("1d1a20")[0], 0.92 * black)
 
 
 @style

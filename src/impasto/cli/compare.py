@@ -21,6 +21,8 @@ from impasto.cli.options import (
 )
 from impasto.errors import ImpastoError, UsageError
 
+_BACKEND, _PRECISION = "torch", "float32"  # as the optimiser has it
+
 
 def add(commands: Any) -> None:
     command = add_command(commands, "compare", _compare, "how many optimiser iterations does a painter equal?")
@@ -54,7 +56,7 @@ def _compare(options: argparse.Namespace) -> int:
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("comparing draws a curve; pip install 'impasto[compare]'")
     options.output.mkdir(parents=True, exist_ok=True)
-    painter, failed = Stylizer(options.style, options.device, backend="torch", precision="float32"), []
+    painter, failed = Stylizer(options.style, options.device, backend=_BACKEND, precision=_PRECISION), []
 
     def fail(error: ImpastoError) -> None:
         complain(error)
@@ -95,7 +97,7 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
         yield f"polish: {after(report['polish_iterations'])} iterations from the network's output reach the optimiser's best"
     earlier = " (partly timed in an earlier comparison)" if seconds["cached"] else ""
     yield (
-        f"speed: {seconds['network']:.3f} s (torch, float32) against {seconds['noise']:.1f} s, "
+        f"speed: {seconds['network']:.3f} s ({_BACKEND}, {_PRECISION}) against {seconds['noise']:.1f} s, "
         f"{seconds['ratio']:.0f} times{earlier}"
     )
     if report["screen"] is not None:
