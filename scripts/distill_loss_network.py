@@ -205,7 +205,7 @@ def distil(student: Student, teacher: VGGFeatures, pictures: Pictures, minutes: 
 
 def distance_error(had: Tensor, wanted: Tensor) -> Tensor:
     """The mean squared logarithm of the student's content distance over the teacher's, painting to photograph."""
-    ratios = [relative_feature_loss(f[:PAIRS], f[PAIRS : 2 * PAIRS]) for f in (had, wanted)]
+    ratios = [relative_feature_loss(*f.split((PAIRS, PAIRS, NATURAL))[:2]) for f in (had, wanted)]
     return (ratios[0] / ratios[1]).log().square().mean()
 
 

@@ -18,6 +18,7 @@ from impasto.losses.features import VGGFeatures
 from impasto.losses.functional import (
     gram_matrix,
     grid_energy,
+    mapped_gram_matrix,
     relative_feature_loss,
     relative_gram_loss,
     screen_energy,
@@ -54,6 +55,26 @@ def test_gram_matrix_has_the_gradient_of_its_formula(memory_format: torch.memory
     (expected,) = torch.autograd.grad((weights * (flat @ flat.mT / 60)).sum(), features)
     (gradient,) = torch.autograd.grad((weights * gram_matrix(features)).sum(), features)
     torch.testing.assert_close(gradient, expected)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_mapped_gram_matrix_is_that_of_the_mapped_features(memory_format: torch.memory_format) -> None:
+    features = (3 + torch.randn(2, 5, 3, 4)).contiguous(memory_format=memory_format).requires_grad_()
+    weight, bias, weights = torch.randn(7, 5), torch.randn(7), torch.randn(2, 7, 7)
+    mapped = torch.einsum("oc,nchw->nohw", weight, features) + bias[:, None, None]
+    flat = mapped.flatten(2)
+    expected, gram = flat @ flat.mT / (7 * 12), mapped_gram_matrix(features, weight, bias)
+    torch.testing.assert_close(gram, expected)
+    gradients = [torch.autograd.grad((weights * matrix).sum(), features)[0] for matrix in (gram, expected)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_mapped_gram_matrix_stays_float32_where_half_precision_overflows() -> None:
+    features = torch.full((1, 2, 64, 64), 300.0, dtype=torch.float16)
+    with torch.autocast("cpu", torch.bfloat16):
+        gram = mapped_gram_matrix(features, torch.eye(2), torch.zeros(2))
+    assert gram.dtype == torch.float32
+    torch.testing.assert_close(gram, torch.full((1, 2, 2), 300.0**2 / 2))
 
 
 def test_gram_matrix_ignores_where_things_are() -> None:

@@ -42,6 +42,19 @@ def test_the_step_of_a_kernel_has_one_size_whatever_the_gradient() -> None:
     assert float(small.square().mean().sqrt()) == pytest.approx(0.2 * 0.01, rel=0.15)
 
 
+def test_kernels_of_one_shape_step_as_each_would_alone() -> None:
+    kernels = [nn.Parameter(torch.randn(shape)) for shape in ((8, 6, 3, 3), (4, 8, 1, 1), (8, 6, 3, 3), (6, 8, 3, 3))]
+    gradients = [torch.randn_like(kernel) * 10.0**power for power, kernel in enumerate(kernels)]
+    alone = [stepped(kernel.detach(), [gradient] * 2) for kernel, gradient in zip(kernels, gradients, strict=True)]
+    together = Muon(kernels)
+    for _ in range(2):
+        for kernel, gradient in zip(kernels, gradients, strict=True):
+            kernel.grad = gradient.clone()
+        together.step()
+    for kernel, expected in zip(kernels, alone, strict=True):
+        torch.testing.assert_close(kernel.detach(), expected, rtol=0, atol=1e-4)  # steps are of 1e-3 each
+
+
 @pytest.mark.parametrize("shape", [(7,), (16, 3, 3, 3), (3, 16, 3, 3), (16, 1, 5, 5)])
 def test_everything_else_steps_as_torch_adam_does(shape: tuple[int, ...]) -> None:
     start, gradients = torch.randn(shape), [torch.randn(shape) for _ in range(5)]

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import UsageError, WeightsError
+from impasto.losses.functional import gram_matrix, mapped_gram_matrix
 from impasto.runtime import asset_dir
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, per RGB channel
@@ -84,6 +85,10 @@ class VGGFeatures(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, image: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+        return {name: self.expanded(name, narrow) for name, narrow in self.narrow(image, layers).items()}
+
+    def narrow(self, image: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Return what `forward` does, but without the slim network's linear maps."""
         if min(image.shape[-2:]) < MIN_SIDE:
             height, width = image.shape[-2:]
             raise UsageError(f"{width} x {height} pixels are too few for the loss network; both sides need {MIN_SIDE}")
@@ -97,12 +102,20 @@ class VGGFeatures(nn.Module):
                 x = F.max_pool2d(x, 2)
             x = F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=1).relu()
             if name in wanted:
-                features[name] = self._expanded(name, x)
+                features[name] = x
         return features
 
-    def _expanded(self, name: str, x: Tensor) -> Tensor:
+    def expanded(self, name: str, narrow: Tensor) -> Tensor:
+        """Return the features that `forward` gives for layer `name`, made of those that `narrow` gives."""
         weight = getattr(self, f"{name}_map_weight", None)
-        return x if weight is None else F.conv2d(x, weight, getattr(self, f"{name}_map_bias"))
+        return narrow if weight is None else F.conv2d(narrow, weight, getattr(self, f"{name}_map_bias"))
+
+    def gram_matrix(self, name: str, narrow: Tensor) -> Tensor:
+        """Return the Gram matrix of `expanded(name, narrow)`, which for the slim network takes no wide features."""
+        weight = getattr(self, f"{name}_map_weight", None)
+        if weight is None:
+            return gram_matrix(narrow)
+        return mapped_gram_matrix(narrow, weight[:, :, 0, 0], getattr(self, f"{name}_map_bias"))
 
     def _keep(self, name: str, weight_and_bias: tuple[Tensor, Tensor]) -> None:
         for part, tensor in zip(("weight", "bias"), weight_and_bias, strict=True):

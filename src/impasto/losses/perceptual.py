@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from impasto.errors import UsageError
 from impasto.losses.features import LAYERS, VGGFeatures
-from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss, total_variation
+from impasto.losses.functional import relative_feature_loss, relative_gram_loss, total_variation
 
 
 class LossTerms(NamedTuple):
@@ -94,8 +94,8 @@ class PerceptualLoss(nn.Module):
     def set_style(self, image: Tensor) -> None:
         """Make `image`, (1, 3, H, W) in [0, 1], the style to aim at: its Gram matrices are computed once, in float32."""
         with torch.autocast(image.device.type, enabled=False):
-            features = self.features(image.float())
-        self.style_targets = {name: gram_matrix(features[name]) for name in self.style_layers}
+            narrow = self.features.narrow(image.float())
+        self.style_targets = {name: self.features.gram_matrix(name, narrow[name]) for name in self.style_layers}
 
     def forward(self, output: Tensor, content: Tensor) -> LossTerms:
         """Score `output` as a painting of `content`: (N, 3, H, W) in [0, 1] twice -> terms averaged over N.
@@ -116,10 +116,15 @@ class PerceptualLoss(nn.Module):
         """`forward` with the content image's features already at hand."""
         if not self.style_targets:
             raise UsageError("PerceptualLoss has no style yet; call set_style(image) first")
-        features = self.features(output)
-        content = [relative_feature_loss(features[name], target) for name, target in content_features.items()]
+        narrow = self.features.narrow(output)
+        content = [
+            relative_feature_loss(self.features.expanded(name, narrow[name]), target)
+            for name, target in content_features.items()
+        ]
         style = [
-            relative_gram_loss(gram_matrix(features[name]), self.style_targets[name].to(output.device))
+            relative_gram_loss(
+                self.features.gram_matrix(name, narrow[name]), self.style_targets[name].to(output.device)
+            )
             for name in self.style_layers
         ]
         return LossTerms(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 import torch
@@ -55,23 +56,31 @@ class Muon(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                if "momentum" in group:
-                    self._orthogonal_step(parameter, parameter.grad, group["lr"], group["momentum"])
-                else:
-                    self._adam_step(parameter, parameter.grad, group["lr"], group["betas"])
+            learned = [(parameter, parameter.grad) for parameter in group["params"] if parameter.grad is not None]
+            if "momentum" in group:
+                self._orthogonal_steps(learned, group["lr"], group["momentum"])
+            else:
+                for parameter, gradient in learned:
+                    self._adam_step(parameter, gradient, group["lr"], group["betas"])
         return loss
 
-    def _orthogonal_step(self, parameter: Parameter, gradient: Tensor, lr: float, momentum: float) -> None:
-        state = self.state[parameter]
+    def _orthogonal_steps(self, kernels: list[tuple[Parameter, Tensor]], lr: float, momentum: float) -> None:
+        alike: dict[torch.Size, list[tuple[Parameter, Tensor]]] = defaultdict(list)
+        for kernel, gradient in kernels:
+            alike[kernel.shape].append((kernel, self._moved(kernel, gradient, momentum)))
+        for shape, same in alike.items():  # together: many small products take longer than a few large ones
+            matrices = torch.stack([moved.flatten(1) for _, moved in same])
+            scale = -0.2 * lr * math.sqrt(max(matrices.shape[1:]))
+            for (kernel, _), step in zip(same, orthogonalized(matrices), strict=True):
+                kernel.add_(step.view(shape), alpha=scale)
+
+    def _moved(self, kernel: Parameter, gradient: Tensor, momentum: float) -> Tensor:
+        """Nesterov's momentum."""
+        state = self.state[kernel]
         if not state:
             state["average"] = torch.zeros_like(gradient)
         average = state["average"].lerp_(gradient, 1 - momentum)
-        matrix = gradient.lerp(average, momentum).flatten(1)
-        step = orthogonalized(matrix).view(parameter.shape)
-        parameter.add_(step, alpha=-0.2 * lr * math.sqrt(max(matrix.shape)))
+        return gradient.lerp(average, momentum)
 
     def _adam_step(self, parameter: Parameter, gradient: Tensor, lr: float, betas: tuple[float, float]) -> None:
         state = self.state[parameter]
@@ -87,14 +96,14 @@ class Muon(Optimizer):
 
 
 def orthogonalized(matrix: Tensor, rounds: int = 5) -> Tensor:
-    """Return the (rows, columns) matrix with singular values of about 1 in place of its own.
+    """Return the (..., rows, columns) matrices with singular values of about 1 in place of their own.
 
     Newton and Schulz's iteration, in bfloat16: values above about a hundredth of the norm come to 0.7 to 1.2, smaller
     ones part of the way, rounding noise among them. A zero matrix stays zero.
     """
-    tall = matrix.shape[0] > matrix.shape[1]
+    tall = matrix.shape[-2] > matrix.shape[-1]
     x = (matrix.mT if tall else matrix).bfloat16()
-    x = x / (x.norm() + 1e-7)
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     a, b, c = _QUINTIC
     for _ in range(rounds):
         gram = x @ x.mT
