@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torchvision.models import vgg19
 
 from impasto.losses.features import IMAGENET_MEAN, IMAGENET_STD, LAYERS, VGGFeatures
-from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss, total_variation
+from impasto.losses.functional import gram_matrix, relative_gram_loss, total_variation
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
 from impasto.runtime import has_fast_bfloat16, pick_device, provenance
@@ -62,13 +62,17 @@ def plain_step(loss: PerceptualLoss, device: torch.device) -> Callable[[Tensor],
         optimizer.zero_grad()
         output = network(batch)
         of_output, of_content = features(output), features(batch)
-        content = torch.stack([relative_feature_loss(of_output[k], of_content[k]) for k in loss.content_layers]).mean()
+        content = torch.stack([plain_feature_loss(of_output[k], of_content[k]) for k in loss.content_layers]).mean()
         grams = [relative_gram_loss(gram_matrix(of_output[k]), loss.style_targets[k]) for k in loss.style_layers]
         total = content + 10 * torch.stack(grams).mean() + total_variation(output).mean()
         total.backward()
         optimizer.step()
 
     return step
+
+
+def plain_feature_loss(features: Tensor, target: Tensor) -> Tensor:
+    return (features - target).square().mean(dim=(1, 2, 3)) / target.var(dim=(1, 2, 3), unbiased=False)
 
 
 def our_step(loss: PerceptualLoss, device: torch.device) -> Callable[[Tensor], None]:

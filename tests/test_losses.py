@@ -69,10 +69,21 @@ def test_mapped_gram_matrix_is_that_of_the_mapped_features(memory_format: torch.
     torch.testing.assert_close(*gradients)
 
 
+def test_mapped_gram_matrix_has_its_gradient_in_half_precision_too() -> None:
+    features, weight, bias = torch.rand(2, 5, 6, 6), torch.randn(7, 5), torch.randn(7)
+    weights, gradients = torch.randn(2, 7, 7), []
+    for dtype in (torch.float32, torch.bfloat16):
+        narrow = features.to(dtype).requires_grad_()
+        (gradient,) = torch.autograd.grad((weights * mapped_gram_matrix(narrow, weight, bias)).sum(), narrow)
+        assert gradient.dtype == dtype
+        gradients.append(gradient.float())
+    assert (gradients[1] - gradients[0]).norm() < 0.02 * gradients[0].norm()
+
+
 def test_mapped_gram_matrix_stays_float32_where_half_precision_overflows() -> None:
     features = torch.full((1, 2, 64, 64), 300.0, dtype=torch.float16)
     with torch.autocast("cpu", torch.bfloat16):
-        gram = mapped_gram_matrix(features, torch.eye(2), torch.zeros(2))
+        gram = mapped_gram_matrix(features, torch.eye(2).half(), torch.zeros(2).half())
     assert gram.dtype == torch.float32
     torch.testing.assert_close(gram, torch.full((1, 2, 2), 300.0**2 / 2))
 
@@ -204,11 +215,14 @@ def test_offline_is_one_sentence_with_the_remedies(monkeypatch: pytest.MonkeyPat
     assert "\n" not in str(caught.value)
 
 
-def test_the_loss_is_the_sum_of_its_definition(random_vgg: Path) -> None:
+@pytest.mark.parametrize(
+    ("slim", "first", "last"), [(False, "relu1_1", "relu2_1"), (True, "relu1_2", "relu2_2")], ids=["vgg19", "slim"]
+)
+def test_the_loss_is_the_sum_of_its_definition(random_vgg: Path, slim: bool, first: str, last: str) -> None:
     loss = PerceptualLoss.from_spec(
-        str(random_vgg),
-        content_layers=["relu2_1"],
-        style_layers=["relu1_1", "relu2_1"],
+        "slim" if slim else str(random_vgg),
+        content_layers=[last],
+        style_layers=[first, last],
         style_weight=3.0,
         tv_weight=0.5,
     )
@@ -217,10 +231,10 @@ def test_the_loss_is_the_sum_of_its_definition(random_vgg: Path) -> None:
     of = loss.features
     terms = loss(output, content)
     f, c, s = of(output), of(content), of(style)
-    expected_content = (f["relu2_1"] - c["relu2_1"]).square().mean() / c["relu2_1"].var(unbiased=False)
+    expected_content = (f[last] - c[last]).square().mean() / c[last].var(unbiased=False)
     expected_style = sum(
         (gram_matrix(f[name]) - gram_matrix(s[name])).norm() ** 2 / gram_matrix(s[name]).norm() ** 2
-        for name in ("relu1_1", "relu2_1")
+        for name in (first, last)
     )
     torch.testing.assert_close(terms.content, expected_content, rtol=1e-4, atol=0)
     torch.testing.assert_close(terms.style, 3 * expected_style / 2, rtol=1e-4, atol=0)

@@ -43,7 +43,7 @@ def test_the_step_of_a_kernel_has_one_size_whatever_the_gradient() -> None:
 
 
 def test_kernels_of_one_shape_step_as_each_would_alone() -> None:
-    kernels = [nn.Parameter(torch.randn(shape)) for shape in ((8, 6, 3, 3), (4, 8, 1, 1), (8, 6, 3, 3), (6, 8, 3, 3))]
+    kernels = [nn.Parameter(torch.randn(shape)) for shape in ((8, 6, 3, 3), (16, 8, 1, 1), (8, 6, 3, 3), (16, 8, 1, 1))]
     gradients = [torch.randn_like(kernel) * 10.0**power for power, kernel in enumerate(kernels)]
     alone = [stepped(kernel.detach(), [gradient] * 2) for kernel, gradient in zip(kernels, gradients, strict=True)]
     together = Muon(kernels)

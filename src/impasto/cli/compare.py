@@ -21,7 +21,7 @@ from impasto.cli.options import (
 )
 from impasto.errors import ImpastoError, UsageError
 
-_BACKEND, _PRECISION = "torch", "float32"  # as the optimiser has it
+_BACKEND, _PRECISION = "torch", "float32"  # of the painter
 
 
 def add(commands: Any) -> None:
@@ -97,7 +97,8 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
         yield f"polish: {after(report['polish_iterations'])} iterations from the network's output reach the optimiser's best"
     earlier = " (partly timed in an earlier comparison)" if seconds["cached"] else ""
     yield (
-        f"speed: {seconds['network']:.3f} s ({_BACKEND}, {_PRECISION}) against {seconds['noise']:.1f} s, "
+        f"speed: {seconds['network']:.3f} s ({_BACKEND}, {_PRECISION}) against {seconds['noise']:.1f} s "
+        f"({report['gradients']} gradients), "
         f"{seconds['ratio']:.0f} times{earlier}"
     )
     if report["screen"] is not None:

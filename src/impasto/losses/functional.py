@@ -25,10 +25,11 @@ def gram_matrix(features: Tensor) -> Tensor:
 def mapped_gram_matrix(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Gram matrix of the features `weight` F + `bias`, which are never made: (N, C, H, W) -> (N, C', C').
 
-    weight (C', C) and bias (C') map each pixel's features. With G the Gram matrix of F and m the mean of its pixels,
-    it is (C A G Aᵀ + A m bᵀ + b mᵀ Aᵀ + b bᵀ) / C'.
+    A = weight (C', C) and b = bias (C') map each pixel's features. With G the Gram matrix of F and m the mean of its
+    pixels, it is (C A G Aᵀ + A m bᵀ + b mᵀ Aᵀ + b bᵀ) / C'.
     """
     with torch.autocast(features.device.type, enabled=False):
+        weight, bias = weight.float(), bias.float()
         gram, mean = _GramMatrixAndMean.apply(features)
         shift = (mean @ weight.mT)[:, :, None] * bias
         return (features.shape[1] * weight @ gram @ weight.mT + shift + shift.mT + bias.outer(bias)) / len(bias)
@@ -58,9 +59,9 @@ class _GramMatrixAndMean(Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(features)
-        scale = features[0].numel() ** 0.5
-        flat = features.float().flatten(2) / scale
-        return flat @ flat.mT, flat.mean(dim=2) * scale
+        scale = features[0].numel() ** -0.5
+        flat = features.float().flatten(2) * scale
+        return flat @ flat.mT, flat.mean(dim=2) / scale
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, gradient_of_mean: Tensor) -> Tensor:
@@ -90,7 +91,7 @@ def relative_feature_loss(features: Tensor, target: Tensor) -> Tensor:
     0 for equal features; about 1 for a picture that has nothing of the target but its mean.
     """
     features, target = (_pixels(f.float()).flatten(1) for f in (features, target))
-    # Two plain means: torch's own variance and means over three dimensions take three times as long.
+    # Plain means over one dimension: torch's own variance, and means over three, take three times as long.
     variance = (target - target.mean(dim=1, keepdim=True)).square().mean(dim=1)
     return (features - target).square().mean(dim=1) / (variance + _EPSILON)
 

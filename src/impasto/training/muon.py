@@ -75,7 +75,7 @@ class Muon(Optimizer):
                 kernel.add_(step.view(shape), alpha=scale)
 
     def _moved(self, kernel: Parameter, gradient: Tensor, momentum: float) -> Tensor:
-        """Nesterov's momentum."""
+        """Update the kernel's mean gradient and return Nesterov's look-ahead."""
         state = self.state[kernel]
         if not state:
             state["average"] = torch.zeros_like(gradient)
