@@ -72,6 +72,7 @@ def plain_step(loss: PerceptualLoss, device: torch.device) -> Callable[[Tensor],
 
 
 def plain_feature_loss(features: Tensor, target: Tensor) -> Tensor:
+    """The formula as it stands: `relative_feature_loss` would copy features whose channels do not come last."""
     return (features - target).square().mean(dim=(1, 2, 3)) / target.var(dim=(1, 2, 3), unbiased=False)
 
 

@@ -98,8 +98,7 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
     earlier = " (partly timed in an earlier comparison)" if seconds["cached"] else ""
     yield (
         f"speed: {seconds['network']:.3f} s ({_BACKEND}, {_PRECISION}) against {seconds['noise']:.1f} s "
-        f"({report['gradients']} gradients), "
-        f"{seconds['ratio']:.0f} times{earlier}"
+        f"({report['gradients']} gradients), {seconds['ratio']:.0f} times{earlier}"
     )
     if report["screen"] is not None:
         yield f"screen: {report['screen']:.2f} times the style's own"

@@ -59,7 +59,7 @@ class VGGFeatures(nn.Module):
 
     Raises:
         WeightsError: an unknown layer, weights that cannot be had, or weights too shallow for the layers.
-        UsageError: from `forward`, an image with a side below 16.
+        UsageError: from `forward` or `narrow`, an image with a side below 16.
     """
 
     mean: Tensor
@@ -107,15 +107,21 @@ class VGGFeatures(nn.Module):
 
     def expanded(self, name: str, narrow: Tensor) -> Tensor:
         """Return the features that `forward` gives for layer `name`, made of those that `narrow` gives."""
-        weight = getattr(self, f"{name}_map_weight", None)
-        return narrow if weight is None else F.conv2d(narrow, weight, getattr(self, f"{name}_map_bias"))
+        linear_map = self._map(name)
+        return F.conv2d(narrow, *linear_map) if linear_map else narrow
 
     def gram_matrix(self, name: str, narrow: Tensor) -> Tensor:
         """Return the Gram matrix of `expanded(name, narrow)`, which for the slim network takes no wide features."""
-        weight = getattr(self, f"{name}_map_weight", None)
-        if weight is None:
+        if not (linear_map := self._map(name)):
             return gram_matrix(narrow)
-        return mapped_gram_matrix(narrow, weight[:, :, 0, 0], getattr(self, f"{name}_map_bias"))
+        weight, bias = linear_map
+        return mapped_gram_matrix(narrow, weight[:, :, 0, 0], bias)
+
+    def _map(self, name: str) -> tuple[Tensor, Tensor] | None:
+        """Weight (C', C, 1, 1) and bias (C',) of the linear map behind the slim network's layer `name`."""
+        if not hasattr(self, f"{name}_map_weight"):
+            return None
+        return getattr(self, f"{name}_map_weight"), getattr(self, f"{name}_map_bias")
 
     def _keep(self, name: str, weight_and_bias: tuple[Tensor, Tensor]) -> None:
         for part, tensor in zip(("weight", "bias"), weight_and_bias, strict=True):
@@ -123,8 +129,8 @@ class VGGFeatures(nn.Module):
 
     def channels(self, name: str) -> int:
         """Return how many channels the features of layer `name` have."""
-        part = "map_weight" if hasattr(self, f"{name}_map_weight") else "weight"
-        return getattr(self, f"{name}_{part}").shape[0]
+        weight, _ = self._map(name) or (getattr(self, f"{name}_weight"), None)
+        return weight.shape[0]
 
     def fingerprint(self) -> str:
         """Twelve hex digits of the SHA-256 of the weights in use: tells one loss network from another in reports."""
