@@ -18,7 +18,7 @@ from impasto.losses.features import VGGFeatures
 from impasto.losses.functional import (
     gram_matrix,
     grid_energy,
-    mapped_gram_matrix,
+    mapped_mean_and_covariance,
     relative_feature_loss,
     relative_gram_loss,
     screen_energy,

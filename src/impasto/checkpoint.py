@@ -48,8 +48,9 @@ class StyleModel:
         style: title, artist, year, size (pixels), screen energy of the style picture; a thumbnail, if it may be kept.
         training: data fingerprint, steps, seconds, device, versions, seed.
         report: measured figures: held-out loss, equal iterations.
-        style_targets: fingerprint of a loss network -> layer name -> Gram matrix (1, C, C) of the style picture, so
-            that the loss can be had again without the picture.
+        style_targets: fingerprint of a loss network -> `PerceptualLoss.style_targets` of the style picture, so that the loss
+            can be had again without the picture: covariances or Gram matrices (1, C, C) and, under names that end in
+            ".mean", means (1, C).
     """
 
     network: nn.Module
@@ -77,9 +78,9 @@ def save_style_model(path: Path, model: StyleModel) -> None:
     if len(description) > _MAX_JSON:
         raise ModelError(f"{printable(path)}: its description is too long ({len(description)} characters)")
     tensors = {_NETWORK + key: _compact(value) for key, value in model.network.state_dict().items()}
-    for fingerprint, grams in model.style_targets.items():
-        for layer, gram in grams.items():
-            tensors[f"{_STYLE}{fingerprint}.{layer}"] = _upper_triangle(gram).cpu()
+    for fingerprint, targets in model.style_targets.items():
+        for name, target in targets.items():
+            tensors[f"{_STYLE}{fingerprint}.{name}"] = _packed(target)
     try:
         with written_whole(path) as temporary:
             save_file(tensors, temporary, metadata={_KEY: description})
@@ -105,7 +106,7 @@ def load_style_model(path: Path) -> StyleModel:
         for key in sorted(file.keys()):
             if key.startswith(_STYLE):
                 fingerprint, _, layer = key.removeprefix(_STYLE).partition(".")
-                targets.setdefault(fingerprint, {})[layer] = _read_gram(file, key, path)
+                targets.setdefault(fingerprint, {})[layer] = _read_target(file, key, path)
     network.load_state_dict(state, assign=True)
     model = StyleModel(network.eval().requires_grad_(False), spec, str(papers["name"]), style_targets=targets)
     for key in _PAPERS[1:]:
@@ -223,13 +224,15 @@ def _read_tensor(file: Any, key: str, like: Tensor, path: Path) -> Tensor:
     return _finite(value, key, path)
 
 
-def _read_gram(file: Any, key: str, path: Path) -> Tensor:
+def _read_target(file: Any, key: str, path: Path) -> Tensor:
     part = file.get_slice(key)
-    shape = part.get_shape()
-    channels = math.isqrt(2 * shape[0]) if len(shape) == 1 else 0
-    if not 0 < channels <= _MAX_CHANNELS or channels * (channels + 1) // 2 != shape[0] or part.get_dtype() != "F32":
-        raise ModelError(f"{printable(path)}: {key} is not a Gram matrix; the file was altered")
-    return _full_matrix(_finite(file.get_tensor(key), key, path))
+    shape, is_mean = part.get_shape(), key.endswith(".mean")
+    channels = 0 if len(shape) != 1 else shape[0] if is_mean else math.isqrt(2 * shape[0])
+    fits = is_mean or channels * (channels + 1) // 2 == math.prod(shape)
+    if not 0 < channels <= _MAX_CHANNELS or not fits or part.get_dtype() not in ("F32", "BF16"):
+        raise ModelError(f"{printable(path)}: {key} is no mean or Gram matrix; the file was altered")
+    value = _finite(file.get_tensor(key).float(), key, path)
+    return value[None] if is_mean else _full_matrix(value)
 
 
 def _finite(value: Tensor, key: str, path: Path) -> Tensor:
@@ -247,10 +250,16 @@ def _expect(papers: dict[str, Any], key: str, kind: type, path: Path) -> Any:
     return value
 
 
-def _upper_triangle(gram: Tensor) -> Tensor:
-    """(1, C, C) symmetric -> its upper triangle in one float32 row: a Gram matrix holds everything twice."""
-    rows, columns = torch.triu_indices(*gram.shape[-2:])
-    return gram[0, rows, columns].float().contiguous()
+def _packed(target: Tensor) -> Tensor:
+    """(1, C) -> (C,); (1, C, C) symmetric -> its upper triangle in one row, for a Gram matrix holds everything twice.
+
+    In bfloat16, which has float32's range: its rounding adds about 1e-6 to a relative loss.
+    """
+    value = target[0]
+    if value.dim() == 2:
+        rows, columns = torch.triu_indices(*value.shape)
+        value = value[rows, columns]
+    return value.bfloat16().contiguous().cpu()
 
 
 def _full_matrix(triangle: Tensor) -> Tensor:

@@ -77,7 +77,8 @@ def judge_of(model: StyleModel, weights: str | None = None, style_image: Path | 
             raise ModelError(f"{model.name}: the model does not say at what size its style was taken; train it again")
         loss.set_style(images.resize(images.read_image(style_image), size)[None])
     elif set(loss.style_layers) <= set(known):
-        if any(known[name].shape[-1] != loss.features.channels(name) for name in loss.style_layers):
+        layers = {name: name.partition(".")[0].partition("/")[0] for name in known}
+        if any(known[name].shape[-1] != loss.features.channels(layer) for name, layer in layers.items()):
             raise ModelError(f"{model.name}: its Gram matrices do not fit the loss network; the file was altered")
         loss.style_targets = known
     else:
@@ -307,7 +308,7 @@ def _run_key(content: Tensor, loss: PerceptualLoss, init: str | Tensor, steps: i
     ]
     digest = hashlib.sha256(json.dumps(settings).encode())
     digest.update(init.encode() if isinstance(init, str) else init.cpu().contiguous().numpy().tobytes())
-    for tensor in (content, *(loss.style_targets[layer] for layer in loss.style_layers)):
+    for tensor in (content, *loss.style_targets.values()):
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:32]
 

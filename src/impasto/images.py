@@ -36,7 +36,7 @@ else:
 Source = str | Path | BinaryIO
 
 MAX_PIXELS = 120_000_000
-_MIN_SIDE = 16  # what reflection padding at a quarter of the resolution needs
+_MIN_SIDE = 40  # what reflection padding by four pixels at an eighth of the resolution needs
 _MAX_BYTES = 2**30  # more than that many pixels take, even uncompressed with 16 bits
 
 # Never EPS (Pillow would run Ghostscript on it) nor SVG.

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from impasto.errors import ImpastoError
 from impasto.images import from_levels, padding, to_levels
 from impasto.networks import StagedNetwork
+from impasto.networks.brush import Canvas
 from impasto.runtime import trim_memory
 
 _LEAST_SIDE = 32  # of a tile's own part; smaller ones would be mostly surroundings
@@ -70,20 +71,33 @@ def reach(stage: nn.Module) -> Reach:
     """Follow the layers of `stage` in the order in which they run."""
     scale, halo, cost, step = Fraction(1), Fraction(0), Fraction(12), 1
     for module in stage.modules():
+        before, scale = scale, scale * _zoom(module)
         if isinstance(module, nn.Conv2d):
-            before = scale
-            halo += Fraction(max(k // 2 * d for k, d in zip(module.kernel_size, module.dilation, strict=True))) / scale
-            scale /= module.stride[0]
+            halo += Fraction(max(k // 2 * d for k, d in zip(module.kernel_size, module.dilation, strict=True))) / before
             # The input and its padded copy; the output, normalised, and one for the road.
             cost = max(cost, 4 * (2 * module.in_channels * before**2 + 3 * module.out_channels * scale**2))
-        elif isinstance(module, nn.PixelUnshuffle):
-            scale /= module.downscale_factor
-        elif isinstance(module, nn.PixelShuffle):
-            scale *= module.upscale_factor
-        elif isinstance(module, nn.Upsample):
-            scale *= int(module.scale_factor)  # type: ignore[arg-type]
         step = math.lcm(step, scale.denominator)
     return Reach(_ceil(halo, step), step, scale, math.ceil(cost))
+
+
+def _zoom(layer: nn.Module) -> Fraction:
+    """By how much `layer` enlarges the sides of what it gets."""
+    if isinstance(layer, nn.Conv2d):
+        return Fraction(1, layer.stride[0])
+    if isinstance(layer, nn.PixelUnshuffle):
+        return Fraction(1, layer.downscale_factor)
+    if isinstance(layer, nn.PixelShuffle):
+        return Fraction(layer.upscale_factor)
+    return Fraction(int(layer.scale_factor)) if isinstance(layer, nn.Upsample) else Fraction(1)  # type: ignore[arg-type]
+
+
+def _lay_canvas(stage: nn.Module, seen: Box) -> None:
+    """Let the canvas in `stage`, if it has one, lie under that part of the picture."""
+    scale = Fraction(1)
+    for module in stage.modules():
+        scale *= _zoom(module)
+        if isinstance(module, Canvas):
+            module.origin = (int(seen.top * scale), int(seen.left * scale))
 
 
 def working_memory(network: StagedNetwork) -> int:
@@ -164,10 +178,12 @@ class TiledPainter:
         self.deviation = sum(off) / len(off), max(off)
 
     def _run(self, stage: nn.Module, picture: _Pixels | _Spill, tile: Tile) -> Tensor:
+        _lay_canvas(stage, tile.seen)
         return tile.cut(stage(picture.read(tile.seen).to(self.device)))
 
     def _gather(self, norm: _TiledNorm, stage: nn.Module, picture: _Pixels | _Spill, tile: Tile) -> None:
         norm.watch(tile)
+        _lay_canvas(stage, tile.seen)
         try:
             stage(picture.read(tile.seen).to(self.device))
         except _Gathered:

@@ -17,6 +17,7 @@ from torch import fx, nn
 
 from impasto.engine.rewrite import Crop, DepthToSpace, SpaceToDepth
 from impasto.errors import UsageError
+from impasto.networks.brush import Canvas, plane_waves
 from impasto.networks.johnson import InstanceNorm
 
 OPSET = 18
@@ -100,6 +101,11 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
         return output
 
+    def places(self, x: str, axis: int) -> str:
+        """0, 1, 2 … along an axis of `x`."""
+        length = self.node("Squeeze", self.node("Shape", x, start=axis, end=axis + 1))
+        return self.node("Range", self.constant(np.array(0)), length, self.constant(np.array(1)))
+
     def pad(self, x: str, sides: Sequence[int], mode: str) -> str:
         left, right, top, bottom = sides
         return self.node("Pad", x, self.constant([0, 0, top, left, 0, 0, bottom, right]), mode=mode)
@@ -129,6 +135,24 @@ def _instance_norm(graph: _Graph, x: str, layer: InstanceNorm) -> str:
     )
 
 
+def _canvas(graph: _Graph, x: str, layer: Canvas) -> str:
+    turn = torch.arange(layer.period, dtype=torch.float32) * (2 * np.pi / layer.period)
+    waves = [graph.constant(table) for table in (turn.cos(), turn.sin())]  # looked up: half precision has no such angles
+    rows, columns, phases = (value[:, None] for value in plane_waves(layer.period, torch.device("cpu")))
+
+    def wave_of(places: str, frequencies: torch.Tensor, phases: torch.Tensor) -> list[str]:
+        phase = graph.node("Add", graph.node("Mul", places, graph.constant(frequencies)), graph.constant(phases))
+        angle = graph.node("Mod", phase, graph.constant(np.array(layer.period)))
+        return [graph.node("Gather", wave, angle) for wave in waves]
+
+    y = graph.node("Unsqueeze", graph.places(x, 2), graph.constant(np.array([1])))
+    down = wave_of(y, rows, phases)
+    across = wave_of(graph.places(x, 3), columns.mT, torch.zeros(1, dtype=torch.int64))
+    even, odd = (graph.node("MatMul", *pair) for pair in zip(down, across, strict=True))
+    field = graph.node("Unsqueeze", graph.node("Sub", even, odd), graph.constant(np.array([0])))
+    return graph.node("Add", x, graph.node("Conv", field, graph.constant(layer.mix.weight * layer.scale)))
+
+
 def _crop(graph: _Graph, x: str, _: Crop) -> str:
     return graph.node("Slice", x, *map(graph.constant, ([1, 1], [-1, -1], [2, 3])))
 
@@ -136,6 +160,7 @@ def _crop(graph: _Graph, x: str, _: Crop) -> str:
 _LAYERS: dict[Any, Callable[..., str]] = {
     nn.Conv2d: _convolution,
     InstanceNorm: _instance_norm,
+    Canvas: _canvas,
     nn.ReLU: lambda graph, x, _: graph.node("Relu", x),
     nn.ReflectionPad2d: lambda graph, x, layer: graph.pad(x, layer.padding, "reflect"),
     nn.ReplicationPad2d: lambda graph, x, layer: graph.pad(x, layer.padding, "edge"),

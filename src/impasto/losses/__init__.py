@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def build_loss(name: str = "perceptual", **spec: Any) -> PerceptualLoss:
-    """Build the loss called `name` from `from_spec`'s plain values.
+    """Build the loss called `name` from `from_spec`'s plain values; what an older spec leaves out means what it did then.
 
     Raises:
         UsageError: an unknown name or value.
@@ -27,6 +27,6 @@ def build_loss(name: str = "perceptual", **spec: Any) -> PerceptualLoss:
     if loss is None:
         raise UsageError(f"unknown loss {str(name)[:40]!r}; a loss is a module of impasto.losses that defines Loss")
     try:
-        return loss.from_spec(**spec)
+        return loss.from_spec(**{**loss.unsaid, **spec})
     except TypeError as error:
         raise UsageError(f"loss {name}: {error}") from error

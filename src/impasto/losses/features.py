@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import UsageError, WeightsError
-from impasto.losses.functional import gram_matrix, mapped_gram_matrix
+from impasto.losses.functional import mapped_mean_and_covariance, mean_and_covariance
 from impasto.runtime import asset_dir
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, per RGB channel
@@ -110,12 +110,12 @@ class VGGFeatures(nn.Module):
         linear_map = self._map(name)
         return F.conv2d(narrow, *linear_map) if linear_map else narrow
 
-    def gram_matrix(self, name: str, narrow: Tensor) -> Tensor:
-        """Return the Gram matrix of `expanded(name, narrow)`, which for the slim network takes no wide features."""
+    def mean_and_covariance(self, name: str, narrow: Tensor) -> tuple[Tensor, Tensor]:
+        """Return those of `expanded(name, narrow)`, which for the slim network takes no wide features."""
         if not (linear_map := self._map(name)):
-            return gram_matrix(narrow)
+            return mean_and_covariance(narrow)
         weight, bias = linear_map
-        return mapped_gram_matrix(narrow, weight[:, :, 0, 0], bias)
+        return mapped_mean_and_covariance(narrow, weight[:, :, 0, 0], bias)
 
     def _map(self, name: str) -> tuple[Tensor, Tensor] | None:
         """Weight (C', C, 1, 1) and bias (C',) of the linear map behind the slim network's layer `name`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -12,61 +13,63 @@ from torch.nn import functional as F
 _EPSILON = 1e-8  # keeps a relative error finite when its target is zero
 
 
+def mean_and_covariance(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean of the pixels of each feature map and their covariance over C: (N, C, H, W) -> (N, C) and (N, C, C).
+
+    The covariance is the centred Gram matrix, (F - m)(F - m)ᵀ / (C H W) with F of shape (C, H W) and m its mean. Computed in
+    float32 and outside autocast: a half-precision product overflows or loses the small correlations. The division comes
+    before the product for the same reason.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        return _MeanAndCovariance.apply(features)
+
+
+def mapped_mean_and_covariance(features: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and covariance of the features `weight` F + `bias`, which are never made: (N, C, H, W) -> (N, C') and (N, C', C').
+
+    A = weight (C', C) and b = bias (C') map each pixel's features. With m and K the mean and the covariance of F they are
+    A m + b and C A K Aᵀ / C'.
+    """
+    with torch.autocast(features.device.type, enabled=False):
+        weight = weight.float()
+        mean, covariance = _MeanAndCovariance.apply(features)
+        part = features.shape[1] / len(weight)
+        return mean @ weight.mT + bias.float(), part * weight @ covariance @ weight.mT
+
+
+def gram_of(mean: Tensor, covariance: Tensor) -> Tensor:
+    """Gram matrix F Fᵀ / (C H W) of features with that mean (N, C) and covariance (N, C, C): K + m mᵀ / C."""
+    return covariance + mean[:, :, None] * mean[:, None] / mean.shape[1]
+
+
 def gram_matrix(features: Tensor) -> Tensor:
-    """Gram matrix of each feature map, F Fᵀ / (C H W) with F of shape (C, H W): (N, C, H, W) -> (N, C, C).
+    """Gram matrix of each feature map, F Fᵀ / (C H W): (N, C, H, W) -> (N, C, C), in float32.
 
-    Computed in float32 and outside autocast: a half-precision product overflows or loses the small correlations. The
-    division comes before the product for the same reason. (Gatys et al. 2016, normalised as Johnson et al. 2016.)
+    (Gatys et al. 2016, normalised as Johnson et al. 2016.)
     """
-    with torch.autocast(features.device.type, enabled=False):
-        return _GramMatrix.apply(features)
+    return gram_of(*mean_and_covariance(features))
 
 
-def mapped_gram_matrix(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Gram matrix of the features `weight` F + `bias`, which are never made: (N, C, H, W) -> (N, C', C').
-
-    A = weight (C', C) and b = bias (C') map each pixel's features. With G the Gram matrix of F and m the mean of its
-    pixels, it is (C A G Aᵀ + A m bᵀ + b mᵀ Aᵀ + b bᵀ) / C'.
-    """
-    with torch.autocast(features.device.type, enabled=False):
-        weight, bias = weight.float(), bias.float()
-        gram, mean = _GramMatrixAndMean.apply(features)
-        shift = (mean @ weight.mT)[:, :, None] * bias
-        return (features.shape[1] * weight @ gram @ weight.mT + shift + shift.mT + bias.outer(bias)) / len(bias)
-
-
-class _GramMatrix(Function):
-    """F Fᵀ with its gradient (D + Dᵀ) F as one product in the features' own precision.
+class _MeanAndCovariance(Function):
+    """Mean and covariance with their gradient, (D + Dᵀ)(F - m) + d / (H W), as one product in the features' own precision.
 
     Automatic differentiation takes two products in float32, reads F twice and adds: half of the whole loss's time.
     """
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor) -> Tensor:
-        ctx.save_for_backward(features)
-        flat = features.float().flatten(2) * features[0].numel() ** -0.5
-        return flat @ flat.mT
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (features,) = ctx.saved_tensors
-        return _as_map(_pixels(features) @ _symmetric(gradient, features), features)
-
-
-class _GramMatrixAndMean(Function):
-    """F Fᵀ and the mean of F's pixels, their gradients added while the product is taken."""
-
-    @staticmethod
     def forward(ctx: Any, features: Tensor) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(features)
-        scale = features[0].numel() ** -0.5
-        flat = features.float().flatten(2) * scale
-        return flat @ flat.mT, flat.mean(dim=2) / scale
+        pixels = _pixels(features).float()
+        mean = pixels.mean(dim=1)
+        ctx.save_for_backward(features, mean)
+        centred = (pixels - mean[:, None]) * features[0].numel() ** -0.5
+        parts = math.gcd(pixels.shape[1], 64) if features.is_cuda else 1  # else a GPU sums all pixels in one place
+        slices = centred.reshape(len(centred) * parts, -1, centred.shape[2])
+        return mean, (slices.mT @ slices).unflatten(0, (-1, parts)).sum(dim=1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, gradient_of_mean: Tensor) -> Tensor:
-        (features,) = ctx.saved_tensors
-        pixels = _pixels(features)
+    def backward(ctx: Any, gradient_of_mean: Tensor, gradient: Tensor) -> Tensor:
+        features, mean = ctx.saved_tensors
+        pixels = _pixels(features) - mean[:, None].to(features.dtype)
         even = (gradient_of_mean / pixels.shape[1]).to(features.dtype)
         return _as_map(torch.baddbmm(even[:, None], pixels, _symmetric(gradient, features)), features)
 
@@ -103,6 +106,24 @@ def relative_gram_loss(gram: Tensor, target: Tensor) -> Tensor:
     """
     distance = (gram - target).square().sum(dim=(1, 2))
     return distance / (target.square().sum(dim=(1, 2)) + _EPSILON)
+
+
+def relative_mean_loss(mean: Tensor, target: Tensor) -> Tensor:
+    """Squared distance of mean features over the squared norm of the target: (N, C) and (1 or N, C) -> (N,)."""
+    return (mean - target).square().sum(dim=1) / (target.square().sum(dim=1) + _EPSILON)
+
+
+def halved(image: Tensor) -> Tensor:
+    """The next coarser octave, means of 2x2 pixels: (N, C, H, W) -> (N, C, H // 2, W // 2)."""
+    return F.avg_pool2d(image, 2)
+
+
+def normalized_luminance(image: Tensor) -> Tensor:
+    """Luminance (ITU-R BT.709's weights) with mean 0.5 and deviation 0.25, three times: (N, 3, H, W) -> (N, 3, H, W)."""
+    red, green, blue = image.float().split(1, dim=1)
+    grey = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    deviation, mean = torch.std_mean(grey, dim=(2, 3), keepdim=True, correction=0)
+    return ((grey - mean) * (0.25 / (deviation + 1e-3)) + 0.5).expand_as(image)
 
 
 def total_variation(image: Tensor) -> Tensor:

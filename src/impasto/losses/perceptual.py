@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
-from impasto.losses.features import LAYERS, VGGFeatures
-from impasto.losses.functional import relative_feature_loss, relative_gram_loss, total_variation
+from impasto.losses.features import LAYERS, MIN_SIDE, VGGFeatures
+from impasto.losses.functional import (
+    gram_of,
+    halved,
+    normalized_luminance,
+    relative_feature_loss,
+    relative_gram_loss,
+    relative_mean_loss,
+    total_variation,
+)
+
+_MAX_OCTAVES = 8
 
 
 class LossTerms(NamedTuple):
@@ -32,10 +42,14 @@ class LossTerms(NamedTuple):
 class PerceptualLoss(nn.Module):
     """Content, style and smoothness of a stylized image (Gatys et al. 2016, Johnson et al. 2016), in relative form.
 
-    content: mean squared error of the features over the variance of the content image's features.
-    style: squared distance of Gram matrices over the squared norm of the style image's, mean over the style layers.
+    content: mean squared error of the features over the variance of the content image's features, at one octave.
+    style: at each octave of the image (full size, 1/2, 1/4 …; Snelgrove, "High-Resolution Multi-Scale Neural Texture
+        Synthesis", SIGGRAPH Asia 2017 Technical Briefs) and each style layer, the squared distance of the mean features and that of
+        their covariances, each over the squared norm of the style image's; their mean over octaves and layers.
     tv: total variation of the pixels; without it the loss rewards a screen of single pixels.
 
+    Gatys compares the plain Gram matrix at full size. That is mostly the features' mean, which a tint can match, and at one
+    octave relu3_4 sees 48 pixels and no large stroke. `octaves=1`, `centred=False` and `content_octave=0` are that loss.
     Published weights belong to one normalisation of the Gram matrix and one scale of the features. Relative terms do
     not, so one set of weights serves every style and size.
 
@@ -43,10 +57,21 @@ class PerceptualLoss(nn.Module):
         features: the loss network; it must yield all the layers named.
         content_layers, style_layers: layer names such as "relu3_2".
         content_weight, style_weight, tv_weight: factors of the three terms.
+        octaves: at how many sizes the style is measured, each half of the one before; those below 16 pixels are left out.
+        centred: compare means and covariances; otherwise plain Gram matrices.
+        content_octave: how often the images are halved before their content is compared.
+        grey_content: compare the content of the normalised luminance, so that colour and contrast are the style's alone.
 
     Raises:
-        UsageError: layers or weights that make no loss.
+        UsageError: layers, weights or octaves that make no loss.
     """
+
+    unsaid: ClassVar[dict[str, Any]] = {
+        "octaves": 1,
+        "centred": False,
+        "content_octave": 0,
+        "grey_content": False,
+    }  # what specs older than these arguments mean
 
     def __init__(
         self,
@@ -54,23 +79,34 @@ class PerceptualLoss(nn.Module):
         content_layers: Sequence[str] = ("relu3_2",),
         style_layers: Sequence[str] = ("relu1_2", "relu2_2", "relu3_3", "relu3_4"),
         content_weight: float = 1.0,
-        style_weight: float = 10.0,
+        style_weight: float = 3.0,
         tv_weight: float = 1.0,
+        octaves: int = 4,
+        centred: bool = True,
+        content_octave: int = 1,
+        grey_content: bool = True,
     ):
         super().__init__()
         _check_layers(content_layers, style_layers)
         _check_weights(content_weight, style_weight, tv_weight)
+        _check_octaves(octaves, content_octave, centred, grey_content)
         self.features = features
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
+        self.octaves, self.centred, self.content_octave, self.grey_content = (
+            octaves,
+            centred,
+            content_octave,
+            grey_content,
+        )
         self.style_targets: dict[str, Tensor] = {}
 
     @classmethod
     def from_spec(cls, weights: str = "torchvision", **spec: Any) -> PerceptualLoss:
-        """Build the loss and its loss network from `spec()`'s plain values.
+        """Build the loss and its loss network from `spec()`'s plain values; arguments newer than the spec mean none of them.
 
         Raises:
-            UsageError: layers or weights that make no loss.
+            UsageError: layers, weights or octaves that make no loss.
         """
         names = ("content_layers", "style_layers")
         defaults = cls.__init__.__defaults__ or ()
@@ -88,14 +124,18 @@ class PerceptualLoss(nn.Module):
             "content_weight": self.content_weight,
             "style_weight": self.style_weight,
             "tv_weight": self.tv_weight,
+            "octaves": self.octaves,
+            "centred": self.centred,
+            "content_octave": self.content_octave,
+            "grey_content": self.grey_content,
         }
 
     @torch.no_grad()
     def set_style(self, image: Tensor) -> None:
-        """Make `image`, (1, 3, H, W) in [0, 1], the style to aim at: its Gram matrices are computed once, in float32."""
+        """Make `image`, (1, 3, H, W) in [0, 1], the style to aim at: its statistics are computed once, in float32."""
         with torch.autocast(image.device.type, enabled=False):
-            narrow = self.features.narrow(image.float())
-        self.style_targets = {name: self.features.gram_matrix(name, narrow[name]) for name in self.style_layers}
+            pyramid = self._pyramid(image.float(), self.octaves)
+            self.style_targets = dict(self._statistics(self._narrow(pyramid)))
 
     def forward(self, output: Tensor, content: Tensor) -> LossTerms:
         """Score `output` as a painting of `content`: (N, 3, H, W) in [0, 1] twice -> terms averaged over N.
@@ -110,28 +150,69 @@ class PerceptualLoss(nn.Module):
     @torch.no_grad()
     def content_features(self, content: Tensor) -> dict[str, Tensor]:
         """Features of the content image that `compare` aims at; compute them once when many outputs are scored."""
-        return self.features(content, self.content_layers)
+        return self.features(self._drawing(self._pyramid(content, self.content_octave + 1)), self.content_layers)
 
     def compare(self, output: Tensor, content_features: dict[str, Tensor]) -> LossTerms:
         """`forward` with the content image's features already at hand."""
         if not self.style_targets:
             raise UsageError("PerceptualLoss has no style yet; call set_style(image) first")
-        narrow = self.features.narrow(output)
-        content = [
-            relative_feature_loss(self.features.expanded(name, narrow[name]), target)
-            for name, target in content_features.items()
-        ]
-        style = [
-            relative_gram_loss(
-                self.features.gram_matrix(name, narrow[name]), self.style_targets[name].to(output.device)
-            )
-            for name in self.style_layers
-        ]
+        pyramid = self._pyramid(output, max(self.octaves, self.content_octave + 1))
+        narrow = self._narrow(pyramid)
         return LossTerms(
-            self.content_weight * torch.stack(content).mean(),
-            self.style_weight * torch.stack(style).mean(),
+            self.content_weight * self._content_loss(pyramid, narrow, content_features),
+            self.style_weight * self._style_loss(narrow),
             self.tv_weight * total_variation(output).mean(),
         )
+
+    def _content_loss(
+        self, pyramid: list[Tensor], narrow: list[dict[str, Tensor]], targets: dict[str, Tensor]
+    ) -> Tensor:
+        octave = min(self.content_octave, len(pyramid) - 1)
+        if self.grey_content:
+            found = self.features.narrow(self._drawing(pyramid), self.content_layers)
+        else:
+            found = narrow[octave]
+        losses = [relative_feature_loss(self.features.expanded(name, found[name]), targets[name]) for name in targets]
+        return torch.stack(losses).mean()
+
+    def _style_loss(self, narrow: list[dict[str, Tensor]]) -> Tensor:
+        losses, terms = [], 0
+        for name, found in self._statistics(narrow[: self.octaves]):
+            if (target := self.style_targets.get(name)) is not None:  # the style picture may have fewer octaves
+                distance = relative_mean_loss if name.endswith(_MEAN) else relative_gram_loss
+                losses.append(distance(found, target.to(found.device)).mean())
+                terms += not name.endswith(_MEAN)
+        return torch.stack(losses).sum() / terms
+
+    def _pyramid(self, image: Tensor, octaves: int) -> list[Tensor]:
+        """The image and its halves, as far as the loss network can see them."""
+        pyramid = [image]
+        while len(pyramid) < octaves and min(pyramid[-1].shape[-2:]) >= 2 * MIN_SIDE:
+            pyramid.append(halved(pyramid[-1]))
+        return pyramid
+
+    def _drawing(self, pyramid: list[Tensor]) -> Tensor:
+        """What of an image's pyramid counts as its content."""
+        image = pyramid[min(self.content_octave, len(pyramid) - 1)]
+        return normalized_luminance(image) if self.grey_content else image
+
+    def _narrow(self, pyramid: list[Tensor]) -> list[dict[str, Tensor]]:
+        return [self.features.narrow(image) for image in pyramid]
+
+    def _statistics(self, narrow: list[dict[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+        """Name and value of everything that the style loss compares; `narrow` is the loss network's view of each octave."""
+        for octave, features in enumerate(narrow):
+            for layer in self.style_layers:
+                name = layer if octave == 0 else f"{layer}/{2**octave}"
+                mean, covariance = self.features.mean_and_covariance(layer, features[layer])
+                if self.centred:
+                    yield name, covariance
+                    yield name + _MEAN, mean
+                else:
+                    yield name, gram_of(mean, covariance)
+
+
+_MEAN = ".mean"
 
 
 def _check_layers(*groups: Any) -> None:
@@ -145,6 +226,15 @@ def _check_weights(*weights: float) -> None:
     plain = all(isinstance(weight, (int, float)) and 0 <= weight <= 1e9 for weight in weights)
     if not plain or not any(weights):
         raise UsageError("content_weight, style_weight and tv_weight must be numbers from 0 to 1e9, not all of them 0")
+
+
+def _check_octaves(octaves: Any, content_octave: Any, *flags: Any) -> None:
+    if type(octaves) is not int or not 1 <= octaves <= _MAX_OCTAVES:
+        raise UsageError(f"octaves must be a whole number from 1 to {_MAX_OCTAVES}")
+    if type(content_octave) is not int or not 0 <= content_octave < _MAX_OCTAVES:
+        raise UsageError(f"content_octave must be a whole number from 0 to {_MAX_OCTAVES - 1}")
+    if not all(isinstance(flag, bool) for flag in flags):
+        raise UsageError("centred and grey_content must be true or false")
 
 
 Loss = PerceptualLoss

@@ -33,10 +33,14 @@ class InstanceNorm(nn.InstanceNorm2d):
 class ConvLayer(nn.Sequential):
     """Reflection padding, convolution, and unless `norm` is off, instance normalisation."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, *, norm: bool = True):
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, *, dilation: int = 1, norm: bool = True
+    ):
         # Zero padding (the paper's) leaves a band along the border of every picture.
         layers: list[nn.Module] = [
-            nn.Conv2d(in_channels, out_channels, kernel_size, stride, kernel_size // 2, padding_mode="reflect")
+            nn.Conv2d(
+                in_channels, out_channels, kernel_size, stride, dilation * (kernel_size // 2), dilation, padding_mode="reflect"
+            )
         ]
         if norm:
             # Instead of batch norm: Ulyanov et al., "Instance Normalization" (2016).
@@ -47,10 +51,10 @@ class ConvLayer(nn.Sequential):
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions around a skip connection, no ReLU after the sum (Gross and Wilber 2016)."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, dilation: int = 1):
         super().__init__()
         self.body = nn.Sequential(
-            ConvLayer(channels, channels, 3), nn.ReLU(inplace=True), ConvLayer(channels, channels, 3)
+            ConvLayer(channels, channels, 3, dilation=dilation), nn.ReLU(inplace=True), ConvLayer(channels, channels, 3)
         )
 
     def forward(self, x: Tensor) -> Tensor:

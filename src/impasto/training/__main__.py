@@ -80,7 +80,9 @@ def train(config: DictConfig) -> Path:
     start = find_start(config)
     network = start_network(config, start)
     check_fits(config, network, checkpoint)
-    module = StyleModule(network, loss, instantiate(config.optimizer), style=style, grid_weight=config.grid_weight)
+    module = StyleModule(
+        network, loss, instantiate(config.optimizer), style=style, margin=config.margin, grid_weight=config.grid_weight
+    )
 
     output = output_path(config)
     announce(config, start, checkpoint, output)
@@ -280,9 +282,16 @@ def read_style(config: DictConfig) -> torch.Tensor:
 
 
 def loss_spec(config: DictConfig) -> dict[str, Any]:
-    """Return the arguments of `PerceptualLoss.from_spec`."""
+    """Return the arguments of `build_loss`, the style's weight scaled by `style.strength`.
+
+    Raises:
+        UsageError: the strength is no number of at least 0.
+    """
     spec: dict[str, Any] = OmegaConf.to_container(config.loss, resolve=True)  # type: ignore[assignment]
-    return {**spec.pop("features"), **spec}
+    strength = config.style.strength
+    if type(strength) not in (int, float) or not 0 <= strength < math.inf:
+        raise UsageError(f"style.strength={strength}: must be a number of at least 0; 1 is as tuned, 0.5 calmer, 2 wilder")
+    return {**spec.pop("features"), **spec, "style_weight": spec["style_weight"] * strength}
 
 
 def start_network(config: DictConfig, start: Path | None) -> torch.nn.Module:
@@ -309,6 +318,10 @@ def check_fits(config: DictConfig, network: torch.nn.Module, checkpoint: str | N
     for key in ("crop", "heldout_size"):
         if config.data[key] % stride:
             raise UsageError(f"data.{key}={config.data[key]}: must be a multiple of {stride}, the network's stride")
+    if type(config.margin) is not int or not 0 <= 2 * config.margin <= config.data.crop - MIN_SIDE:
+        raise UsageError(
+            f"margin={config.margin}: must be a whole number from 0 to {(config.data.crop - MIN_SIDE) // 2}, so that the crop keeps a middle"
+        )
     if not isinstance(config.grid_weight, (int, float)) or not 0 <= config.grid_weight < math.inf:
         raise UsageError(f"grid_weight={config.grid_weight}: must be a number of at least 0")
     if checkpoint:
@@ -390,7 +403,7 @@ def style_targets_of(loss: PerceptualLoss, style: torch.Tensor) -> dict[str, dic
     targets = {loss.features.fingerprint(): loss.style_targets}
     if not {*loss.style_layers, *loss.content_layers} <= set(SLIM_LAYERS):
         return targets
-    slim = PerceptualLoss.from_spec(SLIM, content_layers=loss.content_layers, style_layers=loss.style_layers)
+    slim = build_loss(weights=SLIM, **loss.spec())
     slim.set_style(style[None])
     return {**targets, slim.features.fingerprint(): slim.style_targets}
 
@@ -416,6 +429,7 @@ def describe(
         style={
             **known,
             "size": config.style.size,
+            "strength": config.style.strength,
             "screen": float(screen_energy(style[None])),
             "thumbnail": thumbnail(style),
         },
@@ -423,6 +437,7 @@ def describe(
             "data": fingerprint,
             "seed": config.seed,
             "crop": config.data.crop,
+            "margin": config.margin,
             "grid_weight": config.grid_weight,
             **provenance(module.device),
         },

@@ -18,6 +18,7 @@ from impasto.losses.defects import find_defects
 from impasto.losses.functional import grid_energy, screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.training.callbacks import callbacks_of
+from impasto.training.plain import inner
 from impasto.training.schedule import WARMUP_STEPS, rate_factor
 
 
@@ -31,6 +32,7 @@ class StyleModule(LightningModule):
         warmup_steps: updates over which the learning rate rises; then it falls along a cosine until the run's end,
             be that a number of steps or of minutes.
         style: (3, H, W) in [0, 1], the style picture, to measure defects by; without it they are not measured.
+        margin: pixels at the border of each training crop that the painter sees and the loss does not.
         grid_weight: of `grid_energy` at the network's stride, added to the loss in training alone: it belongs to the
             network, not to what paintings are judged by.
         ema_decay: of the averaged weights, `ema`, which are what is judged and kept; less at the start, so that the
@@ -44,12 +46,13 @@ class StyleModule(LightningModule):
         make_optimizer: Callable[[Iterable[Parameter]], Optimizer],
         warmup_steps: int = WARMUP_STEPS,
         style: Tensor | None = None,
+        margin: int = 32,
         grid_weight: float = 10.0,
         ema_decay: float = 0.99,
     ):
         super().__init__()
         self.network, self.loss, self.make_optimizer = network, loss, make_optimizer
-        self.warmup_steps, self.style, self.grid_weight = warmup_steps, style, grid_weight
+        self.warmup_steps, self.style, self.margin, self.grid_weight = warmup_steps, style, margin, grid_weight
         self.stride = getattr(network, "stride", 1)
         self.ema = AveragedModel(network, avg_fn=_average(ema_decay)).requires_grad_(False)
         # Every rank reads the loss network itself; DDP need not send it around.
@@ -60,7 +63,7 @@ class StyleModule(LightningModule):
 
     def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
         batch = batch.contiguous(memory_format=torch.channels_last)
-        output = self.network(batch)
+        output, batch = (inner(pictures, self.margin) for pictures in (self.network(batch), batch))
         terms, grid = self.loss(output, batch), self.grid_weight * grid_energy(output, self.stride).mean()
         self.log_dict({f"train/{name}": term.detach() for name, term in {**terms._asdict(), "grid": grid}.items()})
         self.log("train/total", terms.total.detach())
