@@ -15,12 +15,11 @@ from impasto.runtime import asset_dir
 HEAD = """# Style models
 
 Written by `python scripts/make_model_cards.py` from the files. Each was trained by this project (`configs/experiment/`) and
-measured by `impasto compare`; the README says what the columns mean. The training is all that a file remembers, on Johnson's network
-that of the light one before it too; what came still earlier is in its experiment. The judge is a loss network, photographs and the
-steps of the optimiser. A file holds no copy of its painting.
+measured by `impasto compare`; the README says what the columns mean. Training includes what a painter began with, but for base weights.
+The judge is a loss network, photographs and the steps of the optimiser. A file holds no copy of its painting.
 
-| style | after | network | training | judge | equal iterations from noise / photograph | in the median | gap | screen | MB |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| style | after | network | training | judge | style reached | structure kept | the optimiser's | gap | equal iterations from noise / photograph | MB |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -43,16 +42,11 @@ def history(training: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def measured(report: dict[str, Any]) -> list[str]:
-    if "equal_iterations" not in report:
-        return ["not compared yet", "", "", "", ""]
+    if "equal_iterations" not in report or "network" not in report:
+        return ["not compared yet", "", "", "", "", ""]
     judge = f"{report['judge']['network']}, {report['images']} photographs, {report['steps']} steps"
-    return [
-        judge,
-        iterations(report, "equal_iterations"),
-        iterations(report, "median_iterations"),
-        f"{report['gap']:.0%}",
-        f"{report['screen']:.2f}",
-    ]
+    own, best = ([f"{report[who][what]:.0%}" for what in ("style_reached", "structure_kept")] for who in ("network", "optimiser"))
+    return [judge, *own, ", ".join(best), f"{report['gap']:.0%}", iterations(report, "equal_iterations")]
 
 
 def iterations(report: dict[str, Any], key: str) -> str:

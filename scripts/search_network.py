@@ -1,74 +1,43 @@
-"""Which light network learns most in a given time: the frontier of arithmetic against the loss that it reaches.
+"""Which network, trained for as many updates, paints best? Many candidates and losses at once, on a GPU.
 
-    python scripts/search_network.py --styles IMAGE... --photographs DIR --images DIR --vgg WEIGHTS [--seconds 150] -o DIR
-        [--candidates johnson 16x5-dense-5-half ...]
+    python scripts/search_network.py --styles IMAGE... --photographs DIR [--steps 2000] [--candidates brush swift 16x1-3-124 ...] -o DIR
 
-A candidate WIDTHxBLOCKS-BLOCK-ENDS-STEM has WIDTH channels at half the resolution, twice as many in its BLOCKS residual blocks at a
-quarter, of kind dense, separable or reparam (a 1x1 convolution beside each 3x3, of which one 3x3 can be made afterwards); ENDS is the
-kernel of the first and last convolution and STEM the resolution at which they work, half or quarter. Every other name is a network of the
-project; `swift` is 16x5-dense-3-half. All are trained from scratch on the slim loss network for the same processor time of one thread, and
-judged by VGG-19 on photographs that they have not seen. Prints one line a candidate, from little arithmetic to much, those on the
-frontier marked; --output keeps a contact sheet for each style and every painter's loss, and goes on where it was.
+A candidate WIDTHxBEFORE-BLOCKS-DILATIONS has WIDTH channels at half the resolution, BEFORE residual blocks at a quarter and BLOCKS at an
+eighth, of these dilations in turn, without the canvas; every other name is a network of the project. `--loss` changes the loss of all, such as
+`style_weight=5 grey_content=false`. Prints multiply-adds, parameters and the last mean of the loss's terms; the output folder gets a contact sheet for
+each style, a row for each candidate, to be looked at and judged (`measure_pictures.py`): the loss alone does not tell.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import torch
+from many_painters import Painter, crop_pool, train_all
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from impasto import images
 from impasto.benchmark import macs_per_pixel
-from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import StagedNetwork, build_network
-from impasto.networks.johnson import ConvLayer, InstanceNorm, ResidualBlock, upsample
-from impasto.runtime import provenance, written_whole
-from impasto.training.data import CropDataset, FolderImages
-from impasto.training.muon import Muon
-from impasto.training.plain import update
-from impasto.training.schedule import scheduled
+from impasto.networks.johnson import ConvLayer, ResidualBlock, upsample
+from impasto.runtime import pick_device, provenance
 
-CROP, BATCH, SIZE = 192, 2, 256
-CANDIDATES = (
-    "johnson", "16x5-dense-5-half", "12x5-dense-5-half", "24x5-dense-5-half", "16x3-dense-5-half", "16x8-dense-5-half", "24x3-dense-3-half",
-    "16x5-dense-3-half", "16x4-dense-3-half", "16x3-dense-3-half", "20x3-dense-3-half", "16x5-dense-7-half", "16x5-reparam-5-half", "16x5-separable-5-half", "24x8-separable-5-half", "16x5-dense-3-quarter",
-    "20x5-dense-5-quarter",
-)  # fmt: skip
+CROP, SIZE = 320, 512
+CANDIDATES = ("swift", "16x1-3-1", "16x1-3-124", "16x0-4-1241", "16x1-4-1242", "20x0-3-12", "brush", "johnson")
 
 
-class Separable(nn.Sequential):
-    """A 3x3 convolution of each channel alone, then one that mixes them."""
-
-    def __init__(self, channels: int):
-        each = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", groups=channels)
-        super().__init__(each, nn.Conv2d(channels, channels, 1), InstanceNorm(channels, affine=True))
-
-
-class Reparam(nn.Module):
-    """A 3x3 and a 1x1 convolution beside each other: one 3x3 when trained."""
-
-    def __init__(self, channels: int):
+class Coarse(nn.Module):
+    def __init__(self, channels: int, blocks: int, dilations: list[int]):
         super().__init__()
-        self.wide = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
-        self.narrow = nn.Conv2d(channels, channels, 1)
-        self.norm = InstanceNorm(channels, affine=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.wide(x) + self.narrow(x))
-
-
-class Block(nn.Module):
-    def __init__(self, kind: type[nn.Module], channels: int):
-        super().__init__()
-        self.body = nn.Sequential(kind(channels), nn.ReLU(inplace=True), kind(channels))
+        self.body = nn.Sequential(
+            ConvLayer(channels, 2 * channels, 3, stride=2), nn.ReLU(inplace=True),
+            *(ResidualBlock(2 * channels, dilations[number % len(dilations)]) for number in range(blocks)),
+            upsample(2 * channels, channels),
+        )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
@@ -77,151 +46,75 @@ class Block(nn.Module):
 class Light(StagedNetwork):
     """A point of the search space."""
 
-    stride = 4
+    stride = 8
 
-    def __init__(self, width: int, blocks: int, block: str, ends: int, stem: str):
+    def __init__(self, width: int, before: int, blocks: int, dilations: list[int]):
         super().__init__()
         inner = 2 * width
-        if stem == "half":
-            self.encoder = nn.Sequential(
-                nn.PixelUnshuffle(2), ConvLayer(12, width, ends), nn.ReLU(inplace=True), ConvLayer(width, inner, 3, stride=2),
-                nn.ReLU(inplace=True),
-            )  # fmt: skip
-            self.decoder = nn.Sequential(
-                upsample(inner, width), ConvLayer(width, 12, ends, norm=False), nn.PixelShuffle(2)
-            )
-        else:
-            self.encoder = nn.Sequential(nn.PixelUnshuffle(4), ConvLayer(48, inner, ends), nn.ReLU(inplace=True))
-            self.decoder = nn.Sequential(ConvLayer(inner, 48, ends, norm=False), nn.PixelShuffle(4))
-        kinds = {"separable": Separable, "reparam": Reparam}
-        self.body = nn.Sequential(
-            *(ResidualBlock(inner) if block == "dense" else Block(kinds[block], inner) for _ in range(blocks))
-        )
+        self.encoder = nn.Sequential(
+            nn.PixelUnshuffle(2), ConvLayer(12, width, 3), nn.ReLU(inplace=True), ConvLayer(width, inner, 3, stride=2),
+            nn.ReLU(inplace=True),
+        )  # fmt: skip
+        self.body = nn.Sequential(*(ResidualBlock(inner) for _ in range(before)), Coarse(inner, blocks, dilations))
+        self.decoder = nn.Sequential(upsample(inner, width), ConvLayer(width, 12, 3, norm=False), nn.PixelShuffle(2))
 
     def stages(self) -> tuple[nn.Module, ...]:
         return self.encoder, *self.body, self.decoder
 
 
 def candidate(name: str) -> nn.Module:
+    torch.manual_seed(0)
     if "-" not in name:
         return build_network(name)
-    size, block, ends, stem = name.split("-")
-    width, blocks = size.split("x")
-    return Light(int(width), int(blocks), block, int(ends), stem)
-
-
-@dataclass
-class Result:
-    """What one candidate reached on one style."""
-
-    total: float
-    screen: float
-    steps: int
-    painted: Tensor
-
-
-def trained(name: str, style: Tensor, data: CropDataset, seconds: float) -> tuple[nn.Module, int]:
-    """Train for so many seconds of this process's time; return the network and its number of updates."""
-    torch.manual_seed(0)
-    network = candidate(name).to(memory_format=torch.channels_last).train()
-    loss = PerceptualLoss.from_spec("slim")
-    loss.set_style(style)
-    optimizer, step = Muon(network.parameters()), 0
-    for step, _ in scheduled(optimizer, seconds, time.process_time):
-        batch = torch.stack([data[BATCH * step + i]["image"] for i in range(BATCH)])
-        update(network, loss, optimizer, batch.contiguous(memory_format=torch.channels_last))
-    return network.eval(), step
+    size, blocks, dilations = name.split("-")
+    width, before = size.split("x")
+    return Light(int(width), int(before), int(blocks), [int(digit) for digit in dilations])
 
 
 @torch.no_grad()
-def judged(network: nn.Module, steps: int, style: Tensor, photographs: Tensor, vgg: str) -> Result:
-    loss = PerceptualLoss.from_spec(vgg)
-    loss.set_style(style)
-    painted = torch.cat([network(photograph[None]) for photograph in photographs])
-    totals = [
-        loss(output[None], photograph[None]).total for output, photograph in zip(painted, photographs, strict=True)
-    ]
-    screen = float((screen_energy(painted).mean() / screen_energy(style).mean()).item())
-    return Result(float(torch.stack(totals).mean()), screen, steps, painted)  # fmt: skip
-
-
-def kept(folder: Path, name: str, style: Path, measure) -> Result:  # noqa: ANN001
-    """Return what an earlier run left in `folder`, or measure and leave it there."""
-    path = folder / f"{style.stem}-{name}.json"
-    if path.is_file():
-        known = json.loads(path.read_text())
-        return Result(**known, painted=images.read_image(path.with_suffix(".png")))
-    result = measure()
-    sheet = images.contact_sheet([list(result.painted)], tile=SIZE)
-    images.write_image(path.with_suffix(".png"), sheet)
-    with written_whole(path) as temporary:
-        temporary.write_text(json.dumps({"total": result.total, "screen": result.screen, "steps": result.steps}))
-    return Result(result.total, result.screen, result.steps, sheet)
+def paintings(painter: Painter, photographs: list[Tensor]) -> list[Tensor]:
+    network = painter.averaged()
+    return [network(photograph[None].to(painter.device))[0].cpu() for photograph in photographs]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--styles", type=Path, nargs="+", required=True)
-    parser.add_argument("--photographs", type=Path, required=True, help="to train on")
-    parser.add_argument("--images", type=Path, required=True, help="to judge on")
-    parser.add_argument("--vgg", required=True, help="VGG-19's weights: torchvision or a path")
+    parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--candidates", nargs="+", default=CANDIDATES)
-    parser.add_argument("--seconds", type=float, default=150, help="of processor time for each training")
-    parser.add_argument("--limit", type=int, default=12, help="of the images to judge on")
+    parser.add_argument("--loss", nargs="*", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--weights", default="slim", help="of the loss network: slim, torchvision or a path")
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
 
-    torch.set_num_threads(1)
-    options.output.mkdir(parents=True, exist_ok=True)
-    data = CropDataset(FolderImages(images.find_images([options.photographs])), CROP, seed=0)
-    photographs = torch.stack(
-        [
-            images.centre_square(images.read_image(path), SIZE)
-            for path in images.find_images([options.images])[: options.limit]
-        ]
-    )
-    macs = {name: macs_per_pixel(candidate(name).eval()) for name in options.candidates}
-    results: dict[str, list[Result]] = {name: [] for name in options.candidates}
+    device = pick_device()
+    torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = True
+    paths = images.find_images([options.photographs])
+    seen, unseen = paths[6:] or paths, [images.centre_square(images.read_image(path), 320) for path in paths[:6]]
+    pool = crop_pool(seen, CROP, 8, device=str(device))
+    features = PerceptualLoss.from_spec(options.weights).to(device).features
+    painters: dict[tuple[str, str], Painter] = {}
     for path in options.styles:
-        style = images.resize(images.read_image(path), 384)[None]
+        style = images.resize(images.read_image(path), SIZE)[None].to(device)
         for name in options.candidates:
-
-            def measure(name: str = name, style: Tensor = style) -> Result:
-                return judged(*trained(name, style, data, options.seconds), style, photographs, options.vgg)
-
-            result = kept(options.output, f"{name}-{options.seconds:g}s", path, measure)
-            results[name].append(result)
-            print(
-                f"{path.stem}: {name}: {result.total:.3f}, screen {result.screen:.2f}, {result.steps} steps", flush=True
-            )
-    for number, path in enumerate(options.styles):
-        rows = [[result[number].painted] for result in results.values()]
-        sheet = images.contact_sheet(rows, titles=[path.stem], tile=SIZE * 6)
-        images.write_image(options.output / f"{path.stem}.png", sheet)
-
-    print(f"\n{date.today()}, {provenance()}, {options.seconds:g} s of one thread, {len(photographs)} photographs")
-    print(
-        "| network | MAC a pixel | parameters | updates | VGG-19's loss, each style "
-        f"| mean over {options.candidates[0]} | worst screen | frontier |"
-    )
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    best = float("inf")
-    for name in sorted(macs, key=lambda name: macs[name]):
-        totals = [result.total for result in results[name]]
-        over = geometric_mean(
-            [total / own.total for total, own in zip(totals, results[options.candidates[0]], strict=True)]
-        )
-        parameters = sum(parameter.numel() for parameter in candidate(name).parameters())
-        steps = round(sum(result.steps for result in results[name]) / len(totals))
-        frontier, best = over < best, min(best, over)
-        print(
-            f"| {name} | {macs[name]:,} | {parameters:,} | {steps} | {' '.join(f'{total:.3f}' for total in totals)} | {over:.3f} | "
-            f"{max(result.screen for result in results[name]):.2f} | {'*' if frontier else ''} |"
-        )
-
-
-def geometric_mean(ratios: Sequence[float]) -> float:
-    return float(torch.tensor(ratios).log().mean().exp())
+            loss = PerceptualLoss(features, **OmegaConf.to_container(OmegaConf.from_dotlist(options.loss)))  # type: ignore[arg-type]
+            loss.set_style(style)
+            network = candidate(name).to(device).to(memory_format=torch.channels_last).train()
+            painters[path.stem, name] = Painter(network, loss, pool, options.steps, batch=options.batch)
+    for number in train_all(list(painters.values()), options.steps, every=100):
+        print(number, " ".join(f"{float(painter.totals.sum()):.3f}" for painter in painters.values()), flush=True)
+    print(f"\n{date.today()}, {provenance(device)}, {options.steps} updates of {options.batch} crops")
+    print("| network | MAC a pixel | parameters | content, style, total variation, each style |\n| --- | --- | --- | --- |")
+    for name in options.candidates:
+        network = candidate(name).eval()
+        terms = ["{:.3f} {:.3f} {:.3f}".format(*painters[path.stem, name].totals.tolist()) for path in options.styles]
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        print(f"| {name} | {macs_per_pixel(network):,} | {parameters:,} | {'; '.join(terms)} |")
+    for path in options.styles:
+        rows = [paintings(painters[path.stem, name], unseen) for name in options.candidates]
+        images.write_image(options.output / f"{path.stem}.png", images.contact_sheet([unseen, *rows], tile=320))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from impasto.errors import ImpastoError
 from impasto.runtime import asset_dir
 
 KEPT = (
+    "network",
+    "optimiser",
     "equal_iterations",
     "median_iterations",
     "polish_iterations",

@@ -107,6 +107,7 @@ def main() -> None:
     parser.add_argument("--painters", type=int, help="at once (default: 24 on a GPU, else 3)")
     parser.add_argument("--updates", type=int, default=30, help="in an episode")
     parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--crop", type=int, default=CROP)
     parser.add_argument("--rate", type=float, default=5e-3, help="learning rate of the updates")
     parser.add_argument("-o", "--output", type=Path, help="default: checkpoints/base/NETWORK.safetensors")
     options = parser.parse_args()
@@ -120,7 +121,7 @@ def main() -> None:
         network, spec = start.network, start.spec
     else:
         network, spec = build_network(options.network), network_spec(options.network)
-    pool = crop_pool(images.find_images([options.photographs]), CROP, 8, device=str(device))
+    pool = crop_pool(images.find_images([options.photographs]), options.crop, 8, device=str(device))
     painters = make_painters(count, network, spec, options.weights, pool, options.batch, options.rate)
     styles = Styles(read_styles(options.styles), PerceptualLoss(painters[0].loss.features), device)
     base = [parameter.detach().to(device).clone() for parameter in network.parameters()]

@@ -39,7 +39,12 @@ def tinted(images: Tensor) -> Tensor:
     return images * torch.tensor([1.0, 0.3, 0.3])[:, None, None]
 
 
-MADE = {"screen": screened, "grid": gridded, "blobs": blotched, "border": framed, "drift": tinted}
+def hatched(images: Tensor) -> Tensor:
+    y, x = torch.meshgrid(torch.arange(128), torch.arange(128), indexing="ij")
+    return images + 0.06 * torch.sin(2 * torch.pi * (x + y) / 10)
+
+
+MADE = {"screen": screened, "grid": gridded, "repetition": hatched, "blobs": blotched, "border": framed, "drift": tinted}
 
 
 def test_there_is_a_made_defect_for_each_detector() -> None:
@@ -55,6 +60,18 @@ def test_a_made_defect_is_found(name: str) -> None:
 def test_sound_pictures_have_none() -> None:
     assert visible_defects(find_defects(PHOTOGRAPHS, PHOTOGRAPHS, STYLE)) == []
     assert visible_defects(find_defects(PHOTOGRAPHS.flip(3), PHOTOGRAPHS, STYLE)) == []
+
+
+def test_patches_in_a_rhythm_are_repetition_and_scattered_ones_are_not() -> None:
+    spots = torch.zeros(8, 1, 128, 128)
+    spots[..., 4::12, 4::12] = 1
+    scattered = torch.zeros_like(spots).flatten(1)
+    scattered[:, torch.randperm(128 * 128, generator=torch.Generator().manual_seed(0))[:121]] = 1
+    figures = []
+    for marks in (spots, scattered.view_as(spots)):
+        painted = (PHOTOGRAPHS - F.avg_pool2d(marks, 5, 1, 2) * 6).clamp(0, 1)
+        figures.append(find_defects(painted, PHOTOGRAPHS, STYLE)["repetition"])
+    assert figures[0] > DEFECTS["repetition"].limit > figures[1]
 
 
 def test_values_that_are_not_numbers_are_every_defect() -> None:

@@ -14,11 +14,15 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from impasto.errors import UsageError, WeightsError
+from impasto.losses import build_loss
 from impasto.losses.features import VGGFeatures
 from impasto.losses.functional import (
     gram_matrix,
     grid_energy,
+    gram_of,
     mapped_mean_and_covariance,
+    mean_and_covariance,
+    normalized_luminance,
     relative_feature_loss,
     relative_gram_loss,
     screen_energy,
@@ -58,34 +62,56 @@ def test_gram_matrix_has_the_gradient_of_its_formula(memory_format: torch.memory
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_mapped_gram_matrix_is_that_of_the_mapped_features(memory_format: torch.memory_format) -> None:
+def test_mean_and_covariance_are_those_of_the_mapped_features(memory_format: torch.memory_format) -> None:
     features = (3 + torch.randn(2, 5, 3, 4)).contiguous(memory_format=memory_format).requires_grad_()
-    weight, bias, weights = torch.randn(7, 5), torch.randn(7), torch.randn(2, 7, 7)
+    weight, bias = torch.randn(7, 5), torch.randn(7)
     mapped = torch.einsum("oc,nchw->nohw", weight, features) + bias[:, None, None]
     flat = mapped.flatten(2)
-    expected, gram = flat @ flat.mT / (7 * 12), mapped_gram_matrix(features, weight, bias)
-    torch.testing.assert_close(gram, expected)
-    gradients = [torch.autograd.grad((weights * matrix).sum(), features)[0] for matrix in (gram, expected)]
-    torch.testing.assert_close(*gradients)
+    centred = flat - flat.mean(dim=2, keepdim=True)
+    expected = flat.mean(dim=2), centred @ centred.mT / (7 * 12)
+    found = mapped_mean_and_covariance(features, weight, bias)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(gram_of(*found), flat @ flat.mT / (7 * 12))
+    weights = torch.randn(2, 7), torch.randn(2, 7, 7)
+    totals = [sum((factor * value).sum() for factor, value in zip(weights, pair, strict=True)) for pair in (found, expected)]
+    torch.testing.assert_close(*(torch.autograd.grad(total, features)[0] for total in totals))
 
 
-def test_mapped_gram_matrix_has_its_gradient_in_half_precision_too() -> None:
+def test_mean_and_covariance_have_their_gradients_in_half_precision_too() -> None:
     features, weight, bias = torch.rand(2, 5, 6, 6), torch.randn(7, 5), torch.randn(7)
-    weights, gradients = torch.randn(2, 7, 7), []
+    weights, gradients = (torch.randn(2, 7), torch.randn(2, 7, 7)), []
     for dtype in (torch.float32, torch.bfloat16):
         narrow = features.to(dtype).requires_grad_()
-        (gradient,) = torch.autograd.grad((weights * mapped_gram_matrix(narrow, weight, bias)).sum(), narrow)
+        found = mapped_mean_and_covariance(narrow, weight, bias)
+        total = sum((factor * value).sum() for factor, value in zip(weights, found, strict=True))
+        (gradient,) = torch.autograd.grad(total, narrow)
         assert gradient.dtype == dtype
         gradients.append(gradient.float())
     assert (gradients[1] - gradients[0]).norm() < 0.02 * gradients[0].norm()
 
 
-def test_mapped_gram_matrix_stays_float32_where_half_precision_overflows() -> None:
+def test_mean_and_covariance_stay_float32_where_half_precision_overflows() -> None:
     features = torch.full((1, 2, 64, 64), 300.0, dtype=torch.float16)
     with torch.autocast("cpu", torch.bfloat16):
-        gram = mapped_gram_matrix(features, torch.eye(2).half(), torch.zeros(2).half())
-    assert gram.dtype == torch.float32
-    torch.testing.assert_close(gram, torch.full((1, 2, 2), 300.0**2 / 2))
+        mean, covariance = mapped_mean_and_covariance(features, torch.eye(2).half(), torch.zeros(2).half())
+    assert mean.dtype == covariance.dtype == torch.float32
+    torch.testing.assert_close(gram_of(mean, covariance), torch.full((1, 2, 2), 300.0**2 / 2))
+
+
+def test_a_shift_of_all_features_changes_their_mean_alone() -> None:
+    features, shift = torch.randn(2, 4, 5, 6), torch.randn(2, 4)
+    before, after = mean_and_covariance(features), mean_and_covariance(features + shift[:, :, None, None])
+    torch.testing.assert_close(after[0], before[0] + shift)
+    torch.testing.assert_close(after[1], before[1], rtol=1e-4, atol=1e-6)
+
+
+def test_the_luminance_is_normalised_whatever_light_and_colour() -> None:
+    image = torch.rand(2, 3, 8, 9)
+    grey = normalized_luminance(image)
+    torch.testing.assert_close(grey.mean(dim=(2, 3)), torch.full((2, 3), 0.5))
+    torch.testing.assert_close(grey.std(dim=(2, 3), correction=0), torch.full((2, 3), 0.25), rtol=0.02, atol=0)
+    torch.testing.assert_close(normalized_luminance(0.5 * image + 0.2), grey, rtol=0.02, atol=0.01)
+    assert normalized_luminance(torch.zeros(1, 3, 4, 4)).eq(0.5).all()
 
 
 def test_gram_matrix_ignores_where_things_are() -> None:
@@ -215,16 +241,20 @@ def test_offline_is_one_sentence_with_the_remedies(monkeypatch: pytest.MonkeyPat
     assert "\n" not in str(caught.value)
 
 
+LOOK = {"octaves": 1, "centred": False, "content_octave": 0, "grey_content": False}  # Gatys' and Johnson's
+
+
 @pytest.mark.parametrize(
     ("slim", "first", "last"), [(False, "relu1_1", "relu2_1"), (True, "relu1_2", "relu2_2")], ids=["vgg19", "slim"]
 )
-def test_the_loss_is_the_sum_of_its_definition(random_vgg: Path, slim: bool, first: str, last: str) -> None:
+def test_the_loss_at_one_size_is_the_sum_of_its_definition(random_vgg: Path, slim: bool, first: str, last: str) -> None:
     loss = PerceptualLoss.from_spec(
         "slim" if slim else str(random_vgg),
         content_layers=[last],
         style_layers=[first, last],
         style_weight=3.0,
         tv_weight=0.5,
+        **LOOK,
     )
     style, output, content = (photograph(seed, 32)[None] for seed in range(3))
     loss.set_style(style)
@@ -240,6 +270,60 @@ def test_the_loss_is_the_sum_of_its_definition(random_vgg: Path, slim: bool, fir
     torch.testing.assert_close(terms.style, 3 * expected_style / 2, rtol=1e-4, atol=0)
     torch.testing.assert_close(terms.tv, 0.5 * total_variation(output)[0])
     torch.testing.assert_close(terms.total, terms.content + terms.style + terms.tv)
+
+
+def test_the_loss_at_octaves_is_the_sum_of_its_definition(random_vgg: Path) -> None:
+    layers = ["relu1_1", "relu2_1"]
+    loss = PerceptualLoss.from_spec(
+        str(random_vgg), content_layers=["relu2_1"], style_layers=layers, style_weight=3.0, octaves=2, content_octave=1
+    )
+    style, output, content = (photograph(seed, 64)[None] for seed in range(3))
+    loss.set_style(style)
+    terms, of = loss(output, content), loss.features
+    expected = []
+    for octave in (1, 2):
+        pair = [of(torch.nn.functional.avg_pool2d(image, octave)) for image in (output, style)]
+        for name in layers:
+            (mean, covariance), (own_mean, own) = (mean_and_covariance(features[name]) for features in pair)
+            expected.append(
+                (mean - own_mean).norm() ** 2 / own_mean.norm() ** 2 + (covariance - own).norm() ** 2 / own.norm() ** 2
+            )
+    torch.testing.assert_close(terms.style, 3 * torch.stack(expected).mean(), rtol=1e-4, atol=0)
+    f, c = (of(normalized_luminance(torch.nn.functional.avg_pool2d(image, 2)))["relu2_1"] for image in (output, content))
+    torch.testing.assert_close(terms.content, (f - c).square().mean() / c.var(unbiased=False), rtol=1e-4, atol=0)
+
+
+def test_octaves_too_small_for_the_loss_network_are_left_out(random_vgg: Path) -> None:
+    loss = PerceptualLoss.from_spec(str(random_vgg))
+    loss.set_style(photograph(0, 64)[None])
+    assert set(loss.style_targets) == {
+        f"{layer}{octave}{kind}" for layer in loss.style_layers for octave in ("", "/2", "/4") for kind in ("", ".mean")
+    }
+    small = loss(photograph(1, 24)[None], photograph(2, 24)[None])
+    assert all(torch.isfinite(term) for term in small)
+
+
+def test_colours_and_contrast_are_no_content(loss: PerceptualLoss) -> None:
+    content = photograph(3, 64)[None]
+    painted = content.mean(dim=1, keepdim=True) * torch.tensor([0.6, 0.2, 0.1]).view(1, 3, 1, 1) + 0.2
+    assert loss(painted, content).content < 0.2
+    loss.grey_content = False
+    try:
+        assert loss(painted, content).content > 0.5
+    finally:
+        loss.grey_content = True
+
+
+@pytest.mark.parametrize("mistake", [{"octaves": 0}, {"octaves": 1.5}, {"content_octave": -1}, {"centred": 1}, {"grey_content": "no"}])
+def test_octaves_that_make_no_loss_are_one_clear_error(random_vgg: Path, mistake: dict) -> None:
+    with pytest.raises(UsageError, match=next(iter(mistake))):
+        PerceptualLoss.from_spec(str(random_vgg), **mistake)
+
+
+def test_what_a_spec_of_an_older_version_leaves_out_means_what_it_did(random_vgg: Path) -> None:
+    spec = build_loss(weights=str(random_vgg), content_layers=["relu3_2"], style_weight=10.0).spec()
+    assert {key: spec[key] for key in LOOK} == LOOK
+    assert build_loss(weights=str(random_vgg), **PerceptualLoss.from_spec(str(random_vgg)).spec()).octaves == 4
 
 
 def test_a_picture_is_its_own_content_and_its_own_style(loss: PerceptualLoss) -> None:

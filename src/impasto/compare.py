@@ -32,13 +32,14 @@ Curve = dict[int, dict[str, float]]
 _TERMS = ("content", "style", "tv", "total")
 _BASELINES = ("noise", "content")
 _SHEET_ROWS = 8
-_BASELINE = 3  # raised when `optimize_image` would find something else
+_BASELINE = 4  # raised when `optimize_image` would find something else
 
 
 @dataclass
 class Comparison:
     """One image: the photograph, the network's painting and its score, the optimiser's runs by where they started.
 
+    own_style: the style loss of the photograph itself.
     cached: some of the runs, and their seconds, are from an earlier comparison.
     """
 
@@ -46,6 +47,7 @@ class Comparison:
     photograph: Tensor
     painted: Tensor
     terms: dict[str, float]
+    own_style: float
     seconds: float
     runs: dict[str, Optimized]
     run_seconds: dict[str, float]
@@ -135,7 +137,8 @@ def compare(
         photograph, painted = photograph.to(device), painted.to(device)
         with torch.no_grad():
             terms = loss(painted, photograph).numbers()
-        result = Comparison(path.name, photograph[0].cpu(), painted[0].cpu(), terms, seconds, {}, {})
+            own_style = float(loss(photograph, photograph).style)
+        result = Comparison(path.name, photograph[0].cpu(), painted[0].cpu(), terms, own_style, seconds, {}, {})
         for init in (*_BASELINES, *(["polish"] if polish else [])):
             start = painted if init == "polish" else init
             result.runs[init], result.run_seconds[init], cached = _cached_run(
@@ -176,8 +179,12 @@ def summarize(
     own = model.style.get("screen")
     own_screen = own if isinstance(own, float) and 0 < own < math.inf else None
     screens = screen_energy(torch.stack([result.painted for result in results])).tolist()
+    own_style = [result.own_style for result in results]
+    optimised = [min((run.curve[run.best_step] for run in result.runs.values()), key=_total) for result in results]
     return {
         "style": model.name,
+        "network": reach([result.terms for result in results], own_style, loss.content_weight),
+        "optimiser": reach(optimised, own_style, loss.content_weight),
         "judge": {
             "network": SLIM if loss.features.weights == SLIM else "vgg19",
             "weights": Path(loss.features.weights).name,
@@ -207,6 +214,25 @@ def summarize(
             for result, runs, reached in zip(results, best, equal, strict=True)
         ],
     }
+
+
+def reach(terms: Sequence[dict[str, float]], own_style: Sequence[float], content_weight: float) -> dict[str, float | None]:
+    """Return what people ask of paintings: how much of the style is reached and how much of the structure is kept, means over images.
+
+    style_reached: 1 - a painting's style loss / that of the photograph itself. 0 for the photograph, 1 for a picture with the style
+        picture's statistics.
+    structure_kept: 1 - half of the relative error of the content features. 1 for the photograph; about 0 for a picture that has
+        nothing to do with it, for two independent pictures are twice the variance apart.
+
+    None where the loss has no such term.
+    """
+    reached = [1 - each["style"] / own for each, own in zip(terms, own_style, strict=True) if own]
+    kept = [1 - each["content"] / (2 * content_weight) for each in terms if content_weight]
+    return {"style_reached": _mean(reached) if reached else None, "structure_kept": _mean(kept) if kept else None}
+
+
+def _total(terms: dict[str, float]) -> float:
+    return terms["total"]
 
 
 def best_so_far(curve: Curve) -> Curve:

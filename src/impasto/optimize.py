@@ -16,6 +16,7 @@ from impasto.losses.perceptual import PerceptualLoss
 
 OPTIMIZERS = ("lbfgs", "adam")
 _ADAM_LEARNING_RATE = 0.02
+_LONGEST_STEP = 0.2  # how far an update of L-BFGS moves the pixel that it moves most
 _FIRST_STEP = 0.01  # how far L-BFGS moves the pixel that it moves most, to measure the curvature by
 
 
@@ -151,6 +152,12 @@ class _LBFGS(torch.optim.LBFGS):
         self.param_groups[0]["lr"] = 1 if self.state else self._first_rate()
         super().step(lambda: total)  # type: ignore[arg-type]
         return total
+
+    def _add_grad(self, step_size: float, direction: Tensor) -> None:
+        # Without a line search some steps leap far out of range. Shortened in place: the next step takes its curvature from this one.
+        longest = abs(step_size) * direction.abs().max()
+        direction.mul_((_LONGEST_STEP / longest).clamp(max=1))
+        super()._add_grad(step_size, direction)  # type: ignore[misc]
 
     def _first_rate(self) -> float:
         assert self.image.grad is not None

@@ -1,4 +1,4 @@
-"""`impasto compare`: how many optimiser iterations does a painter equal?"""
+"""`impasto compare`: how much of the style does a painter reach, and how does the optimiser compare?"""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from impasto.cli.options import (
     add_precision,
     complain,
     in_words,
+    reach_in_words,
     positive_from,
     wants_bfloat16,
 )
@@ -25,7 +26,7 @@ _BACKEND, _PRECISION = "torch", "float32"  # of the painter
 
 
 def add(commands: Any) -> None:
-    command = add_command(commands, "compare", _compare, "how many optimiser iterations does a painter equal?")
+    command = add_command(commands, "compare", _compare, "how much of the style does a painter reach, and how does the optimiser compare?")
     command.add_argument("sources", nargs="+", metavar="IMAGES", help="images, folders or patterns")
     command.add_argument("-s", "--style", required=True, help="a shipped style's name or a style model's path")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the report goes")
@@ -89,7 +90,8 @@ def _sentences(report: dict[str, Any]) -> Iterator[str]:
         return in_words(step, report)
 
     equal, median, loss, seconds = (report[key] for key in ("equal_iterations", "median_iterations", "loss", "seconds"))
-    yield f"{report['style']}: equals {after(equal['noise'])} L-BFGS iterations from noise, {after(equal['content'])} from content"
+    yield f"{report['style']}: {reach_in_words(report['network'])}; the optimiser, {report['steps']} steps: {reach_in_words(report['optimiser'])}"
+    yield f"equals {after(equal['noise'])} L-BFGS iterations from noise, {after(equal['content'])} from content"
     if len(report["images"]) > 1:
         yield f"in the median image {after(median['noise'])} and {after(median['content'])}"
     yield f"total loss {loss['network']['total']:.3f}, the optimiser's best in {report['steps']} steps {loss['converged']:.3f}: gap {report['gap']:.0%}"

@@ -48,6 +48,12 @@ def in_words(step: int | None, report: dict[str, Any]) -> str:
     return f"more than {report['steps']}" if step is None else str(step)
 
 
+def reach_in_words(reach: dict[str, float | None]) -> str:
+    """Format a report's style reached and structure kept as percentages."""
+    shown = {"style reached": reach.get("style_reached"), "structure kept": reach.get("structure_kept")}
+    return ", ".join(f"{name} {value:.0%}" for name, value in shown.items() if value is not None)
+
+
 def minutes_from(text: str) -> float:
     with suppress(ValueError):
         if 0 < (value := float(text)) < 100_000:

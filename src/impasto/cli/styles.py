@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from impasto.cli.options import add_command, in_words
+from impasto.cli.options import add_command, in_words, reach_in_words
 
 
 def add(commands: Any) -> None:
@@ -41,7 +41,5 @@ def _styles(options: argparse.Namespace) -> int:
 def _measured(report: dict[str, Any]) -> str:
     if not {"equal_iterations", "gap", "steps"} <= set(report):
         return "not compared yet"
-    equal, median = in_words(report["equal_iterations"]["noise"], report), ""
-    if "median_iterations" in report:
-        median = f" ({in_words(report['median_iterations']['noise'], report)} in the median)"
-    return f"equals {equal} L-BFGS iterations from noise{median}, gap {report['gap']:.0%}"
+    reached = f"{reach_in_words(report['network'])}, " if "network" in report else ""
+    return f"{reached}equals {in_words(report['equal_iterations']['noise'], report)} L-BFGS iterations from noise"

@@ -1,4 +1,4 @@
-"""What a loss does not see and eyes do: screens, grids, blobs, border bands and colours that have drifted."""
+"""What a loss does not see and eyes do: screens, grids, repetition, blobs, border bands and colours that have drifted."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ class Defect(NamedTuple):
 DEFECTS = {
     "screen": Defect(1.2, "a one-pixel checkerboard; train longer, or raise loss.tv_weight"),
     "grid": Defect(0.01, "a regular pattern of the network's stride; raise grid_weight, or train longer"),
+    "repetition": Defect(5.0, "hatching in one direction or patches in a rhythm; train longer, or raise style.size"),
     "blobs": Defect(0.05, "flat patches of one saturated colour; train longer, or lower optimizer.lr"),
     "border": Defect(0.08, "a band along the border; train longer, or raise data.crop"),
     "drift": Defect(0.25, "colours far from the style picture's; train longer, or raise loss.style_weight"),
 }
 _INVISIBLE = 1e-3  # a screen with less than this part of the variance cannot be seen
 _PATCH = 8
+_TILE = 64  # pixels a side, of the spectra that show repetition
+_SHORTEST_PERIOD, _LONGEST_PERIOD = 5, 64 / 3  # pixels
+_FLATTEST = 0.35  # part of the photographs' tiles in which a painter has nothing to go by
 
 
 def find_defects(painted: Tensor, photographs: Tensor, style: Tensor, stride: int = 4) -> dict[str, float]:
@@ -40,6 +44,8 @@ def find_defects(painted: Tensor, photographs: Tensor, style: Tensor, stride: in
     Returns:
         screen: energy of a one-pixel checkerboard over the style's own.
         grid: part of the variance in patterns that repeat with the stride, less the style's own.
+        repetition: how far the strongest wave, of periods of 5 to 21 pixels, stands out from the others of its length where the photographs
+            are flat, over the same figure of the style picture or of the photographs, whichever is larger.
         blobs: part of the area that is flat and saturated, above the style's and the photographs' own.
         border: how far the border's mean colour stands off its surroundings, beyond what the photographs' does.
         drift: distance between the mean colours of the paintings and of the style picture.
@@ -53,6 +59,7 @@ def find_defects(painted: Tensor, photographs: Tensor, style: Tensor, stride: in
     return {
         "screen": screen_energy(painted).mean().item() / own,
         "grid": max(0.0, _grid_part(painted, stride) - _grid_part(style, stride)),
+        "repetition": _repetition(painted, photographs, style),
         "blobs": max(0.0, _flat_part(painted) - max(_flat_part(style), _flat_part(photographs))),
         "border": (_border_step(painted) - _border_step(photographs)).norm().item(),
         "drift": (painted.mean(dim=(0, 2, 3)) - style.mean(dim=(0, 2, 3))).norm().item(),
@@ -79,6 +86,37 @@ def _grid_part(images: Tensor, stride: int) -> float:
                 # The window spreads a line over 3 x 3 frequencies.
                 lines += max(0.0, (around[4:7, 4:7].sum() - 9 * around.median()).item())
     return lines / max(power.sum().item(), 1e-12)
+
+
+def _repetition(painted: Tensor, photographs: Tensor, style: Tensor) -> float:
+    flat = _tiles(photographs).flatten(1).std(dim=1)
+    chosen = flat <= flat.quantile(_FLATTEST)
+    own = max(_strongest_wave(_tiles(photographs)[chosen]), _strongest_wave(_tiles(style)))
+    return _strongest_wave(_tiles(painted)[chosen]) / own
+
+
+def _tiles(images: Tensor) -> Tensor:
+    """Overlapping squares of the grey pictures: (N, 3, H, W) -> (tiles, side, side)."""
+    grey = images.mean(dim=1)
+    side = min(_TILE, *grey.shape[1:])
+    return grey.unfold(1, side, side // 2).unfold(2, side, side // 2).reshape(-1, side, side)
+
+
+def _strongest_wave(tiles: Tensor) -> float:
+    """Power of the strongest wave over the median of those as long, in the tiles' mean spectrum: what differs from tile to tile averages out."""
+    side = tiles.shape[-1]
+    window = (torch.hann_window(side)[:, None] * torch.hann_window(side)).to(tiles)
+    tiles = tiles - (tiles * window).sum(dim=(1, 2), keepdim=True) / window.sum()
+    power = torch.fft.fft2(tiles * window).abs().square()
+    frequency = torch.fft.fftfreq(side, 1 / side, device=tiles.device)
+    length = torch.hypot(frequency[:, None], frequency)
+    band = (length >= side / _LONGEST_PERIOD) & (length <= side / _SHORTEST_PERIOD)
+    power = (power / power[:, band].sum(dim=1)[:, None, None].clamp_min(1e-12)).mean(dim=0)
+    # The window spreads a wave over 3 x 3 frequencies.
+    power = F.avg_pool2d(F.pad(power[None, None], (1, 1, 1, 1), mode="circular"), 3, stride=1)[0, 0]
+    rings, power = length.round().long()[band], power[band]
+    usual = torch.stack([power[rings == ring].median() for ring in range(side)])  # not a number where no wave is so long
+    return (power / usual[rings].clamp_min(1e-12)).max().item()
 
 
 def _flat_part(images: Tensor) -> float:
