@@ -71,7 +71,8 @@ def test_sizes_go_with_the_network(word: str, said: str, tmp_path: Path) -> None
         (["style.title=Composition (VII)"], "quotes: 'style.title=\"Composition (VII)\"'"), (["nonsense"], "nonsense: not a setting"),
         (["data.categories=person,dog"], "a comma; for a list write 'data.categories=[person,dog]'"),
         (["+seed=3"], "+seed: is a setting already; leave out the +"), (["~data.croop"], "'data.croop' does not exist ("),
-        (["trainer=3"], "(--debug"),
+        (["data=demo", "trainer=3"], "trainer=3: no such trainer; choose from auto, ddp, "), (["style=[1]"], "style=[1]: no such style"),
+        (["optimizer=null"], "optimizer=null: no such optimizer; choose from adam, muon"),
     ],
 )  # fmt: skip
 def test_mistyped_settings_are_explained(words: list[str], said: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 
+from impasto.errors import ImpastoError
 from impasto.training.callbacks import callbacks_of
 
 
@@ -36,10 +37,22 @@ class BeginRun(Callback):
             return
         self.begin()
         self.has_begun = True
+        for logger in self.loggers:
+            _start(logger)
         trainer.loggers = self.loggers
 
     def state_dict(self) -> dict[str, Any]:
         return {"made_for": self.made_for}
+
+
+def _start(logger: Logger) -> None:
+    try:
+        getattr(logger, "experiment", None)
+    except Exception as error:  # W&B has classes of its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ImpastoError(
+            f"logger: {type(logger).__name__} cannot start ({reason}); logger=csv needs nothing, WANDB_MODE=offline no network"
+        ) from error
 
 
 class RunCheckpoint(ModelCheckpoint):

@@ -29,9 +29,9 @@ def locked(path: Path, setting: str) -> Iterator[None]:
         UsageError: another process has it.
         OSError: nothing can be written there.
     """
-    path = path.resolve()
-    file = path.with_name(f".{path.name}.lock")
-    missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
+    place = path.resolve()
+    file = place.with_name(f".{place.name}.lock")
+    missing = [folder for folder in file.parents if not folder.exists()]
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         handle = _taken(file, path, setting)
@@ -50,7 +50,7 @@ def locked(path: Path, setting: str) -> Iterator[None]:
 def _taken(file: Path, path: Path, setting: str) -> int:
     while True:
         is_new = not file.exists()
-        handle = os.open(file, os.O_RDWR | os.O_CREAT)
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
         lock = _system_lock(handle)
         if lock is None and (is_new or not _is_alive(_holder(file))):
             lock = True

@@ -118,6 +118,7 @@ _RULES: dict[str, Rule] = {
     "style.title": _either(_LABEL, _NULL),
     "style.artist": _either(_LABEL, _NULL),
     "style.year": _either(_LABEL, _NULL),
+    "network.name": _one_of(*network_names()),
     "loss.name": _losses(),
     "loss.features": _GROUP,
     "loss.features.weights": _PATH,
@@ -189,7 +190,7 @@ def check_settings(config: DictConfig) -> None:
             folder = asset_dir("configs") / section
             choices = ", ".join(sorted(path.stem for path in folder.glob("[!_]*.yaml"))) or f"{section}.run=DIR"
             raise UsageError(f"{section}={_typed(config.get(section))}: nothing to train with; choose {choices}")
-    _check("network.name", config.network.get("name"), _one_of(*network_names()))
+    _check("network.name", config.network.get("name"), _RULES["network.name"])
     # What is typed comes before what follows from it.
     for _, name, value in sorted(_settings(config), key=itemgetter(0)):
         if rule := _rule_of(name, config):
@@ -244,7 +245,7 @@ def check_devices(config: DictConfig) -> None:
     device = "cpu" if accelerator == "cpu" else pick_device().type
     there = {"cpu": usable_cores(), "cuda": torch.cuda.device_count()}.get(device, 1)
     if isinstance(devices, ListConfig) and device == "cpu":
-        raise UsageError(f"trainer.devices={devices}: numbers of GPUs, and there are none; give trainer.devices=auto")
+        raise UsageError(f"trainer.devices={devices}: numbers of GPUs, and there are none; choose trainer.devices=auto")
     wanted = max(devices, default=0) + 1 if isinstance(devices, ListConfig) else devices
     if wanted != "auto" and wanted > there:
         what = {"cpu": "processor cores", "cuda": "GPUs"}.get(device, "device")

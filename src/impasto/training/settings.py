@@ -39,7 +39,7 @@ def explain(error: Exception, words: Sequence[str] = ()) -> str:
         return f"{key}={value}: a comma; for a list write '{key}=[{value}]', for text '{key}=\"{value}\"', for a run of each add --multirun"
     if appended := re.match(r"Could not append to config. An item is already at '(.+?)'", message):
         return f"+{appended[1]}: is a setting already; leave out the +"
-    if message.startswith("Config group override must be"):
+    if message.startswith("Config group override must be") or isinstance(error, TypeError):
         return _no_choice(words)
     reason = next((line for line in message.splitlines() if line.strip()), type(error).__name__)
     return f"{_short(reason.rstrip('.'))} (--debug shows where)"
