@@ -16,7 +16,7 @@ from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from impasto.checkpoint import StyleModel, load_style_model, save_style_model
+from impasto.checkpoint import StyleModel, check_name, load_style_model, save_style_model
 from impasto.errors import ModelError, UsageError
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_spec
@@ -120,6 +120,34 @@ def test_a_picture_too_narrow_for_the_loss_is_named(tmp_path: Path) -> None:
     config.style.image = str(tmp_path / "line.png")
     with pytest.raises(UsageError, match=r"line.png: too narrow, 384 x 2 pixels at style.size=384"):
         training.read_style(config)
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("painting", "painting"), (".hidden", "hidden"), ("what? why: 7/8", "what_ why_ 7_8"), ("  . ", "style"),
+        ("x" * 300, "x" * 100), ("大" * 40, "大" * 33), ("a${b}", "a$b}"), ("a\udcff\n", "a__"),
+    ],
+)  # fmt: skip
+def test_any_pictures_name_makes_a_styles_name(stem: str, name: str) -> None:
+    assert training.plain_name(stem) == name
+    check_name(training.plain_name(stem), "x")
+
+
+def test_a_style_that_is_named_by_hand_is_not_renamed(tmp_path: Path) -> None:
+    config = configured(tmp_path, "style.name='what?'")
+    with pytest.raises(ModelError, match=r"style\.name=what\?"):
+        training.name_style(config)
+    config = configured(tmp_path, "style.name=1889")
+    training.name_style(config)
+    assert config.style.name == "1889"
+
+
+def test_where_nothing_can_be_held_out_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for heldout, said, unsaid in ((0, "held out      nothing", "watch it"), (1, "watch it", "held out")):
+        training.announce(configured(tmp_path), None, None, tmp_path / "x", heldout)
+        told = capsys.readouterr().err
+        assert said in told and unsaid not in told
 
 
 def test_a_checkpoint_must_be_whole_and_of_the_network(tmp_path: Path) -> None:

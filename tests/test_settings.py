@@ -163,6 +163,9 @@ LAST = ("ckpt_path=last", "trainer.max_steps=4")
         (("style.image=runs/p/contact_sheet.png", "style.name=p"), "copy it out"),
         (("optimizer._target_=torch.optim.SparseAdam",), "SparseAdam"),  # fails in the first step
         (("ckpt_path=photographs/0.png",), "torn"),
+        (("ckpt_path=p.safetensors",), "init=p.safetensors"),
+        (("paths.run=p.png",), r"paths\.run"),
+        (("trainer.num_nodes=2", "trainer.strategy=ddp"), "num_nodes"),
         ((*LAST, "optimizer=adam"), r"another optimizer \(Muon\)"),
         ((*LAST, "data.batch_size=1.5"), "batch_size"),
         ((*LAST, "style.image=other/p.png", "output=p.safetensors"), "another style picture"),

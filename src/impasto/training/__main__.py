@@ -33,6 +33,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.utils import instantiate
+from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -61,7 +62,7 @@ from impasto.runtime import asset_dir, has_fast_bfloat16, pick_device, provenanc
 from impasto.training.beginning import BeginRun
 from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of, rank_zero_print
 from impasto.training.checkpoint_io import checkpoints_at, is_whole
-from impasto.training.folders import check_output, keep_earlier_painter, keep_earlier_run, refuse_needed, set_aside
+from impasto.training.folders import check_places, keep_earlier_painter, keep_earlier_run, refuse_needed, set_aside
 from impasto.training.lock import locked
 from impasto.training.module import StyleModule
 from impasto.training.resuming import check_belongs, check_resumes, made_for, read_checkpoint
@@ -149,13 +150,13 @@ def alone(run: Path, output: Path) -> Iterator[None]:
     if rank_zero_only.rank != 0:
         yield
         return
-    check_output(output)
+    check_places(run, output)
     with ExitStack() as held:
         for path, setting in ((output, "output"), (run, "paths.run")):
             try:
                 held.enter_context(locked(path, setting))
             except OSError as error:
-                if not (path.is_dir() and os.access(path, os.W_OK)):  # a mounted folder of its own needs no other
+                if not path.is_dir():  # a mounted folder of its own, whose parent belongs to others, goes without
                     raise UsageError(
                         f"{setting}={path}: cannot be written there ({error.strerror}); choose another {setting}="
                     ) from error
@@ -373,6 +374,8 @@ def find_checkpoint(config: DictConfig, run: Path) -> str | None:
         return None
     if config.ckpt_path and not Path(config.ckpt_path).is_file():
         raise UsageError(f"ckpt_path={config.ckpt_path}: no such training checkpoint; `last` names this run's own")
+    if config.ckpt_path and Path(config.ckpt_path).suffix == SUFFIX:
+        raise UsageError(f"ckpt_path={config.ckpt_path}: a style model; init={config.ckpt_path} goes on from it")
     if config.ckpt_path and not is_whole(Path(config.ckpt_path)):
         raise UsageError(f"ckpt_path={config.ckpt_path}: torn, or no training checkpoint; `last` passes over such")
     return config.ckpt_path
@@ -522,7 +525,7 @@ def make_trainer(config: DictConfig, *own: Callback) -> Trainer:
         [callback for callback in built(config, "callbacks").values() if callback] if config.get("callbacks") else []
     )
     with naming("trainer"):
-        return instantiate(OmegaConf.create(options), _partial_=True)(
+        trainer = instantiate(OmegaConf.create(options), _partial_=True)(
             max_steps=-1 if steps is None else steps,
             max_epochs=-1,
             max_time=None if minutes is None else timedelta(minutes=minutes),
@@ -536,6 +539,13 @@ def make_trainer(config: DictConfig, *own: Callback) -> Trainer:
             enable_model_summary=False,
             default_root_dir=config.paths.run,
         )
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    if trainer.num_nodes > 1 and isinstance(environment, LightningEnvironment) and "MASTER_ADDR" not in os.environ:
+        raise UsageError(
+            f"trainer.num_nodes={trainer.num_nodes}: nothing has started the other nodes; use torchrun (trainer=torchrun) "
+            "or srun (trainer=slurm)"
+        )
+    return trainer
 
 
 def style_targets_of(loss: PerceptualLoss, style: torch.Tensor) -> dict[str, dict[str, torch.Tensor]]:
@@ -644,6 +654,8 @@ def main(config: DictConfig) -> None:
         if os.environ.get("IMPASTO_DEBUG"):
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in reason:
+            reason = "not enough memory; lower data.batch_size, data.crop or network.width"
         print(f"impasto: {images.printable(reason)} (--debug shows where)", file=sys.stderr)
         sys.exit(UsageError.exit_code if isinstance(error, OmegaConfBaseException) else ImpastoError.exit_code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,11 +62,13 @@ def lies_in(folder: Path, path: Path) -> bool:
     return folder.resolve() in path.resolve().parents
 
 
-def check_output(output: Path) -> None:
-    """Find out before the training whether `output` can be a style model's path.
+def check_places(run: Path, output: Path) -> None:
+    """Find out before the training whether these can be a run's folder and a style model's path.
 
     Raises:
-        UsageError: it cannot.
+        UsageError: one cannot.
     """
+    if run.exists() and not (run.is_dir() and os.access(run, os.W_OK)):
+        raise UsageError(f"paths.run={run}: must be a folder that can be written to; choose another paths.run=")
     if output.is_dir() or output.suffix != SUFFIX:
         raise UsageError(f"output={output}: must be a file that ends in {SUFFIX}")
