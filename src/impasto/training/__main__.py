@@ -33,7 +33,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.utils import instantiate
-from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
@@ -125,7 +125,7 @@ def train_alone(config: DictConfig, style: torch.Tensor) -> Path:
     for callback in callbacks_of(trainer, KeepBest):
         callback.judge = judge_of(loss, style, data.heldout_images)
     announce(config, start, checkpoint, output, len(data.heldout_images))
-    os.environ.setdefault(LAUNCHER, str(os.getpid()))  # for the ranks that Lightning starts
+    os.environ[LAUNCHER] = str(os.getpid())  # for the ranks that Lightning starts
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     beginning.now(trainer)  # where no step was left to be taken
     if stopped := signal_received(trainer):

@@ -64,9 +64,13 @@ class StopOnSignal(Callback):
 
 def end_with_launcher() -> None:
     """End this rank when what started it has ended, however it ended: a killed launcher cannot tell its ranks."""
-    elastic = "TORCHELASTIC_RUN_ID" in os.environ
-    launcher = os.getppid() if elastic else int(os.environ.get(LAUNCHER, os.getpid()))
-    if launcher != os.getpid() and os.name != "nt":
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        launcher = os.getppid()
+    elif os.environ.get("LOCAL_RANK", "0") != "0" and LAUNCHER in os.environ:
+        launcher = int(os.environ[LAUNCHER])
+    else:
+        return
+    if os.name != "nt":
         Thread(target=_follow, args=(launcher,), daemon=True).start()
 
 
