@@ -70,5 +70,17 @@ def test_half_precision_has_the_same_canvas_far_from_the_origin(backend: str) ->
 
 def test_the_middle_of_a_crop_is_without_its_margin() -> None:
     crops = torch.stack([photograph(seed, 40) for seed in range(2)])
-    assert torch.equal(inner(crops, 8), crops[..., 8:32, 8:32])
+    assert torch.equal(inner(crops, 3), crops[..., 3:37, 3:37])
     assert torch.equal(inner(crops, 0), crops)
+
+
+def test_a_small_crop_keeps_a_middle_for_the_loss() -> None:
+    assert inner(torch.rand(1, 3, 64, 64), 32).shape[-2:] == (48, 48)
+    assert inner(torch.rand(1, 3, 16, 16), 32).shape[-2:] == (16, 16)
+
+
+@pytest.mark.parametrize("side", [16, 24, 40])
+def test_small_crops_can_be_trained_on(side: int) -> None:
+    network = build_network("brush")
+    network(torch.rand(1, 3, side, side)).sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())

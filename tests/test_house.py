@@ -348,6 +348,9 @@ def test_paths_of_settings_are_taken_as_a_shell_takes_them(tmp_path: Path, monke
     for said, meant in ((f"data.root={folder}", folder), ("data.root=~/photos", tmp_path / "photos")):
         (override,) = OverridesParser.create().parse_overrides([train._plain_path(said)])
         assert override.value() == str(meant)
+    for number in ("2024", "2024_06", "-1", "1e3", "true", "nan", "."):
+        (override,) = OverridesParser.create().parse_overrides([train._plain_path(f"data.root={number}")])
+        assert override.value() == number
     for said in ("data.root=a,b", "init=none", "output=null", "trainer.max_steps=1", "data.root=${paths.run}",
                  "data.root=~nobody-here/x", f"data.root={'x' * 300}"):  # fmt: skip
         assert train._plain_path(said) == said
@@ -365,8 +368,9 @@ def test_train_says_what_was_left_unsaid() -> None:
     ]  # fmt: skip
     long = f"data.categories=[{','.join(['toothbrush'] * 100)}]"
     assert train._overrides(None, ["data=demo", long]) == ["data=demo", long]
-    with pytest.raises(UsageError, match="one picture a run"):
-        train._overrides(None, ["a.jpg", "b.jpg"])
+    for two in (["a.jpg", "b.jpg"], ["a.jpg", "style.image=b.jpg"]):
+        with pytest.raises(UsageError, match="one picture a run"):
+            train._overrides(None, two)
 
 
 def test_train_refuses_a_duration_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
@@ -374,6 +378,7 @@ def test_train_refuses_a_duration_that_is_none(capsys: pytest.CaptureFixture[str
         with pytest.raises(SystemExit) as ended:
             cli.main(["train", "p.jpg", *words])
         assert ended.value.code == 2
+    assert cli.main(["train", "p.jpg", "--minutes", "3", "--quality", "best"]) == 2
     assert "minutes" in capsys.readouterr().err
 
 

@@ -287,6 +287,17 @@ def test_far_larger_jpeg_comes_back_reduced() -> None:
     assert (reduced - resize(read_image(stream(data)), 200))[:, 20:150:100, 20:200:150].abs().max() < 0.01
 
 
+def test_a_jpeg_beyond_the_limit_is_read_reduced_and_others_are_told_to_be_smaller() -> None:
+    pixels = hostile.quad(1600, 1200)
+    data = hostile.encoded(pixels, "JPEG", quality=95)
+    assert read_image(stream(data), max_pixels=100_000, at_least=140).shape == (3, 150, 200)
+    for said in (data, hostile.encoded(pixels, "PNG")):
+        with pytest.raises(ImageError, match=r"1\.92 megapixels, over the limit of 0\.1; make it smaller"):
+            read_image(stream(said), max_pixels=100_000)
+    with pytest.raises(ImageError, match="over the limit"):
+        read_image(stream(hostile.encoded(pixels, "PNG")), max_pixels=100_000, at_least=140)
+
+
 # Tensors, arrays, Pillow.
 
 

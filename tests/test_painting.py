@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -22,10 +25,11 @@ import impasto
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model, shipped_styles
 from impasto.compare import best_so_far, compare, first_at_or_below, judge_of, mean_curve, median_step, write_report
 from impasto.errors import ModelError, UsageError
+from impasto.images import to_pil
 from impasto.inference import Stylizer, pad_to_multiple
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_names, network_spec
-from impasto.optimize import optimize_image, scored_steps
+from impasto.optimize import Interrupted, Iterate, optimize_image, scored_steps
 
 
 @pytest.mark.parametrize("name", network_names())
@@ -210,6 +214,43 @@ def test_the_optimiser_lowers_the_loss_and_keeps_its_best(loss: PerceptualLoss, 
     assert result.image.shape == content.shape and result.image.min() >= 0 and result.image.max() <= 1
     with torch.no_grad():
         assert float(loss(result.image, content).total) == pytest.approx(min(totals.values()), rel=1e-4)
+
+
+@pytest.mark.parametrize("scales", [1, 2])
+def test_ctrl_c_yields_the_best_so_far(loss: PerceptualLoss, scales: int) -> None:
+    content = photograph(2, 48)[None]
+
+    def stop(iterate: Iterate) -> None:
+        if iterate.step == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        optimize_image(content, loss, steps=12, scales=scales, callback=stop)
+    assert isinstance(interrupted.value, Interrupted)
+    result = interrupted.value.result
+    assert result.best_step == 6 and list(result.curve) == [0, 2, 4, 6]
+    assert result.image.shape == content.shape and not torch.equal(result.image, content)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX's signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_optimize_writes_its_picture(number: int, tmp_path: Path) -> None:
+    for seed, name in enumerate(("photo.png", "style.png")):
+        to_pil(photograph(seed, 64)).save(tmp_path / name)
+    words = ["optimize", "photo.png", "-s", "style.png", "-o", "out.png", "--steps", "100000", "--size", "64", "--json"]
+    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from impasto.cli import main; raise SystemExit(main({words}))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    )
+    assert process.stderr
+    seen = b""
+    while not re.search(rb"\b[1-9]\d+/100000", seen) and process.poll() is None:  # ten steps and more
+        seen += process.stderr.read(20)
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=100)
+    assert process.returncode == 130, seen + errors
+    assert Image.open(tmp_path / "out.png").size == (64, 64) and json.loads(out)["best_step"] > 0
+    assert b"the best so far" in errors and b"Traceback" not in errors
 
 
 def test_one_iteration_is_one_update(loss: PerceptualLoss) -> None:

@@ -16,7 +16,7 @@ from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
-from impasto.checkpoint import StyleModel, load_style_model, save_style_model
+from impasto.checkpoint import StyleModel, check_name, load_style_model, save_style_model
 from impasto.errors import ModelError, UsageError
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_spec
@@ -48,13 +48,11 @@ def checkpoint_of(network: torch.nn.Module, path: Path) -> Path:
     [
         ("data.crop=33", "data.crop=33: must be a multiple of 4"),
         ("data.heldout_size=50", "data.heldout_size=50: must be"),
-        ("grid_weight=nan", "grid_weight"), ("grid_weight=-1", "grid_weight=-1"), ("grid_weight=much", "grid_weight=much"),
-        ("grid_weight=null", "grid_weight"),
     ],
-)  # fmt: skip
-def test_a_setting_that_cannot_work_is_named(word: str, said: str, tmp_path: Path) -> None:
+)
+def test_sizes_go_with_the_network(word: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=said):
-        training.check_fits(configured(tmp_path, word), build_network("swift", **SMALL), None)
+        training.check_sizes(configured(tmp_path, word), build_network("swift", **SMALL))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +71,8 @@ def test_a_setting_that_cannot_work_is_named(word: str, said: str, tmp_path: Pat
         (["style.title=Composition (VII)"], "quotes: 'style.title=\"Composition (VII)\"'"), (["nonsense"], "nonsense: not a setting"),
         (["data.categories=person,dog"], "a comma; for a list write 'data.categories=[person,dog]'"),
         (["+seed=3"], "+seed: is a setting already; leave out the +"), (["~data.croop"], "'data.croop' does not exist ("),
-        (["trainer=3"], "(--debug"),
+        (["data=demo", "trainer=3"], "trainer=3: no such trainer; choose from auto, ddp, "), (["style=[1]"], "style=[1]: no such style"),
+        (["optimizer=null"], "optimizer=null: no such optimizer; choose from adam, muon"),
     ],
 )  # fmt: skip
 def test_mistyped_settings_are_explained(words: list[str], said: str, tmp_path: Path) -> None:
@@ -115,12 +114,6 @@ def test_the_progress_line_shows_the_mean_of_the_last_losses(capsys: pytest.Capt
     line.line.close()
 
 
-@pytest.mark.parametrize("word", ["style.artist=[Hokusai,Hiroshige]", "style.year={born: 1760}", "style.title=1.5"])
-def test_papers_are_words_or_numbers(word: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=word.split("=")[0]):
-        training.prepare_run(configured(tmp_path, word))
-
-
 def test_a_picture_too_narrow_for_the_loss_is_named(tmp_path: Path) -> None:
     Image.new("RGB", (400, 2)).save(tmp_path / "line.png")
     config = configured(tmp_path)
@@ -129,12 +122,42 @@ def test_a_picture_too_narrow_for_the_loss_is_named(tmp_path: Path) -> None:
         training.read_style(config)
 
 
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [
+        ("painting", "painting"), (".hidden", "hidden"), ("what? why: 7/8", "what_ why_ 7_8"), ("  . ", "style"),
+        ("x" * 300, "x" * 100), ("大" * 40, "大" * 33), ("a${b}", "a$b}"), ("a\udcff\n", "a__"),
+    ],
+)  # fmt: skip
+def test_any_pictures_name_makes_a_styles_name(stem: str, name: str) -> None:
+    assert training.plain_name(stem) == name
+    check_name(training.plain_name(stem), "x")
+
+
+def test_a_style_that_is_named_by_hand_is_not_renamed(tmp_path: Path) -> None:
+    config = configured(tmp_path, "style.name='what?'")
+    with pytest.raises(ModelError, match=r"style\.name=what\?"):
+        training.name_style(config)
+    config = configured(tmp_path, "style.name=1889")
+    training.name_style(config)
+    assert config.style.name == "1889"
+
+
+def test_where_nothing_can_be_held_out_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for heldout, said, unsaid in ((0, "held out      nothing", "watch it"), (1, "watch it", "held out")):
+        training.announce(configured(tmp_path), None, None, tmp_path / "x", heldout)
+        told = capsys.readouterr().err
+        assert said in told and unsaid not in told
+
+
 def test_a_checkpoint_must_be_whole_and_of_the_network(tmp_path: Path) -> None:
     other = checkpoint_of(build_network("swift", width=8, blocks=1), tmp_path / "other.ckpt")
     network = build_network("swift", **SMALL)
+    adam = torch.optim.Adam(network.parameters())
     with pytest.raises(UsageError, match=r"other.ckpt: of another network"):
-        training.check_fits(configured(tmp_path), network, str(other))
-    training.check_fits(configured(tmp_path), network, str(checkpoint_of(network, tmp_path / "own.ckpt")))
+        training.check_checkpoint(str(other), network, SMALL, adam, {})
+    with pytest.raises(UsageError, match=r"own.ckpt: holds weights alone"):
+        training.check_checkpoint(str(checkpoint_of(network, tmp_path / "own.ckpt")), network, SMALL, adam, {})
     other.write_bytes(other.read_bytes()[:-100])
     with pytest.raises(UsageError, match=r"other.ckpt: torn"):
         training.find_checkpoint(configured(tmp_path, f"ckpt_path={other}"), tmp_path / "run")
@@ -156,13 +179,13 @@ def test_a_damaged_pickle_is_not_whole(pickled: bytes, tmp_path: Path) -> None:
 
 def test_a_run_that_goes_on_keeps_a_painter_that_is_not_its_own(tmp_path: Path) -> None:
     first, last = configured(tmp_path), str(tmp_path / "run" / "last.ckpt")
-    training.begin_run(first, None, None)
+    training.begin_run(first, None)
     own, precious = tmp_path / "style.safetensors", tmp_path / "precious.safetensors"
     own.write_bytes(b"own")
     precious.write_bytes(b"precious")
-    training.begin_run(first, None, last)
+    training.begin_run(first, last)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["precious.safetensors", "run", "style.safetensors"]
-    training.begin_run(configured(tmp_path, f"output={precious}"), None, last)
+    training.begin_run(configured(tmp_path, f"output={precious}"), last)
     assert (tmp_path / "precious-1.safetensors").read_bytes() == b"precious"
 
 
@@ -171,13 +194,13 @@ def test_painters_in_a_run_that_is_set_aside_are_kept(tmp_path: Path) -> None:
     checkpoint_of(torch.nn.Linear(1, 1), run / "last.ckpt")
     (run / "style.safetensors").write_bytes(b"inside")
     outside.write_bytes(b"outside")
-    training.begin_run(configured(tmp_path), None, None)
+    training.begin_run(configured(tmp_path), None)
     kept = tmp_path / "run-1"
     assert (kept / "style.safetensors").read_bytes() == b"inside"
     assert (kept / "style-1.safetensors").read_bytes() == b"outside"
     checkpoint_of(torch.nn.Linear(1, 1), run / "last.ckpt")
     shutil.copy(outside, run / "style.safetensors")
-    training.begin_run(configured(tmp_path, f"output={run / 'style.safetensors'}"), None, None)
+    training.begin_run(configured(tmp_path, f"output={run / 'style.safetensors'}"), None)
     assert (tmp_path / "run-2" / "style.safetensors").read_bytes() == b"outside"
 
 
@@ -187,12 +210,13 @@ def test_a_run_does_not_set_aside_what_it_needs(tmp_path: Path) -> None:
     nested = checkpoint_of(torch.nn.Linear(1, 1), tmp_path / "run" / "old" / "last.ckpt")
     for needed in ((start, None), (None, str(nested))):
         with pytest.raises(UsageError, match="copy it out"):
-            training.begin_run(configured(tmp_path), *needed)
+            training.check_needed(configured(tmp_path), *needed)
     assert last.is_file() and nested.is_file()
     elsewhere = tmp_path / "disk" / "last.ckpt"
     last.rename(checkpoint_of(torch.nn.Linear(1, 1), elsewhere))
     last.symlink_to(elsewhere)
-    training.begin_run(configured(tmp_path), start, str(last))
+    training.check_needed(configured(tmp_path), start, str(last))
+    training.begin_run(configured(tmp_path), str(last))
     assert last.is_file() and not (tmp_path / "run-1").exists(), "it goes on in its own folder"
 
 

@@ -301,6 +301,15 @@ def test_mistakes_are_one_line(tmp_path: Path, packed: Path) -> None:
             ContentDataModule(**options)
 
 
+@pytest.mark.parametrize(("mode", "tool"), [("gz", "gunzip"), ("bz2", "bunzip2"), ("xz", "unxz")])
+def test_a_compressed_shard_is_named_as_such(mode: str, tool: str, tmp_path: Path, photographs: Path) -> None:
+    with tarfile.open(tmp_path / f"a.tar.{mode}", f"w:{mode}") as shard:  # type: ignore[call-overload]
+        shard.add(photographs, "photographs")
+    for shards in (tmp_path / f"a.tar.{mode}", tmp_path):
+        with pytest.raises(DataError, match=rf"a\.tar\.{mode}: compressed \({tool} it\)"):
+            open_shards(str(shards))
+
+
 def test_patterns() -> None:
     assert expand("a/{08..11}.tar") == ["a/08.tar", "a/09.tar", "a/10.tar", "a/11.tar"]
     assert expand("{a,b}/{0..1}.tar") == ["a/0.tar", "a/1.tar", "b/0.tar", "b/1.tar"]

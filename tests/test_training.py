@@ -33,7 +33,15 @@ from impasto.networks import build_network, network_spec
 from impasto.runtime import asset_dir
 from impasto.training.__main__ import find_start
 from impasto.training.callbacks import KeepBest
-from impasto.training.data import ContentDataModule, CropDataset, FolderImages, StreamSampler, list_images, random_crop
+from impasto.training.data import (
+    BadImages,
+    ContentDataModule,
+    CropDataset,
+    FolderImages,
+    StreamSampler,
+    list_images,
+    random_crop,
+)
 from impasto.training.module import StyleModule
 from impasto.training.schedule import rate_factor, scheduled
 
@@ -108,6 +116,40 @@ def test_a_coco_file_chooses_the_images(photographs: Path, tmp_path: Path) -> No
         list_images(tmp_path / "nowhere")
 
 
+def test_annotations_are_understood_as_tools_write_them(photographs: Path, tmp_path: Path) -> None:
+    coco = {
+        "images": [{"id": 0, "file_name": "below\\\\00.png"}, {"id": 1, "file_name": "01.png"}, {"id": "2", "file_name": "02.png"},
+                   {"id": 3, "file_name": "01.png"}, {"id": 4, "file_name": "04.png"}],
+        "categories": [{"id": 7, "name": "mouse"}, {"id": "8", "name": "mouse"}, {"id": 9, "name": "cat"}],
+        "annotations": [{"image_id": "0", "category_id": "7"}, {"image_id": 1, "category_id": 8}, {"image_id": 2, "category_id": 8},
+                        {"image_id": 4, "category_id": 9}],
+    }  # fmt: skip
+    file = tmp_path / "instances.json"
+    file.write_text(json.dumps(coco).replace("\\\\\\\\", "\\\\"))
+    wanted = [photographs / name for name in ("01.png", "02.png", "below/00.png")]
+    assert list_images(photographs, file, "mouse") == list_images(photographs, file, ["mouse"]) == wanted
+    assert list_images(photographs, file) == sorted([*wanted, photographs / "04.png"])
+    (tmp_path / "a\\b.png").touch()  # a name with a backslash, where systems allow it
+    file.write_text(json.dumps({"images": [{"id": 1, "file_name": "a\\b.png"}, {"id": 2, "file_name": "..\\c.png"}]}))
+    assert list_images(tmp_path, file) == sorted([tmp_path / "a\\b.png", tmp_path / "..\\c.png"])
+
+
+def test_what_trainings_leave_is_not_trained_on(photographs: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(photographs, tmp_path / "here"))
+    for place in (
+        "runs/p/last.ckpt",
+        "runs/p/contact_sheet.png",
+        "runs/p/wandb/media/sheet_1.png",
+        "compared/contact_sheet.png",
+    ):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photographs / "01.png", folder / place)
+    names = [path.relative_to(photographs) for path in list_images(photographs)]
+    assert [path.relative_to(folder) for path in list_images(folder)] == names
+    assert len(list_images(folder / "runs" / "p" / "wandb")) == 1, "named itself"
+    assert [path.name for path in list_images(folder, include="01.png")] == ["01.png"]
+
+
 def folder_with_bad_files(folder: Path, total: int, bad: int) -> Path:
     for i in range(total):
         Image.fromarray(np.full((40, 50, 3), i, np.uint8)).save(folder / f"{i:03}.png")
@@ -131,6 +173,18 @@ def test_many_bad_images_end_the_run_with_the_list(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"4 of 20 images are bad.*max_bad") as caught:
         data.setup()
     assert str(caught.value).count(".png") == 4
+
+
+def test_thousands_of_bad_images_take_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = BadImages(3000, 0.05)
+    for number in range(3000):
+        bad.add(f"{number}.png", f"{number}.png: no such file")
+        bad.add(f"{number}.png", "the same again")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ["set aside: 0.png: no such file", "set aside: 1.png: no such file"] and len(lines) < 20
+    assert "2560 by now" in lines[-1]
+    with pytest.raises(DataError, match=r"3000 of 3000 images are bad(.|\n)*9\.png\n  and 2990 more$"):
+        bad.check()
 
 
 def test_a_tiny_image_is_bad_too_and_workers_report_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

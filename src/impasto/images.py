@@ -36,7 +36,8 @@ else:
 Source = str | Path | BinaryIO
 
 MAX_PIXELS = 120_000_000
-_MIN_SIDE = 40  # what reflection padding by four pixels at an eighth of the resolution needs
+_MIN_SIDE = 16  # what reflection padding and norms at an eighth of the resolution need
+_LEAST_JPEG = 8  # a JPEG can be read at an eighth of its sides
 _MAX_BYTES = 2**30  # more than that many pixels take, even uncompressed with 16 bits
 
 # Never EPS (Pillow would run Ghostscript on it) nor SVG.
@@ -355,7 +356,7 @@ def _formats(source: object) -> list[str]:
 def _loaded(stream: BinaryIO, formats: list[str], max_pixels: int, at_least: int) -> tuple[Image.Image, list[str]]:
     """Identify, check and decode the first picture of `stream`; return it with the notes on it."""
     if Image.MAX_IMAGE_PIXELS is not None:  # Pillow's guard stays on behind ours, but must not be the stricter one
-        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
+        Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels * (_LEAST_JPEG**2 if at_least else 1))
     stream.seek(0)
     start = stream.read(4)
     if not start:
@@ -363,11 +364,11 @@ def _loaded(stream: BinaryIO, formats: list[str], max_pixels: int, at_least: int
     if start == b"\0\0\1\0":
         _check_size(_icon_content(stream), max_pixels)
     picture = Image.open(stream, formats=formats)
-    _check_size(picture, max_pixels)
     _check_effort(picture, stream)
     notes = _remarks(picture)
     if at_least:
         picture.draft(None, (at_least, at_least))
+    _check_size(picture, max_pixels)
     picture.load()
     return picture, notes
 
@@ -382,7 +383,9 @@ def _icon_content(stream: BinaryIO) -> Image.Image:
 def _check_size(picture: Image.Image, max_pixels: int) -> None:
     pixels = picture.width * picture.height
     if pixels > max_pixels:
-        raise ImageError(f"{pixels / 1e6:.3g} megapixels, over the limit of {max_pixels / 1e6:.3g}; raise --max-pixels")
+        raise ImageError(
+            f"{pixels / 1e6:.3g} megapixels, over the limit of {max_pixels / 1e6:.3g}; make it smaller, or raise --max-pixels"
+        )
 
 
 # JPEG 2000's coding styles (COD, COC): levels, size of the code blocks, a transform, size of the precincts per level.

@@ -42,6 +42,14 @@ class Optimized:
     curve: dict[int, dict[str, float]] = field(default_factory=dict)
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in an optimisation; `result` is the best that it had found, of the full size."""
+
+    def __init__(self, result: Optimized):
+        super().__init__()
+        self.result = result
+
+
 def scored_steps(steps: int) -> list[int]:
     """Updates after which an iterate is clamped and scored: every second up to 50, where the curve is steep, fewer later."""
     dense, middle, sparse = range(0, 51, 2), range(55, 101, 5), range(125, steps + 1, 25)
@@ -79,13 +87,18 @@ def optimize_image(
 
     Raises:
         UsageError: unknown optimizer or init.
+        Interrupted: a KeyboardInterrupt came; what was found so far is in it.
     """
     if optimizer not in OPTIMIZERS:
         raise UsageError(f"unknown optimizer {optimizer!r}; choose one of {', '.join(OPTIMIZERS)}")
     start = _initial_image(content, init, seed)
     for scale in range(scales - 1, 0, -1):
         size = [max(16, side >> scale) for side in content.shape[-2:]]
-        coarse = _optimize(_resized(start, size), _resized(content, size), loss, steps, optimizer, bfloat16, None)
+        try:
+            coarse = _optimize(_resized(start, size), _resized(content, size), loss, steps, optimizer, bfloat16, None)
+        except Interrupted as stop:
+            stop.result.image = _resized(stop.result.image, content.shape[-2:])
+            raise
         start = _resized(coarse.image, content.shape[-2:])
     return _optimize(start, content, loss, steps, optimizer, bfloat16, callback)
 
@@ -101,13 +114,16 @@ def _optimize(
 ) -> Optimized:
     target, scored = loss.content_features(content), set(scored_steps(steps))
     result = Optimized(start.clamp(0, 1))
-    for iterate in _iterates(start, target, loss, steps, optimizer, bfloat16):
-        if not math.isfinite(iterate.total):
-            break
-        if iterate.step in scored:
-            _score(result, iterate, target, loss)
-        if callback:
-            callback(iterate)
+    try:
+        for iterate in _iterates(start, target, loss, steps, optimizer, bfloat16):
+            if not math.isfinite(iterate.total):
+                break
+            if iterate.step in scored:
+                _score(result, iterate, target, loss)
+            if callback:
+                callback(iterate)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(result) from stop
     return result
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,7 @@ from impasto.cli.options import (
     add_command,
     add_device_and_json,
     add_precision,
+    complain,
     positive_from,
     seed_from,
     wants_bfloat16,
@@ -51,7 +55,7 @@ def _optimize(options: argparse.Namespace) -> int:
     from impasto import images
     from impasto.inference import Stylizer
     from impasto.losses.perceptual import PerceptualLoss
-    from impasto.optimize import optimize_image
+    from impasto.optimize import Interrupted, optimize_image
     from impasto.runtime import pick_device
 
     images.check_writable(options.output)
@@ -65,22 +69,40 @@ def _optimize(options: argparse.Namespace) -> int:
     init = options.init
     if init not in ("content", "noise"):
         init = Stylizer(init, options.device, backend="torch", precision="float32").paint(content.cpu()).to(device)
-    with tqdm(total=options.steps, unit="step", file=sys.stderr) as line:
+    with tqdm(total=options.steps, unit="step", file=sys.stderr) as line, _stopped_like_ctrl_c():
 
         def show(iterate: Iterate) -> None:
             line.set_postfix(loss=f"{iterate.total:.3f}", refresh=False)
             line.update(iterate.step - line.n)
 
-        result = optimize_image(
-            content, loss, steps=options.steps, optimizer=options.optimizer, init=init, scales=options.scales,
-            seed=options.seed, bfloat16=wants_bfloat16(options, device),
-            callback=show,
-        )  # fmt: skip
+        code = 0
+        try:
+            result = optimize_image(
+                content, loss, steps=options.steps, optimizer=options.optimizer, init=init, scales=options.scales,
+                seed=options.seed, bfloat16=wants_bfloat16(options, device),
+                callback=show,
+            )  # fmt: skip
+        except Interrupted as stop:
+            if stop.result.best_step == 0:
+                raise  # nothing better than what it began with, and there may be an earlier result
+            result, code = stop.result, 130
     images.write_image(options.output, result.image[0].cpu())
+    if code:
+        complain(f"interrupted; the best so far, of step {result.best_step}, is written")
     if options.json:
         print(
             json.dumps({"output": str(options.output), "best_step": result.best_step, "curve": result.curve}, indent=2)
         )
     else:
         print(images.printable(options.output))
-    return 0
+    return code
+
+
+@contextmanager
+def _stopped_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM, with which schedulers end a job, do what Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -38,6 +38,8 @@ def run(arguments: Sequence[str]) -> int:
     if options.debug:
         os.environ["IMPASTO_DEBUG"] = "1"
     try:
+        if options.minutes and options.quality:
+            raise UsageError("--minutes or --quality: both say how long; give one")
         words = _overrides(options.minutes or _QUALITIES.get(options.quality), words)
         if importlib.util.find_spec("pytorch_lightning") is None:
             raise UsageError("training needs more packages; pip install 'impasto[train,demo]'")
@@ -71,8 +73,9 @@ def _overrides(minutes: float | None, words: Sequence[str]) -> list[str]:
             f"no option {unknown[0]}; train takes --minutes, --quality and settings such as output=PATH, "
             "trainer.max_steps=N, style.size=N"
         )
-    if len(pictures) > 1:
-        first, second = (words[i] for i in pictures[:2])
+    given = [words[i] for i in pictures] + [word for word in words if word.startswith("style.image=")]
+    if len(given) > 1:
+        first, second = given[:2]
         raise UsageError(f"one picture a run: {first} or {second}? A painter has one style")
     options, settings = [], []  # Hydra's parser wants all settings in a row
     for i, word in enumerate(words):
@@ -111,6 +114,9 @@ _PATH_KEYS = {"style.image", "data.root", "data.annotations", "loss.features.wei
               "ckpt_path"}  # fmt: skip
 
 
+_NOT_TEXT = re.compile(r"[-+]?[\d._]+(e[-+]?\d+)?|true|false|nan|[-+]?inf", re.IGNORECASE)  # to Hydra, unless quoted
+
+
 def _plain_path(word: str) -> str:
     """An override as it is, or with its path quoted where people typed one that is there, or at home, as in a shell."""
     key, _, path = word.partition("=")
@@ -118,6 +124,8 @@ def _plain_path(word: str) -> str:
         return _quoted(key, os.path.expanduser(path))  # noqa: PTH111 - as below; braces would be a dictionary
     meant = os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for a user who is not there
     plain = re.fullmatch(r"[\w./-]*", meant, re.ASCII)  # nothing to quote; null stays null
+    if key in _PATH_KEYS and _NOT_TEXT.fullmatch(meant):
+        return _quoted(key, meant)
     if key not in _PATH_KEYS or "$" in path or plain or not os.path.exists(meant):  # noqa: PTH110 - nor this for long names
         return f"{key}={meant}" if key in _PATH_KEYS and plain else word
     return _quoted(key, meant)

@@ -20,7 +20,7 @@ from impasto.losses.functional import (
     total_variation,
 )
 
-_MAX_OCTAVES = 8
+MAX_OCTAVES = 8
 
 
 class LossTerms(NamedTuple):
@@ -229,10 +229,10 @@ def _check_weights(*weights: float) -> None:
 
 
 def _check_octaves(octaves: Any, content_octave: Any, *flags: Any) -> None:
-    if type(octaves) is not int or not 1 <= octaves <= _MAX_OCTAVES:
-        raise UsageError(f"octaves must be a whole number from 1 to {_MAX_OCTAVES}")
-    if type(content_octave) is not int or not 0 <= content_octave < _MAX_OCTAVES:
-        raise UsageError(f"content_octave must be a whole number from 0 to {_MAX_OCTAVES - 1}")
+    if type(octaves) is not int or not 1 <= octaves <= MAX_OCTAVES:
+        raise UsageError(f"octaves must be a whole number from 1 to {MAX_OCTAVES}")
+    if type(content_octave) is not int or not 0 <= content_octave < MAX_OCTAVES:
+        raise UsageError(f"content_octave must be a whole number from 0 to {MAX_OCTAVES - 1}")
     if not all(isinstance(flag, bool) for flag in flags):
         raise UsageError("centred and grey_content must be true or false")
 

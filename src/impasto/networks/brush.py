@@ -109,7 +109,7 @@ class BrushNet(StagedNetwork):
     Width 16 and 3 blocks have 291,116 parameters and take 8,360 multiply-adds per pixel.
 
     Shape:
-        input (N, 3, H, W) in [0, 1], H and W multiples of 8 and at least 40; output the same shape, in (0, 1).
+        input (N, 3, H, W) in [0, 1], H and W multiples of 8 and at least 16; output the same shape, in (0, 1).
     """
 
     stride: ClassVar[int] = 8

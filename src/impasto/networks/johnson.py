@@ -36,11 +36,11 @@ class ConvLayer(nn.Sequential):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, *, dilation: int = 1, norm: bool = True
     ):
-        # Zero padding (the paper's) leaves a band along the border of every picture.
+        # Zero padding (the paper's) leaves a band along the border of every picture. To mirror far, a picture must be large.
+        border = "reflect" if dilation == 1 else "replicate"
+        reach = dilation * (kernel_size // 2)
         layers: list[nn.Module] = [
-            nn.Conv2d(
-                in_channels, out_channels, kernel_size, stride, dilation * (kernel_size // 2), dilation, padding_mode="reflect"
-            )
+            nn.Conv2d(in_channels, out_channels, kernel_size, stride, reach, dilation, padding_mode=border)
         ]
         if norm:
             # Instead of batch norm: Ulyanov et al., "Instance Normalization" (2016).

@@ -17,13 +17,12 @@ import importlib.util
 import io
 import json
 import logging
-import math
-import netrc
 import os
+import re
 import sys
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,12 +30,17 @@ from typing import Any
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import InstantiationException
 from hydra.types import RunMode
 from hydra.utils import instantiate
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
-from pytorch_lightning import LightningDataModule, Trainer, seed_everything
+from PIL.Image import DecompressionBombWarning
+from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_everything
+from pytorch_lightning.loggers import Logger
+from torch.optim import Optimizer
 
 from impasto import images
 from impasto.checkpoint import (
@@ -47,7 +51,7 @@ from impasto.checkpoint import (
     load_style_model,
     read_papers,
 )
-from impasto.errors import ImpastoError, UsageError
+from impasto.errors import ImageError, ImpastoError, ModelError, UsageError, WeightsError
 from impasto.losses import build_loss
 from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.losses.features import MIN_SIDE, SLIM, SLIM_LAYERS
@@ -55,12 +59,17 @@ from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_spec
 from impasto.runtime import asset_dir, has_fast_bfloat16, pick_device, provenance, written_whole
+from impasto.training.beginning import BeginRun
 from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of, rank_zero_print
 from impasto.training.checkpoint_io import checkpoints_at, is_whole
-from impasto.training.folders import check_writable, keep_earlier_painter, keep_earlier_run, set_aside
+from impasto.training.folders import check_places, keep_earlier_painter, keep_earlier_run, refuse_needed, set_aside
+from impasto.training.lock import locked
 from impasto.training.module import StyleModule
+from impasto.training.resuming import check_belongs, check_resumes, made_for, read_checkpoint
+from impasto.training.setting_rules import check_devices, check_settings
 from impasto.training.settings import explain
-from impasto.training.signals import StopOnSignal, say_goodbye
+from impasto.training.signals import LAUNCHER, StopOnSignal, end_with_launcher, say_goodbye
+from impasto.training.tracking import last_wandb_id, wandb_offline
 
 _DEFAULT_MINUTES = 2
 _MAX_HISTORY = 100_000  # characters: what a painter that one goes on from says of its own training
@@ -68,43 +77,146 @@ _THUMBNAIL = 128
 
 
 def train(config: DictConfig) -> Path:
-    """Run the training that `config` describes and return the path of the style model."""
+    """Run the training that `config` describes and return the path of the style model.
+
+    What can be refused is built and checked before the run begins, which it does with its first step.
+    """
+    check_settings(config)
+    check_devices(config)
     seed_everything(config.seed, verbose=False)
-    style = read_style(config)
-    checkpoint = prepare_run(config)
-    data = instantiate(config.data)
-    data.setup()
+    name_style(config)
+    refuse_sweep_over_ranks(config)
+    with alone(Path(config.paths.run), output_path(config)):
+        return train_alone(config, read_style(config))
 
-    loss = build_loss(**loss_spec(config))
-    loss.set_style(style[None])
+
+def train_alone(config: DictConfig, style: torch.Tensor) -> Path:
+    """Train where no other process does."""
+    run, output = Path(config.paths.run), output_path(config)
+    checkpoint = find_checkpoint(config, run)
+    if checkpoint:
+        take_duration_from(config, Path(checkpoint).parent)
     start = find_start(config)
+    check_needed(config, start, checkpoint)
+    data = build_data(config)
+    loss = make_loss(config, style)
     network = start_network(config, start)
-    check_fits(config, network, checkpoint)
-    module = StyleModule(
-        network, loss, instantiate(config.optimizer), style=style, margin=config.margin, grid_weight=config.grid_weight
+    check_sizes(config, network)
+    make_optimizer = built(config, "optimizer")
+    belongs = made_for(
+        Path(config.style.image),
+        config.style.size,
+        loss,
+        data.fingerprint,
+        config.optimizer._target_.rpartition(".")[2],
     )
+    with naming("optimizer"):
+        optimizer = make_optimizer(network.parameters())  # to try it: the module makes its own
+    if checkpoint:
+        check_checkpoint(checkpoint, network, network_spec(**config.network), optimizer, belongs)
+    module = StyleModule(network, loss, make_optimizer, style=style, margin=config.margin, grid_weight=config.grid_weight)
 
-    output = output_path(config)
-    announce(config, start, checkpoint, output)
     targets, history = style_targets_of(loss, style), history_of(start)
-    begin_run(config, start, checkpoint)
     writer = StyleModelWriter(
         output, history, lambda trained: describe(config, trained, style, data.fingerprint, targets)
     )
-    trainer = make_trainer(config, writer)
+    beginning = BeginRun(lambda: begin_run(config, checkpoint), make_loggers(config, checkpoint), belongs)
+    trainer = make_trainer(config, beginning, writer)
     for callback in callbacks_of(trainer, KeepBest):
         callback.judge = judge_of(loss, style, data.heldout_images)
+    announce(config, start, checkpoint, output, len(data.heldout_images))
+    os.environ[LAUNCHER] = str(os.getpid())  # for the ranks that Lightning starts
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    beginning.now(trainer)  # where no step was left to be taken
     if stopped := signal_received(trainer):
-        trainer.save_checkpoint(Path(config.paths.run) / "last.ckpt")
+        trainer.save_checkpoint(run / "last.ckpt")
         say_goodbye(stopped, trainer.global_step)
         return output
     trainer.validate(module, data, verbose=False, weights_only=True)
-    trainer.save_checkpoint(Path(config.paths.run) / "last.ckpt")  # and with it the style model
+    trainer.save_checkpoint(run / "last.ckpt")  # and with it the style model
     keep_the_best(trainer, module, data, writer)
     if trainer.is_global_zero:
         warn_of_defects(module.defects)
     return output
+
+
+@contextmanager
+def alone(run: Path, output: Path) -> Iterator[None]:
+    """Keep other trainings from the run's folder and from the style model; rank 0 does so for all.
+
+    Raises:
+        UsageError: another one is at work there, or nothing can be written there.
+    """
+    if rank_zero_only.rank != 0:
+        yield
+        return
+    check_places(run, output)
+    with ExitStack() as held:
+        for path, setting in ((output, "output"), (run, "paths.run")):
+            try:
+                held.enter_context(locked(path, setting))
+            except OSError as error:
+                if not path.is_dir():  # a mounted folder of its own, whose parent belongs to others, goes without
+                    raise UsageError(
+                        f"{setting}={path}: cannot be written there ({error.strerror}); choose another {setting}="
+                    ) from error
+        yield
+
+
+@contextmanager
+def naming(group: str) -> Iterator[None]:
+    """Name a group of settings in what its constructor says of them.
+
+    Raises:
+        UsageError: they do not go together, or with this machine.
+    """
+    try:
+        yield
+    except (OmegaConfBaseException, OSError):
+        raise
+    except Exception as error:  # each constructor has its own
+        reason: BaseException = error
+        while isinstance(reason, InstantiationException) and reason.__cause__:
+            reason = reason.__cause__
+        if isinstance(reason, ImpastoError):
+            raise reason from None
+        said = (str(reason).splitlines() or [type(reason).__name__])[0]
+        raise UsageError(f"{group}: {said}; `impasto train --cfg job` prints its settings") from error
+
+
+def built(config: DictConfig, group: str, **options: Any) -> Any:
+    """Return what a group of settings stands for."""
+    with naming(group):
+        return instantiate(config[group], **options)
+
+
+def build_data(config: DictConfig) -> Any:
+    """Return the photographs, found and looked at."""
+    data = built(config, "data")
+    data.setup()
+    return data
+
+
+def make_loss(config: DictConfig, style: torch.Tensor) -> PerceptualLoss:
+    """Return the loss, its style set."""
+    try:
+        loss = build_loss(**loss_spec(config))
+    except WeightsError as error:
+        weights = config.loss.features.weights
+        named = f"loss.features.weights={weights}" if str(weights) in str(error) else "loss"
+        raise WeightsError(f"{named}: {error}") from error
+    loss.set_style(style[None])
+    return loss
+
+
+def make_loggers(config: DictConfig, checkpoint: str | None) -> list[Logger]:
+    """Return the loggers; a W&B run that goes on keeps its id."""
+    if not isinstance(config.get("logger"), DictConfig):
+        return []
+    options = {}
+    if config.logger._target_.endswith("WandbLogger") and is_of_this_run(checkpoint, config):
+        options["id"] = config.logger.get("id") or last_wandb_id(Path(config.paths.run))
+    return [built(config, "logger", **options)]
 
 
 def keep_the_best(trainer: Trainer, module: StyleModule, data: LightningDataModule, writer: StyleModelWriter) -> None:
@@ -126,7 +238,7 @@ def warn_of_defects(figures: dict[str, float]) -> None:
         print(f"impasto: warning: {name} {figures[name]:.2g} (at most {limit:g}): {remedy}", file=sys.stderr)
 
 
-def announce(config: DictConfig, start: Path | None, checkpoint: str | None, output: Path) -> None:
+def announce(config: DictConfig, start: Path | None, checkpoint: str | None, output: Path, heldout: int) -> None:
     """Say on stderr what was chosen and how to choose otherwise."""
     if rank_zero_only.rank != 0:
         return
@@ -143,7 +255,13 @@ def announce(config: DictConfig, start: Path | None, checkpoint: str | None, out
             "data.root=DIR" + ("" if own else ": your own are better than these samples"),
         ),
         ("duration", duration(config), "--minutes N, --quality draft|good|best"),
-        ("watch it", f"{config.paths.run}/contact_sheet.png", "renewed as the painter improves"),
+        ("watch it", f"{config.paths.run}/contact_sheet.png", "renewed as the painter improves")
+        if heldout
+        else (
+            "held out",
+            "nothing: no contact sheet, and the last weights are kept",
+            "five photographs and more, data.heldout=8",
+        ),
         ("painter", output, "output=PATH"),
     ]
     for what, choice, how in chosen:
@@ -164,22 +282,17 @@ def minutes_of(config: DictConfig) -> float | None:
     return config.trainer.max_minutes
 
 
-def prepare_run(config: DictConfig) -> str | None:
-    """Fill in what depends on other values, and return the checkpoint to resume from, if any; nothing is touched yet."""
-    if config.style.name is None:
-        config.style.name = Path(config.style.image).stem.replace("${", "$")
-    check_name(config.style.name, "style.name")
-    for key in ("title", "artist", "year"):
-        if not isinstance(config.style[key], (str, int, type(None))):
-            raise UsageError(f"style.{key}={config.style[key]}: must be words or a number; put it in quotes")
-    refuse_sweep_over_ranks(config)
-    run, output = Path(config.paths.run), output_path(config)
-    checkpoint = find_checkpoint(config, run)
-    if checkpoint:
-        take_duration_from(config, Path(checkpoint).parent)
-    if rank_zero_only.rank == 0:
-        check_writable(output)
-    return checkpoint
+def name_style(config: DictConfig) -> None:
+    """Give the style its picture's name, unless it has one."""
+    name = config.style.name
+    config.style.name = plain_name(Path(config.style.image).stem) if name is None else str(name)
+    check_name(config.style.name, f"style.name={config.style.name}")
+
+
+def plain_name(stem: str) -> str:
+    """Return a picture's name as one that a style may have: not too long, without what file names cannot hold."""
+    plain = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in stem.replace("${", "$"))
+    return plain.lstrip(". ").encode()[:100].decode(errors="ignore").rstrip(". ") or "style"
 
 
 def is_of_this_run(checkpoint: str | None, config: DictConfig) -> bool:
@@ -201,12 +314,18 @@ def refuse_sweep_over_ranks(config: DictConfig) -> None:
         )
 
 
-def begin_run(config: DictConfig, start: Path | None, checkpoint: str | None) -> None:
-    """Make the run's folder, once everything else is known to work; earlier runs and painters are set aside, not lost.
+def check_needed(config: DictConfig, start: Path | None, checkpoint: str | None) -> None:
+    """Refuse a run that needs a file from the folder that it would set aside.
 
     Raises:
-        UsageError: the run needs a file from the folder that it would set aside.
+        UsageError: it does.
     """
+    if rank_zero_only.rank == 0 and not is_of_this_run(checkpoint, config):
+        refuse_needed(Path(config.paths.run), (start, config.style.image, checkpoint))
+
+
+def begin_run(config: DictConfig, checkpoint: str | None) -> None:
+    """Make the run's folder; earlier runs and painters are set aside, not lost."""
     if rank_zero_only.rank != 0:
         return
     run, output = Path(config.paths.run), output_path(config)
@@ -215,7 +334,7 @@ def begin_run(config: DictConfig, start: Path | None, checkpoint: str | None) ->
         if output_of_earlier(run) != output.resolve():
             keep_earlier_painter(output)
     else:
-        keep_earlier_run(run, output, needed=(start, config.style.image, checkpoint))
+        keep_earlier_run(run, output)
     run.mkdir(parents=True, exist_ok=True)
     with written_whole(run / "config.yaml", durable=True) as temporary:
         temporary.write_text(OmegaConf.to_yaml(config, resolve=True), encoding="utf-8")
@@ -255,6 +374,8 @@ def find_checkpoint(config: DictConfig, run: Path) -> str | None:
         return None
     if config.ckpt_path and not Path(config.ckpt_path).is_file():
         raise UsageError(f"ckpt_path={config.ckpt_path}: no such training checkpoint; `last` names this run's own")
+    if config.ckpt_path and Path(config.ckpt_path).suffix == SUFFIX:
+        raise UsageError(f"ckpt_path={config.ckpt_path}: a style model; init={config.ckpt_path} goes on from it")
     if config.ckpt_path and not is_whole(Path(config.ckpt_path)):
         raise UsageError(f"ckpt_path={config.ckpt_path}: torn, or no training checkpoint; `last` passes over such")
     return config.ckpt_path
@@ -272,7 +393,7 @@ def take_duration_from(config: DictConfig, run: Path) -> None:
 
 def read_style(config: DictConfig) -> torch.Tensor:
     """Return the style picture (3, H, W), its longer side `style.size` pixels."""
-    style = images.resize(images.read_image(config.style.image), config.style.size)
+    style = images.resize(read_picture(config.style.image, config.style.size), config.style.size)
     if min(style.shape[1:]) < MIN_SIDE:
         raise UsageError(
             f"{config.style.image}: too narrow, {style.shape[2]} x {style.shape[1]} pixels at style.size={config.style.size}; "
@@ -281,17 +402,27 @@ def read_style(config: DictConfig) -> torch.Tensor:
     return style
 
 
-def loss_spec(config: DictConfig) -> dict[str, Any]:
-    """Return the arguments of `build_loss`, the style's weight scaled by `style.strength`.
+def read_picture(path: str, size: int) -> torch.Tensor:
+    """Return a picture; a JPEG with more pixels than are allowed is read reduced to at least `size`.
 
     Raises:
-        UsageError: the strength is no number of at least 0.
+        UsageError: an address.
+        ImageError: it cannot be read.
     """
+    if re.match(r"\w+://|https?:", path):
+        raise UsageError(f"style.image={images.printable(path)}: addresses are not fetched; download the picture first")
+    with suppress(ImageError):
+        return images.read_image(path)
+    try:
+        return images.read_image(path, at_least=size)
+    except ImageError as error:
+        raise ImageError(f"style.image={error}") from error
+
+
+def loss_spec(config: DictConfig) -> dict[str, Any]:
+    """Return the arguments of `build_loss`, the style's weight scaled by `style.strength`."""
     spec: dict[str, Any] = OmegaConf.to_container(config.loss, resolve=True)  # type: ignore[assignment]
-    strength = config.style.strength
-    if type(strength) not in (int, float) or not 0 <= strength < math.inf:
-        raise UsageError(f"style.strength={strength}: must be a number of at least 0; 1 is as tuned, 0.5 calmer, 2 wilder")
-    return {**spec.pop("features"), **spec, "style_weight": spec["style_weight"] * strength}
+    return {**spec.pop("features"), **spec, "style_weight": spec["style_weight"] * config.style.strength}
 
 
 def start_network(config: DictConfig, start: Path | None) -> torch.nn.Module:
@@ -308,39 +439,47 @@ def start_network(config: DictConfig, start: Path | None) -> torch.nn.Module:
     return network
 
 
-def check_fits(config: DictConfig, network: torch.nn.Module, checkpoint: str | None) -> None:
-    """Find out before anything is touched whether sizes, weights and checkpoint go with the network.
+def check_sizes(config: DictConfig, network: torch.nn.Module) -> None:
+    """Find out whether the sizes of the pictures go with the network.
 
     Raises:
-        UsageError: one of them does not.
+        UsageError: one does not.
     """
     stride = getattr(network, "stride", 1)
     for key in ("crop", "heldout_size"):
         if config.data[key] % stride:
             raise UsageError(f"data.{key}={config.data[key]}: must be a multiple of {stride}, the network's stride")
-    if type(config.margin) is not int or not 0 <= 2 * config.margin <= config.data.crop - MIN_SIDE:
-        raise UsageError(
-            f"margin={config.margin}: must be a whole number from 0 to {(config.data.crop - MIN_SIDE) // 2}, so that the crop keeps a middle"
-        )
-    if not isinstance(config.grid_weight, (int, float)) or not 0 <= config.grid_weight < math.inf:
-        raise UsageError(f"grid_weight={config.grid_weight}: must be a number of at least 0")
-    if checkpoint:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
-        shapes = {f"network.{key}": value.shape for key, value in network.state_dict().items()}
-        had = {key: getattr(value, "shape", None) for key, value in state.items() if str(key).startswith("network.")}
-        if had != shapes:
-            raise UsageError(f"{checkpoint}: of another network than {network_spec(**config.network)}; name its own")
+
+
+def check_checkpoint(
+    path: str, network: torch.nn.Module, spec: Mapping[str, Any], optimizer: Optimizer, belongs: Mapping[str, str]
+) -> None:
+    """Find out whether the run can go on from a checkpoint; the optimizer takes up its state.
+
+    Raises:
+        UsageError: it was made with another network, style picture, loss, optimizer or other photographs.
+    """
+    checkpoint = read_checkpoint(Path(path))
+    shapes = {f"network.{key}": value.shape for key, value in network.state_dict().items()}
+    state = checkpoint["state_dict"].items()
+    if shapes != {key: getattr(value, "shape", None) for key, value in state if str(key).startswith("network.")}:
+        raise UsageError(f"{path}: of another network than {spec}; name its own")
+    check_belongs(path, checkpoint, belongs)
+    check_resumes(path, checkpoint, optimizer)
 
 
 def find_start(config: DictConfig) -> Path | None:
     """Return the style model that `init` means; `auto` is the base of that very network, if there is one."""
-    if config.init == "none":
+    if config.init in ("none", None):
         return None
     if config.init == "auto":
         spec = network_spec(**config.network)
         base = asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}"
         return base if base.is_file() and complete_spec(read_papers(base)["network"]) == spec else None
-    return find_style_model(config.init)
+    try:
+        return find_style_model(config.init)
+    except ModelError as error:
+        raise UsageError(f"init={error}") from error
 
 
 def name_of(start: Path | None) -> str:
@@ -370,8 +509,8 @@ def output_path(config: DictConfig) -> Path:
     )
 
 
-def make_trainer(config: DictConfig, writer: StyleModelWriter) -> Trainer:
-    """Build Lightning's trainer; resolves `auto` precision and the end of the run."""
+def make_trainer(config: DictConfig, *own: Callback) -> Trainer:
+    """Build Lightning's trainer, without loggers; resolves `auto` precision and the end of the run."""
     options = dict(config.trainer)
     steps, minutes = options.pop("max_steps"), minutes_of(config)
     del options["max_minutes"]
@@ -382,20 +521,31 @@ def make_trainer(config: DictConfig, writer: StyleModelWriter) -> Trainer:
     if validate_every == "auto":
         # By the clock on one device; the clocks of several differ, and they must validate together.
         validate_every = timedelta(seconds=60) if alone else 200
-    return instantiate(OmegaConf.create(options), _partial_=True)(
-        max_steps=-1 if steps is None else steps,
-        max_epochs=-1,
-        max_time=None if minutes is None else timedelta(minutes=minutes),
-        val_check_interval=validate_every,
-        callbacks=[*instantiate(config.callbacks).values(), writer],
-        logger=instantiate(config.logger),
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=config.paths.run,
+    callbacks = (
+        [callback for callback in built(config, "callbacks").values() if callback] if config.get("callbacks") else []
     )
+    with naming("trainer"):
+        trainer = instantiate(OmegaConf.create(options), _partial_=True)(
+            max_steps=-1 if steps is None else steps,
+            max_epochs=-1,
+            max_time=None if minutes is None else timedelta(minutes=minutes),
+            val_check_interval=validate_every,
+            callbacks=[*own, *callbacks],
+            logger=False,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=config.paths.run,
+        )
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    if trainer.num_nodes > 1 and isinstance(environment, LightningEnvironment) and "MASTER_ADDR" not in os.environ:
+        raise UsageError(
+            f"trainer.num_nodes={trainer.num_nodes}: nothing has started the other nodes; use torchrun (trainer=torchrun) "
+            "or srun (trainer=slurm)"
+        )
+    return trainer
 
 
 def style_targets_of(loss: PerceptualLoss, style: torch.Tensor) -> dict[str, dict[str, torch.Tensor]]:
@@ -461,29 +611,21 @@ def demo_photographs() -> str:
     return str(Path(package.origin).parent / "data")
 
 
-def wandb_has_no_key() -> bool:
-    """Whether W&B would have to ask for a key."""
-    if os.environ.get("WANDB_API_KEY"):
-        return False
-    try:
-        return netrc.netrc().authenticators("api.wandb.ai") is None
-    except (OSError, netrc.NetrcParseError):
-        return True
-
-
 def _quieten_lightning() -> None:
     """Leave stderr to the progress line: the trainer's remarks are about its own workings."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module=name)
+    warnings.simplefilter("ignore", DecompressionBombWarning)  # images.py has a limit of its own
 
 
 OmegaConf.register_new_resolver("demo_photographs", demo_photographs)
-OmegaConf.register_new_resolver("wandb_has_no_key", wandb_has_no_key)
+OmegaConf.register_new_resolver("wandb_offline", wandb_offline, use_cache=True)
 
 
 @hydra.main(version_base="1.3", config_path=str(asset_dir("configs")), config_name="train")
 def main(config: DictConfig) -> None:
+    end_with_launcher()
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.environ.get("IMPASTO_DEBUG"):
@@ -492,11 +634,8 @@ def main(config: DictConfig) -> None:
         output = train(config)
         if rank_zero_only.rank == 0:
             print(output)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # the latter is Lightning's answer to Ctrl-C, after the checkpoint
         rank_zero_print("impasto: stopped; ckpt_path=last goes on with what was kept, if anything was")
-        sys.exit(130)
-    except SystemExit:  # Lightning's answer to Ctrl-C, after the checkpoint
-        rank_zero_print("impasto: stopped; what was trained is kept, and ckpt_path=last goes on")
         sys.exit(130)
     except ImpastoError as error:
         if os.environ.get("IMPASTO_DEBUG"):
@@ -517,6 +656,8 @@ def main(config: DictConfig) -> None:
         if os.environ.get("IMPASTO_DEBUG"):
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in reason:
+            reason = "not enough memory; lower data.batch_size, data.crop or network.width"
         print(f"impasto: {images.printable(reason)} (--debug shows where)", file=sys.stderr)
         sys.exit(UsageError.exit_code if isinstance(error, OmegaConfBaseException) else ImpastoError.exit_code)
 

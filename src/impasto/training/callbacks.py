@@ -24,6 +24,8 @@ from impasto.checkpoint import StyleModel, save_style_model
 from impasto.errors import ModelError
 from impasto.losses.defects import visible_defects
 
+SHEET = "contact_sheet.png"
+
 Kind = TypeVar("Kind", bound=Callback)
 
 
@@ -77,7 +79,7 @@ class ContactSheet(Callback):
     """After each validation, the held-out photographs and their paintings as `contact_sheet.png` and in the loggers."""
 
     def __init__(self, folder: str | Path, pictures: int = 6):
-        self.path, self.pictures = Path(folder) / "contact_sheet.png", pictures
+        self.path, self.pictures = Path(folder) / SHEET, pictures
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         if not trainer.is_global_zero or not pl_module.painted:
@@ -148,9 +150,9 @@ class KeepBest(Callback):
 
 
 def rank_zero_print(line: str) -> None:
-    """Print one line to stderr, once for all ranks."""
+    """Print one line to stderr, once for all ranks; above the progress line, where there is one."""
     if rank_zero_only.rank == 0:
-        print(line, file=sys.stderr)
+        tqdm.write(line, file=sys.stderr)
 
 
 class StyleModelWriter(Callback):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +20,7 @@ from impasto import images
 from impasto.coco import read_coco
 from impasto.errors import DataError, ImageError
 from impasto.runtime import usable_cores
+from impasto.training.callbacks import SHEET, rank_zero_print
 from impasto.training.procedural import procedural_image
 from impasto.training.shards import open_shards
 
@@ -29,7 +30,10 @@ _UNSET = -1
 
 
 def list_images(
-    root: Path, annotations: Path | None = None, categories: Sequence[str] = (), include: Sequence[str] = ()
+    root: Path,
+    annotations: Path | None = None,
+    categories: str | Sequence[str] | None = (),
+    include: str | Sequence[str] | None = (),
 ) -> list[Path]:
     """Return the images to train on, sorted: every image under `root`, or those of a COCO annotation file.
 
@@ -42,15 +46,36 @@ def list_images(
     Raises:
         DataError: nothing found, an unreadable annotation file or an unknown category.
     """
+    categories, include = _words(categories), _words(include)
     if not root.is_dir():
         raise DataError(f"data.root={root}: no such folder; give one with photographs in it")
     if annotations is None:
         if categories:
             raise DataError("data.categories needs data.annotations=FILE.json, which says what the images show")
-        found = images.find_images([root])
+        found = _without_runs(images.find_images([root]), root)
         return [path for path in found if not include or any(path.match(pattern) for pattern in include)]
     names = _coco_file_names(annotations, set(categories))
-    return sorted(root / name for name in names)
+    return sorted({_located(root, name) for name in names})
+
+
+def _words(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return a setting that takes a word or several as several."""
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
+def _without_runs(paths: Sequence[Path], root: Path) -> list[Path]:
+    """Return `paths` without what trainings leave: everything in the folder of a run, and contact sheets anywhere."""
+    folders = {folder for path in paths for folder in path.parents if folder == root or root in folder.parents}
+    runs = {folder for folder in folders if (folder / "last.ckpt").is_file()}
+    return [path for path in paths if path.name != SHEET and runs.isdisjoint(path.parents)]
+
+
+def _located(root: Path, name: str) -> Path:
+    """Return where an image of an annotation file lies; tools on Windows write backslashes between folders."""
+    written = PureWindowsPath(name)
+    if "\\" in name and ".." not in written.parts and not written.anchor and not (root / name).exists():
+        return root.joinpath(*written.parts)
+    return root / name
 
 
 def _coco_file_names(annotations: Path, categories: set[str]) -> list[str]:
@@ -58,17 +83,24 @@ def _coco_file_names(annotations: Path, categories: set[str]) -> list[str]:
         coco = read_coco(annotations)
     except DataError as error:
         raise DataError(f"data.annotations={error}") from error
-    files = {image["id"]: image["file_name"] for image in coco["images"]}
+    files = {_key(image["id"]): image["file_name"] for image in coco["images"]}
     if not categories:
         return list(files.values())
-    ids = {category["name"]: category["id"] for category in coco.get("categories", [])}
+    ids: defaultdict[str, set[str]] = defaultdict(set)
+    for category in coco.get("categories", []):
+        ids[category["name"]].add(_key(category["id"]))
     if unknown := categories - ids.keys():
         raise DataError(
             f"data.categories: {', '.join(sorted(unknown))} not in {annotations}; it has {images.printable(', '.join(ids))}"
         )
-    wanted = {ids[name] for name in categories}
-    shown = {mark["image_id"] for mark in coco.get("annotations", []) if mark.get("category_id") in wanted}
-    return sorted({name for image, name in files.items() if image in shown})
+    wanted = set().union(*(ids[name] for name in categories))
+    shown = {_key(mark["image_id"]) for mark in coco.get("annotations", []) if _key(mark.get("category_id")) in wanted}
+    return [name for image, name in files.items() if image in shown]
+
+
+def _key(identifier: object) -> str:
+    """Return an id such that 7, 7.0 and "7" are one."""
+    return str(identifier).removesuffix(".0")
 
 
 class Source(Protocol):
@@ -134,7 +166,9 @@ class FolderImages:
 
 
 class BadImages:
-    """Remembers the images that could not be used: names each once and ends the run when there are too many."""
+    """Remembers the images that could not be used: names the first, counts all, and ends the run when there are too many."""
+
+    named = 10  # of them; then a line each time that their number has doubled
 
     def __init__(self, total: int, allowed: float):
         self.total, self.allowed = total, allowed
@@ -142,23 +176,29 @@ class BadImages:
         self.count = 0
 
     def add(self, name: str, reason: str, count: int = 1) -> None:
-        """Set `name`, an image or a shard of `count` images, aside, with one line on stderr the first time."""
-        if name not in self.reasons:
-            self.reasons[name] = reason
-            self.count += count
-            print(f"set aside: {reason}", file=sys.stderr)
+        """Set `name`, an image or a shard of `count` images, aside, with a line on stderr if it is among the first."""
+        if name in self.reasons:
+            return
+        self.reasons[name] = reason
+        self.count += count
+        tens, rest = divmod(len(self.reasons), self.named)
+        if len(self.reasons) <= self.named:
+            rank_zero_print(f"set aside: {reason}")
+        elif rest == 0 and tens.bit_count() == 1:
+            rank_zero_print(f"set aside: {len(self.reasons)} by now, the last one {reason}")
 
     def check(self) -> None:
         """End the run if too many are bad.
 
         Raises:
-            DataError: more than the allowed fraction is bad; the message lists them.
+            DataError: more than the allowed fraction is bad; the message lists the first of them.
         """
         if self.count > self.allowed * self.total:
-            names = "\n  ".join(map(images.printable, self.reasons))
+            names = "\n  ".join(map(images.printable, list(self.reasons)[: self.named]))
+            more = len(self.reasons) - self.named
             raise DataError(
                 f"{self.count} of {self.total} images are bad, more than data.max_bad={self.allowed:g} allows; "
-                f"mend or remove them, or raise data.max_bad:\n  {names}"
+                f"mend or remove them, or raise data.max_bad:\n  {names}" + (f"\n  and {more} more" if more > 0 else "")
             )
 
 
@@ -299,8 +339,8 @@ class ContentDataModule(LightningDataModule):
         self,
         root: str | Path | None = None,
         annotations: str | Path | None = None,
-        categories: Sequence[str] = (),
-        include: Sequence[str] = (),
+        categories: str | Sequence[str] | None = (),
+        include: str | Sequence[str] | None = (),
         shards: str | Sequence[str] | None = None,
         storage: Mapping[str, Any] | None = None,
         crop: int = 192,
@@ -323,7 +363,7 @@ class ContentDataModule(LightningDataModule):
             )
         self.root, self.annotations = Path(root or ""), Path(annotations) if annotations else None
         self.shards, self.storage = shards, dict(storage or {})
-        self.categories, self.include = tuple(categories), tuple(include)
+        self.categories, self.include = _words(categories), _words(include)
         self.crop, self.batch_size, self.procedural, self.seed = crop, batch_size, procedural, seed
         self.workers, self.max_bad, self.heldout, self.heldout_size = workers, max_bad, heldout, heldout_size
         self.prepared = False

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from impasto.checkpoint import SUFFIX
 from impasto.errors import UsageError
-from impasto.runtime import written_whole
+from impasto.training.callbacks import rank_zero_print
 
 
-def keep_earlier_run(run: Path, output: Path, needed: Sequence[str | Path | None] = ()) -> None:
-    """Set an earlier run aside, its painter with it; where there was no run, keep the painter.
+def refuse_needed(run: Path, needed: Sequence[str | Path | None]) -> None:
+    """Refuse to set an earlier run aside with files that are `needed`.
 
     Raises:
-        UsageError: one of the files that are `needed` lies in the earlier run; other ranks would not find it again.
+        UsageError: one of them lies in it.
     """
-    if not (run / "last.ckpt").is_file():
-        keep_earlier_painter(output)
-        return
-    if inside := [path for path in needed if path and lies_in(run, Path(path))]:
+    inside = [path for path in needed if path and lies_in(run, Path(path))] if (run / "last.ckpt").is_file() else []
+    if inside:
         raise UsageError(
             f"{inside[0]}: lies in {run}, which this run would set aside; copy it out, or choose another paths.run"
         )
+
+
+def keep_earlier_run(run: Path, output: Path) -> None:
+    """Set an earlier run aside, its painter with it; where there was no run, keep the painter."""
+    if not (run / "last.ckpt").is_file():
+        keep_earlier_painter(output)
+        return
     if output.is_file() and not lies_in(run, output):
         place = run / output.name
         shutil.copy2(output, spare_name(place) if place.exists() else place)
-    print(f"the earlier run and its painter are kept in {set_aside(run)}", file=sys.stderr)
+    rank_zero_print(f"the earlier run and its painter are kept in {set_aside(run)}")
 
 
 def keep_earlier_painter(output: Path) -> None:
     """Copy the painter that is about to be replaced, if there is one."""
     if output.is_file():
         kept = shutil.copy2(output, spare_name(output))
-        print(f"the painter that {output} was is kept as {kept}", file=sys.stderr)
+        rank_zero_print(f"the painter that {output} was is kept as {kept}")
 
 
 def set_aside(path: Path) -> Path:
@@ -57,15 +62,13 @@ def lies_in(folder: Path, path: Path) -> bool:
     return folder.resolve() in path.resolve().parents
 
 
-def check_writable(output: Path) -> None:
-    """Find out before the training whether the style model can be written."""
+def check_places(run: Path, output: Path) -> None:
+    """Find out before the training whether these can be a run's folder and a style model's path.
+
+    Raises:
+        UsageError: one cannot.
+    """
+    if run.exists() and not (run.is_dir() and os.access(run, os.W_OK)):
+        raise UsageError(f"paths.run={run}: must be a folder that can be written to; choose another paths.run=")
     if output.is_dir() or output.suffix != SUFFIX:
         raise UsageError(f"output={output}: must be a file that ends in {SUFFIX}")
-    try:
-        with written_whole(output.with_name(f".{output.name}.probe")):
-            pass
-        output.with_name(f".{output.name}.probe").unlink()
-    except OSError as error:
-        raise UsageError(
-            f"output={output}: cannot be written there ({error.strerror}); choose another output="
-        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from impasto.losses.features import MIN_SIDE
 from impasto.losses.perceptual import LossTerms, PerceptualLoss
 from impasto.runtime import has_fast_bfloat16
 
@@ -24,8 +25,10 @@ def update(
 
 
 def inner(pictures: Tensor, margin: int) -> Tensor:
-    """(N, 3, H, W) without `margin` pixels on each side.
+    """(N, 3, H, W) without `margin` pixels on each side, or an eighth of the shorter side where that is less.
 
     A loss that sees the border rewards a painter for what it can tell by the border alone: a dark edge, because the painting has one.
     """
-    return pictures[..., margin : pictures.shape[-2] - margin, margin : pictures.shape[-1] - margin]
+    height, width = pictures.shape[-2:]
+    margin = min(margin, min(height, width) // 8, (min(height, width) - MIN_SIDE) // 2)
+    return pictures[..., margin : height - margin, margin : width - margin]

@@ -39,6 +39,8 @@ def explain(error: Exception, words: Sequence[str] = ()) -> str:
         return f"{key}={value}: a comma; for a list write '{key}=[{value}]', for text '{key}=\"{value}\"', for a run of each add --multirun"
     if appended := re.match(r"Could not append to config. An item is already at '(.+?)'", message):
         return f"+{appended[1]}: is a setting already; leave out the +"
+    if message.startswith("Config group override must be") or isinstance(error, TypeError):
+        return _no_choice(words)
     reason = next((line for line in message.splitlines() if line.strip()), type(error).__name__)
     return f"{_short(reason.rstrip('.'))} (--debug shows where)"
 
@@ -82,6 +84,15 @@ def _no_such_choice(message: str, missing: str, options: Sequence[str]) -> str:
     where = f" (in {place[1]}.yaml)" if place and place[1] != "train" else ""
     help = nearest(choice, there) or f"; choose from {', '.join(there)}"
     return f"{group}={_short(choice)}: no such {group}{where}{help}"
+
+
+def _no_choice(words: Sequence[str]) -> str:
+    for word in words:
+        group, _, choice = word.partition("=")
+        there = sorted(path.stem for path in (asset_dir("configs") / group).glob("[!_]*.yaml")) if group else []
+        if there and choice not in there:
+            return f"{_short(word)}: no such {group}; choose from {', '.join(there)}"
+    return "a group of settings needs one of its choices"
 
 
 def _names(overrides: list[str]) -> list[str]:

@@ -36,6 +36,7 @@ _MAX_IMAGES = 1 << 20  # in a shard
 _MAX_SHARDS = 1 << 16
 _MAX_INDEX = 1 << 29  # bytes
 _MAX_LABEL = 1 << 14  # bytes of a long name's own record
+_COMPRESSED = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz", b"\x28\xb5\x2f\xfd": "unzstd"}
 _PAUSES = (0.2, 0.6, 1.8)  # seconds between tries
 _LISTERS = 16  # threads: what they wait for is far away
 
@@ -311,7 +312,8 @@ def _listed(name: str, storage: Mapping[str, Any]) -> list[Shard]:
     if names:
         return [Shard(_joined(folder, shard), storage) for shard in names]
     if not _is_remote(folder):
-        return [Shard(str(path), storage) for path in sorted(Path(folder).glob("*.tar"))]
+        plain, others = Path(folder).glob("*.tar"), (*Path(folder).glob("*.tar.*"), *Path(folder).glob("*.tgz"))
+        return [Shard(str(path), storage) for path in sorted(plain) or sorted(others)]
     files, path = _store(folder, storage)
     try:
         return [
@@ -397,6 +399,7 @@ def scan(stream: BinaryIO, size: int) -> list[Place]:
     Raises:
         _Torn: not a plain tar file, cut short, or beyond all bounds; says which.
     """
+    _check_plain(stream)
     places, offset, label = [], 0, ""
     while (header := _block_at(stream, offset)).strip(b"\0"):
         kind, name, length = _parsed(header)
@@ -413,6 +416,15 @@ def scan(stream: BinaryIO, size: int) -> list[Place]:
                 raise _Torn(f"more than {_MAX_IMAGE >> 20} MB in an image or {_MAX_IMAGES} images")
             places.append(Place(images.printable(name)[:200], start, length))
     return places
+
+
+def _check_plain(stream: BinaryIO) -> None:
+    """Refuse a compressed tar file: nothing in it has a place of its own."""
+    stream.seek(0)
+    start = stream.read(6)
+    for signature, tool in _COMPRESSED.items():
+        if start.startswith(signature):
+            raise _Torn(f"compressed ({tool} it)")
 
 
 def _block_at(stream: BinaryIO, offset: int) -> bytes:

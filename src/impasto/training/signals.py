@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from contextlib import suppress
+from threading import Thread
 from types import FrameType
 from typing import Any
 
@@ -14,6 +16,8 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import distributed
 
 from impasto.training.callbacks import rank_zero_print
+
+LAUNCHER = "IMPASTO_LAUNCHER"  # the environment's variable with the process that starts the ranks
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
 
@@ -56,6 +60,24 @@ class StopOnSignal(Callback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+
+def end_with_launcher() -> None:
+    """End this rank when what started it has ended, however it ended: a killed launcher cannot tell its ranks."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        launcher = os.getppid()
+    elif os.environ.get("LOCAL_RANK", "0") != "0" and LAUNCHER in os.environ:
+        launcher = int(os.environ[LAUNCHER])
+    else:
+        return
+    if os.name != "nt":
+        Thread(target=_follow, args=(launcher,), daemon=True).start()
+
+
+def _follow(launcher: int) -> None:
+    while os.getppid() == launcher:
+        time.sleep(1)
+    os._exit(1)
 
 
 def say_goodbye(received: int, step: int) -> None:
