@@ -387,9 +387,15 @@ def test_raw_frames_unchanged_by_an_identity() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["-"], ["-", "--frame-size", "8x8", "--json"], ["-", "x.png", "--frame-size", "8x8"]]
+    "words",
+    [
+        ["x.png", "--frame-size", "8x8"],
+        ["-", "--frame-size", "8x8", "--json"],
+        ["-", "--frame-size", "8x8", "-o", "x.png"],
+        ["-", "x.png", "--frame-size", "8x8"],
+    ],
 )
-def test_raw_frames_need_their_size_and_nothing_else(painter: Path, words: list[str]) -> None:
+def test_raw_frames_take_their_size_and_nothing_else(painter: Path, words: list[str]) -> None:
     assert cli.main(["stylize", *words, "-s", str(painter)]) == 2
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from impasto import streams
 from impasto.cli.options import (
+    Once,
     add_command,
     add_device_and_json,
     add_precision,
     complain,
     in_words,
+    path_from,
     positive_from,
+    tell_json,
     wants_bfloat16,
 )
 from impasto.errors import ImpastoError, UsageError
@@ -27,15 +29,19 @@ _BACKEND, _PRECISION = "torch", "float32"  # of the painter
 def add(commands: Any) -> None:
     command = add_command(commands, "compare", _compare, "how many optimiser iterations does a painter equal?")
     command.add_argument("sources", nargs="+", metavar="IMAGES", help="images, folders or patterns")
-    command.add_argument("-s", "--style", required=True, help="a shipped style's name or a style model's path")
-    command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the report goes")
+    command.add_argument(
+        "-s", "--style", action=Once, required=True, help="a shipped style's name or a style model's path"
+    )
+    command.add_argument(
+        "-o", "--output", type=path_from, action=Once, required=True, metavar="DIR", help="where the report goes"
+    )
     command.add_argument("--steps", type=positive_from, default=500)
     command.add_argument("--size", type=positive_from, default=256, help="side of the squares compared (default: 256)")
     command.add_argument("--limit", type=positive_from, help="only the first so many images")
     command.add_argument(
         "--loss-weights", help="torchvision, slim or a path (default: what the model was trained with)"
     )
-    command.add_argument("--style-image", type=Path, help="the style picture, needed with other weights")
+    command.add_argument("--style-image", type=path_from, help="the style picture, needed with other weights")
     command.add_argument(
         "--no-polish",
         dest="polish",
@@ -55,15 +61,15 @@ def _compare(options: argparse.Namespace) -> int:
 
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("comparing draws a curve; pip install 'impasto[compare]'")
-    options.output.mkdir(parents=True, exist_ok=True)
     painter, failed = Stylizer(options.style, options.device, backend=_BACKEND, precision=_PRECISION), []
 
     def fail(error: ImpastoError) -> None:
         complain(error)
-        failed.append(error)
+        failed.append({"input": None, "error": str(error)})
 
     loss = judge_of(painter.model, options.loss_weights, options.style_image)
     paths = images.find_images(options.sources)[: options.limit]
+    options.output.mkdir(parents=True, exist_ok=True)
     with tqdm(
         total=(2 + options.polish) * len(paths) * options.steps, unit="step", file=sys.stderr, mininterval=1
     ) as line:
@@ -78,10 +84,14 @@ def _compare(options: argparse.Namespace) -> int:
         )  # fmt: skip
     written = write_report(options.output, report, results)
     if options.json:
-        print(json.dumps(report, indent=2))
+        tell_json({**report, "failed": failed})
     else:
-        print(*_sentences(report), *written, sep="\n")
+        streams.tell(*_sentences(report), *map(images.printable, written))
     return 1 if failed else 0
+
+
+def failure(reason: str) -> dict[str, Any]:
+    return {"images": [], "failed": [{"input": None, "error": reason}]}
 
 
 def _sentences(report: dict[str, Any]) -> Iterator[str]:

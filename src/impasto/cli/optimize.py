@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from impasto import streams
 from impasto.cli.options import (
+    Once,
     add_command,
     add_device_and_json,
     add_precision,
+    path_from,
     positive_from,
     seed_from,
+    tell_json,
     wants_bfloat16,
 )
 from impasto.errors import UsageError
@@ -26,9 +29,11 @@ def add(commands: Any) -> None:
     command = add_command(
         commands, "optimize", _optimize, "the reference: optimise the pixels of one image (Gatys et al. 2016)"
     )
-    command.add_argument("content", type=Path, metavar="CONTENT", help="the photograph")
-    command.add_argument("-s", "--style", type=Path, required=True, metavar="IMAGE", help="the style picture")
-    command.add_argument("-o", "--output", type=Path, required=True, help="the result")
+    command.add_argument("content", type=path_from, metavar="CONTENT", help="the photograph")
+    command.add_argument(
+        "-s", "--style", type=path_from, action=Once, required=True, metavar="IMAGE", help="the style picture"
+    )
+    command.add_argument("-o", "--output", type=path_from, action=Once, required=True, help="the result")
     command.add_argument("--steps", type=positive_from, default=500)
     command.add_argument("--optimizer", choices=("lbfgs", "adam"), default="lbfgs")
     command.add_argument(
@@ -78,9 +83,12 @@ def _optimize(options: argparse.Namespace) -> int:
         )  # fmt: skip
     images.write_image(options.output, result.image[0].cpu())
     if options.json:
-        print(
-            json.dumps({"output": str(options.output), "best_step": result.best_step, "curve": result.curve}, indent=2)
-        )
+        told = {"output": str(options.output), "best_step": result.best_step, "curve": result.curve}
+        tell_json({**told, "failed": []})
     else:
-        print(images.printable(options.output))
+        streams.tell(images.printable(options.output))
     return 0
+
+
+def failure(reason: str) -> dict[str, Any]:
+    return {"output": None, "best_step": None, "curve": {}, "failed": [{"input": None, "error": reason}]}
