@@ -11,6 +11,7 @@ from impasto import streams
 from impasto.cli import augment, benchmark, compare, import_model, optimize, styles, stylize, train
 from impasto.cli.options import OneLineParser, complain, reason_of, tell_json
 from impasto.errors import ImpastoError, UsageError
+from impasto.runtime import keep_to_ourselves
 
 _COMMANDS = {
     "stylize": stylize, "train": train, "optimize": optimize, "compare": compare, "augment": augment,
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 all done, 1 some inputs failed, 2 usage, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     streams.prepare()
+    keep_to_ourselves()
     if arguments[:1] == ["train"] and arguments[1:] not in (["-h"], ["--help"]):
         return train.run(arguments[1:])  # its words are Hydra's
     try:
