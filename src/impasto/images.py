@@ -221,11 +221,16 @@ def from_pil(image: Image.Image) -> Tensor:
 
 def levels_from_pil(image: Image.Image) -> Tensor | np.ndarray:
     """As `from_pil`, but an opaque 8-bit picture comes as an array of levels."""
+    picture = picture_from_pil(image)
+    return _on_white(picture.pixels, picture.alpha)
+
+
+def picture_from_pil(image: Image.Image) -> Picture:
+    """As `from_pil`, but with the transparency beside the colour; an opaque 8-bit picture comes as an array of levels."""
     try:
-        picture = _picture(image.copy(), [], as_levels=True)
+        return _picture(image.copy(), [], as_levels=True)
     except Exception as error:
         raise ImageError(f"picture in memory: {_reason(error)}") from error
-    return _on_white(picture.pixels, picture.alpha)
 
 
 def to_pil(image: Tensor | np.ndarray) -> Image.Image:
@@ -465,7 +470,7 @@ def _check_size(picture: Image.Image, max_pixels: int) -> None:
     pixels = picture.width * picture.height
     if pixels > max_pixels:
         raise ImageError(
-            f"{pixels / 1e6:.3g} megapixels, over the limit of {max_pixels / 1e6:.3g}; reduce it, or raise stylize's --max-pixels"
+            f"{pixels / 1e6:.3g} megapixels, over the limit of {max_pixels / 1e6:.3g}; make it smaller, or raise --max-pixels"
         )
 
 
@@ -755,7 +760,7 @@ def _reason(error: Exception, *, writing: bool = False) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not a picture of a known format, or its beginning is damaged; convert it to JPEG or PNG"
     if isinstance(error, Image.DecompressionBombError):
-        return "more pixels than allowed; reduce it, or raise stylize's --max-pixels"
+        return "more pixels than allowed; make it smaller, or raise --max-pixels"
     if isinstance(error, MemoryError):
         return "not enough memory; make the picture smaller"
     if isinstance(error, OSError) and error.strerror and (writing or error.filename):
