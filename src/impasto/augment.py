@@ -417,8 +417,16 @@ def _cluster(ray: Any, workers: int | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    own = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers or usable_cores(), "include_dashboard": False}
-    ray.init(logging_level="ERROR", log_to_driver=False, **own)
+    address = os.environ.get("RAY_ADDRESS")
+    own = {} if address else {"num_cpus": workers or usable_cores(), "include_dashboard": False}
+    try:
+        ray.init(logging_level="ERROR", log_to_driver=False, **own)
+    except (OSError, RuntimeError, ValueError) as error:  # a cluster that is not there, an address that is none
+        reason = printable(str(error).strip().partition("\n")[0])[:200]
+        where = f"RAY_ADDRESS={printable(address)}" if address else "this machine"
+        raise ImpastoError(
+            f"Ray on {where}: {reason}; start the cluster, or unset RAY_ADDRESS, or --engine local"
+        ) from error
     try:
         yield
     finally:
