@@ -162,6 +162,14 @@ def read_levels(source: Source, *, upright: bool = True) -> Tensor | np.ndarray:
     return _on_white(picture.pixels, picture.alpha)
 
 
+def stored_size(path: Path) -> tuple[int, int] | None:
+    """Return height and width of a picture as it is stored, not decoded; None where it cannot be read."""
+    with suppress(Exception), _opened(path) as stream:  # as in `read_picture`
+        picture = Image.open(stream, formats=_formats(path))
+        return picture.height, picture.width
+    return None
+
+
 def check_writable(path: Path) -> None:
     """Find out before the work whether `write_image` could write to `path`.
 

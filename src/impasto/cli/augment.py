@@ -13,11 +13,14 @@ from impasto.cli.options import (
     add_command,
     add_device_and_json,
     complain,
+    note,
     path_from,
     positive_from,
     seed_from,
     tell_json,
 )
+
+_MOST_TOLD = 20  # failures, of which there may be thousands
 
 
 def add(commands: Any) -> None:
@@ -65,6 +68,20 @@ def _workers_from(text: str) -> int | None:
         raise argparse.ArgumentTypeError(f"must be auto or a whole number of at least 1, not {text}") from error
 
 
+class _First:
+    """Complains the first so many times and counts the rest."""
+
+    def __init__(self, most: int):
+        self.left, self.unsaid = most, 0
+
+    def __call__(self, reason: str) -> None:
+        if self.left:
+            complain(reason)
+            self.left -= 1
+        else:
+            self.unsaid += 1
+
+
 def _augment(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
@@ -77,11 +94,14 @@ def _augment(options: argparse.Namespace) -> int:
             line.total = total
             line.update(done - line.n)
 
+        failures = _First(_MOST_TOLD)
         report = augment(
             options.annotations, options.images, options.style, options.output, per_image=options.per_image,
             seed=options.seed, strength=options.strength, keep_originals=options.keep_originals, resume=options.resume,
-            workers=options.workers, engine=options.engine, device=options.device, progress=progress, failed=complain,
+            workers=options.workers, engine=options.engine, device=options.device, progress=progress, failed=failures, note=note,
         )  # fmt: skip
+    if failures.unsaid:
+        complain(f"{failures.unsaid} more images could not be painted; --json names them all")
     if options.json:
         tell_json(report)
     else:
