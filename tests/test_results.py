@@ -82,6 +82,7 @@ def test_resume_takes_no_painting_for_that_of_another_source(
     assert stylize(first, "-s", painter, "-o", "o.png") == 0
     assert stylize(second, "-s", painter, "-o", "o.png", "--resume") == 0
     assert stands_for(folder / "o.png", second, painter)
+    assert stylize(second, "-s", painter) == 0 and (folder / "2.tiny.png").is_file()
     capsys.readouterr()
     assert stylize(second, "-s", painter, "-o", "o.png", "--resume", "--json") == 0
     told, remarks = capsys.readouterr()

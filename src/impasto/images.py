@@ -556,7 +556,7 @@ def _split(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """Return the colour and the transparency of a picture of any mode."""
     if picture.mode in ("La", "RGBa"):
         picture = picture.convert(picture.mode.upper())
-    if picture.mode == "PA" or (picture.mode in ("1", "L", "P", "RGB") and "transparency" in picture.info):
+    if picture.mode in ("1", "L", "P", "PA", "RGB") and picture.has_transparency_data:
         picture = picture.convert("RGBA")
     if picture.mode in ("LA", "RGBA"):
         return picture.convert(picture.mode[:-1]), picture.getchannel("A")

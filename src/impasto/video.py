@@ -143,9 +143,14 @@ def is_whole(path: Path) -> bool:
 def suffix_for(path: Path) -> str:
     """Return .mp4, which everything plays, or .mkv where the clip's sound can only be put there."""
     with suppress(VideoError), _opened(path) as clip:
-        if not all(stream.codec_context and _holds("mp4", stream.codec_context.name) for stream in clip.sound):
+        if not all(_holds("mp4", _codec(stream)) for stream in clip.sound):
             return ".mkv"
     return ".mp4"
+
+
+def _codec(stream: Any) -> str:
+    context = stream.codec_context
+    return context.codec.canonical_name if context else "of an unknown kind"
 
 
 def _holds(muxer: str, codec: str) -> bool:
@@ -257,6 +262,7 @@ class _Clip:
     frames: int = 0
     seen: float = 0.0  # seconds up to which there was anything
     is_interlaced: bool = False  # as far as it was decoded
+    is_clear: bool = False  # somewhere, as far as it was decoded
 
     def __post_init__(self) -> None:
         streams = self.container.streams
@@ -271,7 +277,8 @@ class _Clip:
             self.notes.append("its subtitles are left out")
         if len(streams.video) > len(moving):
             self.notes.append("its cover picture is left out")
-        if len(streams) > len(streams.video) + len(streams.audio) + len(streams.subtitles):
+        marks = bool(self.container.chapters()) and "mov" in self.container.format.name  # a track with their titles
+        if len(streams) > len(streams.video) + len(streams.audio) + len(streams.subtitles) + marks:
             self.notes.append("its data, such as time codes and attachments, are left out")
 
     @property
@@ -295,9 +302,14 @@ class _Clip:
 
     def remarks(self) -> list[str]:
         """Return what to tell of the clip once it has been read to its end, a line each."""
-        if not self.is_interlaced:
-            return []
-        return ["interlaced: painted as it is, combs and all; deinterlace it first: ffmpeg -i CLIP -vf bwdif NEW"]
+        notes = []
+        if self.is_interlaced:
+            notes.append(
+                "interlaced: painted as it is, combs and all; deinterlace it first: ffmpeg -i CLIP -vf bwdif NEW"
+            )
+        if self.is_clear:
+            notes.append("its transparency is left out: painted on white")
+        return notes
 
     def damage(self) -> str | None:
         """Say in one line what is wrong with the clip, once it has been read to its end."""
@@ -453,21 +465,20 @@ class _Plan:
         if first.format.components[0].bits > 8:
             notes.append("more than 8 bits: written with 8")
         has_alpha = any(component.is_alpha for component in first.format.components)
-        if has_alpha or clip.video.metadata.get("alpha_mode") == "1":
-            notes.append("its transparency is left out" + (": painted on white" if has_alpha else ""))
+        if clip.video.metadata.get("alpha_mode") == "1" and not has_alpha:
+            notes.append("its transparency is left out")
         aspect = clip.video.sample_aspect_ratio or Fraction(1)
         matrix, range, tags = _colours_of(first, is_resized=(width, height) != (first.width, first.height))
         aspect = 1 / aspect if turn[0] else aspect
         return cls(width, height, turn, matrix, range, tags, aspect, (bottom, right), has_alpha, tuple(notes))
 
     def read(self, frame: Any, reformatter: Any) -> np.ndarray:
-        """Return a decoded frame as (H, W, 3) uint8, RGB, upright, of the planned size."""
+        """Return a decoded frame as (H, W, 3) uint8, RGB, upright, of the planned size; (H, W, 4) with transparency."""
         rgb = reformatter.reformat(
             frame, self.width, self.height, "rgba" if self.has_alpha else "rgb24", src_colorspace=self.matrix, src_color_range=self.range,
             dst_color_range=_FULL, interpolation=_CAREFUL,
         )  # fmt: skip
-        pixels = rgb.to_ndarray()
-        return _turned(_on_white(pixels) if self.has_alpha else pixels, *self.turn)
+        return _turned(rgb.to_ndarray(), *self.turn)
 
     def coded(self, pixels: np.ndarray, reformatter: Any) -> Any:
         """Return (H, W, 3) uint8 as a frame for the encoder, in the colours that the clip had."""
@@ -543,7 +554,11 @@ def _upright(items: Generator[Any, None, None], clip: _Clip, plan: _Plan) -> Gen
                 last = pts - origin if last is None else max(pts - origin, last + 1)
                 # With B-frames a duration is the time to the next frame in coding order: at the end it may be too long.
                 duration = min(item.duration or 0, max(0, end - last)) if end else item.duration or 0
-                item = _Frame(plan.read(item, reformatter), last, duration)
+                pixels = plan.read(item, reformatter)
+                if plan.has_alpha:
+                    clip.is_clear |= bool(pixels[..., 3].min() < 255)
+                    pixels = _on_white(pixels)
+                item = _Frame(pixels, last, duration)
             yield item
 
 
@@ -614,7 +629,7 @@ class _Writer:
 
     def _sound(self, stream: Any, clip: _Clip) -> Callable[[Any], Iterator[Any]]:
         """Return what makes the result's packets of a packet of `stream`, and of None at the end."""
-        codec = getattr(stream.codec_context, "name", "of an unknown kind")
+        codec = _codec(stream)
         try:
             track: Any = _Copied(self.container.add_stream_from_template(stream, opaque=True))
         except (OSError, ValueError) as error:

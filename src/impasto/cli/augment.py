@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import cache
 from typing import Any
 
 from impasto import streams
@@ -88,13 +89,16 @@ def _augment(options: argparse.Namespace) -> int:
     from impasto.augment import augment
     from impasto.images import printable
 
-    with tqdm(unit="image", file=sys.stderr, delay=0.1) as line:
+    failures = _First(_MOST_TOLD)
+    with ExitStack() as stack:
+        line = cache(
+            lambda: stack.enter_context(tqdm(unit="image", file=sys.stderr))
+        )  # once there is something to show
 
         def progress(done: int, total: int) -> None:
-            line.total = total
-            line.update(done - line.n)
+            line().total = total
+            line().update(done - line().n)
 
-        failures = _First(_MOST_TOLD)
         report = augment(
             options.annotations, options.images, options.style, options.output, per_image=options.per_image,
             seed=options.seed, strength=options.strength, keep_originals=options.keep_originals, resume=options.resume,

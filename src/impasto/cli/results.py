@@ -6,7 +6,9 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -100,7 +102,7 @@ class Records:
         digest = hashlib.sha256(os.fsencode(absolute(folder))).hexdigest()[:32]
         self._place = cache_dir() / "results" / f"{digest}.jsonl"
         self.of: dict[str, Made] = {}  # name of the result
-        self._names: dict[tuple[str, str], str] = {}
+        self._names: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         with suppress(OSError):
             for line in self._place.read_text(encoding="utf-8").splitlines():
                 with suppress(ValueError, TypeError):  # a line that was cut off
@@ -119,10 +121,11 @@ class Records:
                 for old in sorted(self._place.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-_MOST_KEPT]:
                     old.unlink(missing_ok=True)
 
-    def name_for(self, source: Path, style: str) -> str | None:
-        """Return what the painting of `source` in this style is called already."""
-        name = self._names.get((absolute(source), style))
-        return name if name and self.of[name].source == absolute(source) else None
+    def name_for(self, source: Path, style: str, suffix: str) -> str | None:
+        """Return the name, of those that we give, that a painting of `source` in this style has already."""
+        ours = re.compile(rf"{re.escape(source.stem)}(-\d+)?\.{re.escape(style)}{re.escape(suffix)}")
+        names = self._names.get((absolute(source), style), [])
+        return next((name for name in names if ours.fullmatch(name) and self.of[name].source == absolute(source)), None)
 
     def is_anothers(self, target: Path, source: Path) -> bool:
         """Whether `target` is there and was made from another source that is still there, too."""
@@ -132,7 +135,7 @@ class Records:
     def _take(self, made: Made) -> None:
         made = replace(made, state=tuple(made.state), written=tuple(made.written))  # JSON has lists
         self.of[made.result] = made
-        self._names[made.source, made.style] = made.result
+        self._names[made.source, made.style].append(made.result)
 
 
 def settings_of(model: Path, **options: object) -> str:
@@ -167,14 +170,15 @@ def paired(
     taken = {_key(found.path) for found in sources}  # a result never replaces another input
     folders = {found.path: _folder_for(found, destination) for found in sources}
     targets: dict[Path, Path] = {}
+    suffixes = {source: suffix_of(source) for source in folders}
     for source, folder in folders.items():
-        known = records(folder).name_for(source, style)
+        known = records(folder).name_for(source, style, suffixes[source])
         if known and _key(folder / known) not in taken:
             targets[source] = folder / known
             taken.add(_key(folder / known))
     numbers: dict[str, Iterator[int]] = {}
     for source in [path for path in folders if path not in targets]:
-        target = plain = folders[source] / f"{source.stem}.{style}{suffix_of(source)}"
+        target = plain = folders[source] / f"{source.stem}.{style}{suffixes[source]}"
         while _key(target) in taken or (protect and records(target.parent).is_anothers(target, source)):
             number = next(numbers.setdefault(_key(plain), itertools.count(2)))
             target = plain.with_name(f"{source.stem}-{number}.{style}{plain.suffix}")

@@ -74,7 +74,9 @@ def compiled(network: nn.Module, device: str, half: bool) -> Run:
 
 def onnxruntime(graph: Graph, device: str, half: bool) -> Run:
     """ONNX Runtime on the CPU, in float32."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # its maker's, which writes into the home folder and calls a host
+    os.environ.setdefault(
+        "ORT_DISABLE_TELEMETRY", "1"
+    )  # its maker's, which writes into the home folder and calls a host
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()  # where somebody has imported it before
