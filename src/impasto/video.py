@@ -262,7 +262,7 @@ class _Clip:
     frames: int = 0
     seen: float = 0.0  # seconds up to which there was anything
     is_interlaced: bool = False  # as far as it was decoded
-    is_clear: bool = False  # somewhere, as far as it was decoded
+    is_clear: bool = False  # or may be, somewhere
 
     def __post_init__(self) -> None:
         streams = self.container.streams
@@ -467,6 +467,7 @@ class _Plan:
         has_alpha = any(component.is_alpha for component in first.format.components)
         if clip.video.metadata.get("alpha_mode") == "1" and not has_alpha:
             notes.append("its transparency is left out")
+        clip.is_clear = has_alpha and clip.video.codec_context.name != "gif"  # whose frames always have that channel
         aspect = clip.video.sample_aspect_ratio or Fraction(1)
         matrix, range, tags = _colours_of(first, is_resized=(width, height) != (first.width, first.height))
         aspect = 1 / aspect if turn[0] else aspect

@@ -6,9 +6,11 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Iterator
+from functools import cache, partial
 from typing import Any
 
 from impasto import streams
+from impasto.cli import results
 from impasto.cli.options import (
     Once,
     add_command,
@@ -18,6 +20,7 @@ from impasto.cli.options import (
     in_words,
     path_from,
     positive_from,
+    reason_of,
     tell_json,
     wants_bfloat16,
 )
@@ -63,12 +66,15 @@ def _compare(options: argparse.Namespace) -> int:
         raise UsageError("comparing draws a curve; pip install 'impasto[compare]'")
     painter, failed = Stylizer(options.style, options.device, backend=_BACKEND, precision=_PRECISION), []
 
-    def fail(error: ImpastoError) -> None:
-        complain(error)
-        failed.append({"input": None, "error": str(error)})
+    def fail(source: object, error: Exception) -> None:
+        complain(error if isinstance(error, ImpastoError) else f"{source}: {reason_of(error)}")
+        failed.append({"input": None if source is None else str(source), "error": str(error)})
 
     loss = judge_of(painter.model, options.loss_weights, options.style_image)
-    paths = images.find_images(options.sources)[: options.limit]
+    found = results.photographs(options.sources, painter.name, cache(results.Records), fail, images.IMAGE_SUFFIXES)
+    paths = [photograph.path for photograph in found][: options.limit]
+    if not paths:
+        raise UsageError("nothing to compare: no images, or all of them are results")
     options.output.mkdir(parents=True, exist_ok=True)
     with tqdm(
         total=(2 + options.polish) * len(paths) * options.steps, unit="step", file=sys.stderr, mininterval=1
@@ -78,11 +84,11 @@ def _compare(options: argparse.Namespace) -> int:
             line.set_description(f"{images.printable(image)} from {init}", refresh=False)
             line.update(step > 0)
 
-        report, results = compare(
+        report, compared = compare(
             paths, painter, loss, steps=options.steps, size=options.size,
-            bfloat16=wants_bfloat16(options, painter.device), polish=options.polish, progress=progress, failed=fail,
+            bfloat16=wants_bfloat16(options, painter.device), polish=options.polish, progress=progress, failed=partial(fail, None),
         )  # fmt: skip
-    written = write_report(options.output, report, results)
+    written = write_report(options.output, report, compared)
     if options.json:
         tell_json({**report, "failed": failed})
     else:

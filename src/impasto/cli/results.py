@@ -9,13 +9,13 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from impasto.cli.options import path_from
+from impasto.cli.options import note, path_from
 from impasto.errors import UsageError
 
 if TYPE_CHECKING:
@@ -151,6 +151,40 @@ def is_result(path: Path, styles: Sequence[str], records: Callable[[Path], Recor
         return True
     made = records(path.parent).of.get(path.name)
     return made is not None and made.written == _state(path)
+
+
+def photographs(
+    words: Sequence[str],
+    style: str,
+    records: Callable[[Path], Records],
+    fail: Callable[[object, Exception], None],
+    suffixes: Set[str],
+) -> list[Found]:
+    """Return the files that the words mean, without results of any style unless they are named.
+
+    What may be missed is said; `fail` is called for a word that means nothing and for a folder that may not be read.
+    """
+    from impasto import images
+    from impasto.checkpoint import SUFFIX, shipped_styles
+
+    styles = [style, *(path.name.removesuffix(SUFFIX) for path in shipped_styles())]
+    found: dict[Path, Found] = {}
+    old = 0
+    for word in words:
+        given = os.path.expanduser(word)  # noqa: PTH111 - a string: an address has two slashes
+        try:
+            matches = images.find([given], suffixes, note, lambda error: fail(error.filename, error))
+        except UsageError as error:
+            fail(word, error)
+            continue
+        for match in matches:
+            if match.path != Path(given) and is_result(match.path, styles, records):
+                old += 1
+            else:
+                found.setdefault(match.path, match)
+    if old:
+        note(f"results of earlier paintings passed over: {old}")
+    return list(found.values())
 
 
 def paired(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -213,37 +212,16 @@ def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
 
 
 def _sources(words: list[str], style: str, records: Callable[[Path], Records], report: _Report) -> list[Found]:
-    """The images and clips that the words mean, without results of any style unless they are named; a word that means none fails."""
-    from impasto import images
-    from impasto.checkpoint import SUFFIX, shipped_styles
+    """The images and clips that the words mean; a word that means none fails."""
+    from impasto.images import IMAGE_SUFFIXES
     from impasto.video import VIDEO_SUFFIXES
 
-    styles = [style, *(path.name.removesuffix(SUFFIX) for path in shipped_styles())]
-    found: dict[Path, Found] = {}
-    old = 0
-
-    def closed(error: OSError) -> None:
-        report.fail(error.filename, error)
-
-    for word in words:
-        try:
-            given = os.path.expanduser(word)  # noqa: PTH111 - Path.expanduser raises for a user who is not there
-            matches = images.find([given], images.IMAGE_SUFFIXES | VIDEO_SUFFIXES, note, closed)
-        except UsageError as error:
-            report.fail(word, error)
-            continue
-        for match in matches:
-            if match.path != Path(given) and results.is_result(match.path, styles, records):
-                old += 1
-            else:
-                found.setdefault(match.path, match)
-    if old:
-        note(f"results of earlier paintings passed over: {old}")
+    found = results.photographs(words, style, records, report.fail, IMAGE_SUFFIXES | VIDEO_SUFFIXES)
     if not found:
         report.code = UsageError.exit_code
         if not report.failed:
             raise UsageError("nothing to paint: no images or clips, or all of them are results already")
-    return list(found.values())
+    return found
 
 
 def _paint_one(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
