@@ -173,3 +173,18 @@ def test_json_of_a_failure_and_of_a_success_have_the_same_keys(
     for name in ("stylize", "import"):
         run = in_shell([*commands[name][0], "--json"], "", tmp_path)
         assert set(json.loads(run.stdout)) == FORMS[name][1] and json.loads(run.stdout)["failed"] == []
+
+
+def test_training_prints_its_result_alone(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, os, sys\n"
+        "def watch(event, arguments):\n"
+        "    if event == 'open' and 'metrics.csv' in str(arguments[0]):\n"
+        "        print('from Python'); os.write(1, b'from C\\n')\n"
+        "sys.addaudithook(watch)\n"
+    )
+    command = [*training_command(tmp_path, photographs, random_vgg), "trainer.max_steps=2"]
+    world = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    run = subprocess.run(["bash", "-c", '"$@"', "-", *command], env=world, capture_output=True, text=True, timeout=200)
+    assert run.returncode == 0 and run.stdout == f"{tmp_path / 'style.safetensors'}\n"
+    assert "from C" in run.stderr and "from Python" in run.stderr

@@ -38,7 +38,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 
-from impasto import images
+from impasto import images, streams
 from impasto.checkpoint import (
     SUFFIX,
     StyleModel,
@@ -474,7 +474,8 @@ def main(config: DictConfig) -> None:
     if not os.environ.get("IMPASTO_DEBUG"):
         _quieten_lightning()
     try:
-        output = train(config)
+        with streams.results_alone():
+            output = train(config)
         if rank_zero_only.rank == 0:
             print(output)
     except KeyboardInterrupt:
@@ -509,6 +510,7 @@ def main(config: DictConfig) -> None:
 if __name__ == "__main__":
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # it would print its errors itself, over several lines
     words = sys.argv[1:]
+    streams.prepare()
     try:
         main()
     except Exception as error:  # what Hydra and OmegaConf raise before `main` has the configuration
