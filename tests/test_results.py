@@ -151,11 +151,13 @@ def test_what_is_passed_over_is_named(folder: Path, painter: Path, capsys: pytes
     (folder / "f/linked").symlink_to(folder / "real")
     (folder / "f/linked again").symlink_to(folder / "real")
     (folder / "f/round").symlink_to(folder / "f")
+    (folder / "f/gone.png").symlink_to(folder / "nowhere.png")
     for name in ("x.jxl", "y.dng", "z.dng"):
         (folder / "f" / name).touch()
     assert stylize("f", "-s", painter, "-o", "out") == 0
     assert tree(folder / "out") == {"a.tiny.png", "linked/b.tiny.png"}
     remarks = capsys.readouterr().err
+    assert "f/gone.png: passed over, a link to nothing" in remarks
     assert "f: 1 .jxl passed over" in remarks and "f: 2 .dng passed over" in remarks
 
 
@@ -280,7 +282,8 @@ def test_mistakes_are_named_with_the_remedy(
     ["optimize", "a.png", "-s", "a.png", "-o", "o.png", "--steps", "0"],
     ["optimize", "a.png", "-s", "a.png", "-s", "b.png", "-o", "o.png"],
     ["compare", "a.png", "-s", "wave", "-o", "o", "--limit", "some"], ["benchmark", "--runs", "0.5"],
-    ["benchmark", "--sizes", "512"], ["import", "m.pth"], ["stylize"], [],
+    ["benchmark", "--sizes", "512"], ["compare", "a.png", "-s", "wave", "-o", "-"], ["compare", "a.png", "-s", "wave", "-o", "x.json"],
+    ["augment", "--annotations", "c", "--images", ".", "-s", "wave", "-o", "out.tar"], ["import", "m.pth"], ["stylize"], [],
 ])  # fmt: skip
 def test_options_name_themselves_and_what_they_take(
     folder: Path, command: list[str], capsys: pytest.CaptureFixture[str]
@@ -289,6 +292,7 @@ def test_options_name_themselves_and_what_they_take(
         cli.main(command)
     (line,) = capsys.readouterr().err.splitlines()
     assert ended.value.code == 2 and "_from" not in line and "--help" in line
+    assert not list(folder.iterdir())
     assert all(word in line for word in command if word.startswith("--") and word == command[-2])
 
 

@@ -656,6 +656,9 @@ def _walked(
     foreign = Counter(suffix for path in files if (suffix := path.suffix.lower()) in FOREIGN)
     for suffix, number in sorted(foreign.items()):
         passed_over(f"{printable(folder)}: {number} {suffix} passed over: {FOREIGN[suffix]}")
+    for path in sorted(files):
+        if path.suffix.lower() in suffixes and path.is_symlink() and not os.path.exists(path):  # noqa: PTH110 - as below
+            passed_over(f"{printable(path)}: passed over, a link to nothing")
     wanted = sorted(path for path in files if _is_wanted(path, suffixes))
     return [Found(path, path.parent.relative_to(folder)) for path in wanted]
 

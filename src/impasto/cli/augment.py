@@ -14,6 +14,7 @@ from impasto.cli.options import (
     add_command,
     add_device_and_json,
     complain,
+    folder_from,
     note,
     path_from,
     positive_from,
@@ -36,7 +37,13 @@ def add(commands: Any) -> None:
         help="a shipped style's name or a style model's path; repeatable",
     )
     command.add_argument(
-        "-o", "--output", type=path_from, action=Once, required=True, metavar="DIR", help="where the new data set goes"
+        "-o",
+        "--output",
+        type=folder_from,
+        action=Once,
+        required=True,
+        metavar="DIR",
+        help="where the new data set goes",
     )
     command.add_argument("--per-image", type=positive_from, default=1, metavar="N",
                          help="paintings of each image, in different styles as far as there are (default: 1)")  # fmt: skip

@@ -17,6 +17,7 @@ from impasto.cli.options import (
     add_device_and_json,
     add_precision,
     complain,
+    folder_from,
     in_words,
     path_from,
     positive_from,
@@ -36,7 +37,7 @@ def add(commands: Any) -> None:
         "-s", "--style", action=Once, required=True, help="a shipped style's name or a style model's path"
     )
     command.add_argument(
-        "-o", "--output", type=path_from, action=Once, required=True, metavar="DIR", help="where the report goes"
+        "-o", "--output", type=folder_from, action=Once, required=True, metavar="DIR", help="where the report goes"
     )
     command.add_argument("--steps", type=positive_from, default=500)
     command.add_argument("--size", type=positive_from, default=256, help="side of the squares compared (default: 256)")

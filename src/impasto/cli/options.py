@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from mimetypes import MimeTypes
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -82,6 +83,14 @@ def minutes_from(text: str) -> float:
 def path_from(text: str) -> Path:
     """A path as a shell takes it: `--output=~/x` reaches us with its tilde."""
     return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for a user who is not there
+
+
+def folder_from(text: str) -> Path:
+    """A path where a folder is or may be made: neither a file nor what would be taken for one."""
+    path = path_from(text)
+    if text == "-" or path.is_file() or (not path.exists() and MimeTypes().guess_type(path.name.lower())[0]):
+        raise argparse.ArgumentTypeError(f"must be a folder, not {text}")
+    return path
 
 
 def seed_from(text: str) -> int:
