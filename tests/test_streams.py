@@ -140,7 +140,7 @@ def test_stdout_holds_the_result_alone_whoever_prints(
 
 
 FORMS = {
-    "stylize": (["nowhere.jpg", "-s", "wave"], {"style", "done", "failed"}),
+    "stylize": (["nowhere.jpg", "-s", "wave"], {"style", "done", "left", "failed"}),
     "optimize": (["nowhere.jpg", "-s", "b.png", "-o", "o.png"], {"output", "best_step", "curve", "failed"}),
     "compare": (["nowhere.jpg", "-s", "wave", "-o", "report"], {"images", "failed"}),
     "augment": (["--annotations", "nowhere.json", "--images", ".", "-s", "wave", "-o", "out"],

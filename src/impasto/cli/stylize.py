@@ -120,8 +120,7 @@ class _Report:
         self.code = self.code or 1
 
     def told(self) -> dict[str, Any]:
-        left = {"left": self.left} if self.left else {}
-        return {"style": self.style, "done": self.done, **left, "failed": self.failed}
+        return {"style": self.style, "done": self.done, "left": self.left, "failed": self.failed}
 
     def tell(self) -> None:
         from impasto.images import printable
