@@ -45,7 +45,9 @@ def measured(report: dict[str, Any]) -> list[str]:
     if "equal_iterations" not in report or "network" not in report:
         return ["not compared yet", "", "", "", "", ""]
     judge = f"{report['judge']['network']}, {report['images']} photographs, {report['steps']} steps"
-    own, best = ([f"{report[who][what]:.0%}" for what in ("style_reached", "structure_kept")] for who in ("network", "optimiser"))
+    own, best = (
+        [f"{report[who][what]:.0%}" for what in ("style_reached", "structure_kept")] for who in ("network", "optimiser")
+    )
     return [judge, *own, ", ".join(best), f"{report['gap']:.0%}", iterations(report, "equal_iterations")]
 
 

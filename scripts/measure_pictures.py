@@ -95,7 +95,9 @@ def means(options: argparse.Namespace, judge: Judge, folder: Path) -> dict[str, 
             paintings = {name: painted(photograph, models / f"{style}.safetensors", folder / name) for name, models in options.models.items() if (models / f"{style}.safetensors").is_file()}  # fmt: skip
             if options.others:
                 paintings["the other program"] = options.others / f"{photograph.stem}.{style}.png"
-            for name, each in zip(paintings, judge(picture_of(style, options), photograph, list(paintings.values())), strict=True):
+            for name, each in zip(
+                paintings, judge(picture_of(style, options), photograph, list(paintings.values())), strict=True
+            ):
                 found.setdefault(name, []).append(each)
         for name, each in found.items():
             rows.setdefault(name, {})[style] = cell(mean(each))
@@ -118,7 +120,9 @@ def main() -> None:
     parser.add_argument("--judge", type=Path, required=True)
     parser.add_argument("--anchors", type=Path, required=True)
     parser.add_argument("--styles", type=Path, required=True)
-    parser.add_argument("--models", type=named_folder, nargs="*", default=[("shipped", Path("checkpoints"))], metavar="NAME=DIR")
+    parser.add_argument(
+        "--models", type=named_folder, nargs="*", default=[("shipped", Path("checkpoints"))], metavar="NAME=DIR"
+    )
     parser.add_argument("--photographs", type=Path)
     parser.add_argument("--others", type=Path, help="paintings of the same photographs by another program")
     parser.add_argument("--limit", type=int, default=12, help="of the photographs")

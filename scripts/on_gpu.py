@@ -24,16 +24,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from many_painters import Painter, crop_pool
+from train_styles import known_experiments, train_styles
 
 from impasto import images
-from impasto.checkpoint import read_papers
 from impasto.benchmark import convolution_peak, macs_per_pixel, picture
+from impasto.checkpoint import read_papers
 from impasto.engine import build_engine
 from impasto.networks import build_network
 from impasto.runtime import pick_device, provenance, written_whole
 from impasto.training.procedural import procedural_image
-from many_painters import Painter, crop_pool
-from train_styles import known_experiments, train_styles
 
 NETWORKS = ("brush", "johnson")
 
@@ -101,7 +101,7 @@ def painting(options: argparse.Namespace) -> Iterator[Row]:
         yield Row(f"plain PyTorch, Johnson's network, {name}", 1 / slow, "frames/s")
         for network in NETWORKS:
             engine = build_engine(build_network(network).eval(), str(options.device), "torch", "half")
-            taken = seconds_of(lambda engine=engine: engine(frame), 1, options.device)
+            taken = seconds_of(lambda engine=engine, frame=frame: engine(frame), 1, options.device)
             share = 2 * macs_per_pixel(build_network(network)) * width * height / taken / options.peak / 1e12
             yield Row(f"{network}, {name}", f"{1 / taken:.1f} frames/s, {slow / taken:.1f} times plain, {share:.1%} of the peak")  # fmt: skip
 
@@ -139,7 +139,11 @@ def ranks(options: argparse.Namespace) -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         style = Path(folder) / "style.png"
         images.write_image(style, images.from_levels(torch.from_numpy(procedural_image(3, 256)).permute(2, 0, 1)))
-        small = ["data.crop=64", "margin=8", "data.heldout_size=64", "style.size=128"] if options.quick else ["data.batch_size=8"]
+        small = (
+            ["data.crop=64", "margin=8", "data.heldout_size=64", "style.size=128"]
+            if options.quick
+            else ["data.batch_size=8"]
+        )
         words = [
             sys.executable, "-m", "impasto.training", f"style.image={style}", f"data.root={options.photographs}", "data.heldout=2",
             f"paths.run={folder}/run", *small,
@@ -160,7 +164,9 @@ def ranks(options: argparse.Namespace) -> Iterator[Row]:
 def painters(options: argparse.Namespace) -> Iterator[Row]:
     """The shipped styles that have a picture in the folder, all at once, until the time is over."""
     there = {path.stem for path in images.find_images([options.styles])}
-    names = [name for name in known_experiments() if name.removesuffix("_johnson") in there][: 1 if options.quick else None]
+    names = [name for name in known_experiments() if name.removesuffix("_johnson") in there][
+        : 1 if options.quick else None
+    ]
     left = max(0.2, (options.ends - time.monotonic()) / 60)
     wanted = argparse.Namespace(
         names=names, pictures=options.styles, photographs=options.photographs, vgg=options.vgg or "slim", start=options.start, minutes=left,
@@ -195,7 +201,9 @@ def main() -> None:
     parser.add_argument("--vgg", help="VGG-19's weights, a path")
     parser.add_argument("--photographs", type=Path, required=True)
     parser.add_argument("--styles", type=Path, required=True)
-    parser.add_argument("--start", type=Path, help="a style model that the painters begin with (default: the base weights)")
+    parser.add_argument(
+        "--start", type=Path, help="a style model that the painters begin with (default: the base weights)"
+    )
     parser.add_argument("--minutes", type=float, default=7)
     parser.add_argument("--parts", nargs="+", default=[part.__name__ for part in PARTS])
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/on_gpu"))
@@ -215,7 +223,15 @@ def main() -> None:
                 traceback.print_exc()
                 rows.append(Row(part.__name__, f"failed: {str(error)[:200]}"))
     report = {"date": str(date.today()), **provenance(options.device), "rows": [vars(row) for row in rows]}
-    table = "\n".join([f"{report['device']}, torch {report['torch']}, {report['date']}", "", "| | |", "| --- | --- |", *map(str, rows)])
+    table = "\n".join(
+        [
+            f"{report['device']}, torch {report['torch']}, {report['date']}",
+            "",
+            "| | |",
+            "| --- | --- |",
+            *map(str, rows),
+        ]
+    )
     options.output.mkdir(parents=True, exist_ok=True)
     for name, text in {"on_gpu.json": json.dumps(report, indent=2), "on_gpu.md": table}.items():
         with written_whole(options.output / name) as temporary:

@@ -106,7 +106,9 @@ def main() -> None:
     for number in train_all(list(painters.values()), options.steps, every=100):
         print(number, " ".join(f"{float(painter.totals.sum()):.3f}" for painter in painters.values()), flush=True)
     print(f"\n{date.today()}, {provenance(device)}, {options.steps} updates of {options.batch} crops")
-    print("| network | MAC a pixel | parameters | content, style, total variation, each style |\n| --- | --- | --- | --- |")
+    print(
+        "| network | MAC a pixel | parameters | content, style, total variation, each style |\n| --- | --- | --- | --- |"
+    )
     for name in options.candidates:
         network = candidate(name).eval()
         terms = ["{:.3f} {:.3f} {:.3f}".format(*painters[path.stem, name].totals.tolist()) for path in options.styles]

@@ -55,7 +55,9 @@ class Styles:
 class Reptile:
     """`painters` that all begin at `base` again and again, each with a style that is drawn for it."""
 
-    def __init__(self, painters: Sequence[Painter], base: Sequence[Tensor], styles: Styles, random: np.random.Generator):
+    def __init__(
+        self, painters: Sequence[Painter], base: Sequence[Tensor], styles: Styles, random: np.random.Generator
+    ):
         self.painters, self.base, self.styles, self.random = painters, list(base), styles, random
 
     def episode(self, updates: int, part: float) -> float:
@@ -72,7 +74,9 @@ class Reptile:
         return float(torch.stack([painter.totals.sum() / (1 - 0.98**updates) for painter in self.painters]).mean())
 
 
-def make_painters(count: int, base: nn.Module, spec: dict, weights: str, pool: Tensor, batch: int, rate: float) -> list[Painter]:
+def make_painters(
+    count: int, base: nn.Module, spec: dict, weights: str, pool: Tensor, batch: int, rate: float
+) -> list[Painter]:
     """`count` painters of the base's network, each with a loss whose style can be exchanged."""
     features, painters = PerceptualLoss.from_spec(weights).to(pool.device).features, []
     for _ in range(count):

@@ -61,7 +61,9 @@ def start_of(spec: dict[str, Any], given: Path | None) -> dict[str, torch.Tensor
     return model.network.state_dict() if model.spec == spec else None
 
 
-def make_painter(config: Any, style: torch.Tensor, features: PerceptualLoss, pool: torch.Tensor, options: Any) -> Painter:
+def make_painter(
+    config: Any, style: torch.Tensor, features: PerceptualLoss, pool: torch.Tensor, options: Any
+) -> Painter:
     spec = network_spec(**config.network)
     torch.manual_seed(0)
     network = build_network(**spec)
@@ -77,7 +79,9 @@ def make_painter(config: Any, style: torch.Tensor, features: PerceptualLoss, poo
 
 
 def loss_options(config: Any) -> dict[str, Any]:
-    chosen = {key: value for key, value in OmegaConf.to_container(config.loss).items() if key not in ("name", "features")}
+    chosen = {
+        key: value for key, value in OmegaConf.to_container(config.loss).items() if key not in ("name", "features")
+    }
     return {**chosen, "style_weight": chosen["style_weight"] * config.style.strength}
 
 
@@ -85,7 +89,11 @@ def save(path: Path, painter: Painter, config: Any, style: torch.Tensor, record:
     """Write the style model, with the targets of the slim loss network, which is at hand wherever impasto is."""
     loss = build_loss(weights=SLIM, **loss_options(config))
     loss.set_style(style[None])
-    known = {key: config.style[key] for key in ("title", "artist", "year", "size", "strength") if config.style[key] is not None}
+    known = {
+        key: config.style[key]
+        for key in ("title", "artist", "year", "size", "strength")
+        if config.style[key] is not None
+    }
     features = painter.loss.features
     model = StyleModel(
         network=painter.averaged(),
@@ -105,7 +113,9 @@ def train(painters: Sequence[Painter], seconds: float | None) -> int:
     next(train_all(painters, 1))  # on a GPU, records the graphs
     pace = {threads: seconds_a_round(painters, threads) for threads in ((1, 8) if painters[0].stream else (1,))}
     threads = min(pace, key=lambda count: pace[count])
-    print(f"a round takes {' or '.join(f'{each:.3f} s with {count} threads' for count, each in pace.items())}", flush=True)
+    print(
+        f"a round takes {' or '.join(f'{each:.3f} s with {count} threads' for count, each in pace.items())}", flush=True
+    )
     gone = round(float(painters[0].done))
     if seconds is not None:
         for painter in painters:
@@ -145,13 +155,25 @@ def train_styles(options: Any, device: torch.device) -> list[Path]:
     styles = [images.resize(images.read_image(picture_of(name, options.pictures)), config.style.size) for name, config in zip(options.names, configs, strict=True)]  # fmt: skip
     pool = crop_pool(images.find_images([options.photographs]), configs[0].data.crop, EACH, device=str(device))
     features = PerceptualLoss.from_spec(options.vgg).to(device)
-    painters = [make_painter(config, style, features, pool, options) for config, style in zip(configs, styles, strict=True)]
+    painters = [
+        make_painter(config, style, features, pool, options) for config, style in zip(configs, styles, strict=True)
+    ]
     left = None if options.minutes is None else 60 * options.minutes - (time.monotonic() - started)
     steps = train(painters, left)
-    record = {"steps": steps, "seconds": round(time.monotonic() - started, 1), "painters": len(painters), **provenance(device)}
+    record = {
+        "steps": steps,
+        "seconds": round(time.monotonic() - started, 1),
+        "painters": len(painters),
+        **provenance(device),
+    }
     paths = [options.output / f"{name}.safetensors" for name in options.names]
     for path, painter, config, style in zip(paths, painters, configs, styles, strict=True):
-        crops = {"crop": config.data.crop, "batch": painter.batch, "margin": painter.margin, "images": steps * painter.batch}
+        crops = {
+            "crop": config.data.crop,
+            "batch": painter.batch,
+            "margin": painter.margin,
+            "images": steps * painter.batch,
+        }
         save(path, painter, config, style, {**record, **crops})
     print(*paths, sep="\n")
     return paths

@@ -195,7 +195,7 @@ IMAGE = {"id": 1, "file_name": "000.jpg", "width": 64, "height": 40}
     "\x00", '{"images": ' + "9" * 5000 + "}", {"images": {}}, {"images": [5]},
     *[changed(images=[IMAGE | {"file_name": name}]) for name in ("../x.jpg", "/etc/x.jpg", "a\nb.jpg", "x/../y.jpg", "", ".", 5, None, "x" * 1001)],
     *[changed(images=[IMAGE | {"id": number}]) for number in (None, [1], {}, 1.5, True)],
-    changed(images=[IMAGE, IMAGE]), changed(annotations=[{"id": 1, "image_id": 1}] * 2), changed(annotations=7),
+    changed(images=[IMAGE, IMAGE]), changed(annotations=7),
     changed(annotations=[{"image_id": [1]}]), changed(annotations=[{"image_id": 1, "category_id": {}}]),
     changed(annotations=[{"image_id": 1, "bbox": [1, 2, 3]}]), changed(annotations=[{"image_id": 1, "bbox": [1, 2, 3, "\x1b[2J"]}]),
     changed(categories=[{"id": 1}]), changed(categories=[{"id": 1, "name": "a"}] * 2), changed(categories="person"),
@@ -343,3 +343,119 @@ def test_killed_and_resumed_by_two_is_the_same_as_at_once_by_one(
 def test_a_ray_cluster_makes_the_same_files(many: Path, styles: list[Path], by_one: Path, tmp_path: Path) -> None:
     finished(started(many, styles, tmp_path / "out", "--engine", "ray", "--workers", 2))
     assert tree(tmp_path / "out") == tree(by_one)
+
+
+def result(out: Path) -> dict[str, Any]:
+    return json.loads((out / "annotations.json").read_text())
+
+
+def changed_by(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    coco = dataset()
+    change(coco)
+    return coco
+
+
+def renumbered(kind: Callable[[int], Any]) -> Callable[[dict[str, Any]], None]:
+    def change(coco: dict[str, Any]) -> None:
+        for mark in coco["annotations"]:
+            mark |= {"image_id": kind(mark["image_id"]), "category_id": kind(mark["category_id"])}
+
+    return change
+
+
+@pytest.mark.parametrize("change", [
+    renumbered(str), renumbered(float),
+    lambda coco: [image.update(id=str(image["id"])) for image in coco["images"]],
+    lambda coco: [image.update(id=float(image["id"])) for image in coco["images"]],
+    lambda coco: [mark.update(id=7) for mark in coco["annotations"]],
+    lambda coco: [mark.pop("id") for mark in coco["annotations"]],
+    lambda coco: [mark.update(id=float(mark["id"])) for mark in coco["annotations"]],
+    lambda coco: [category.update(id=str(category["id"])) for category in coco["categories"]],
+    lambda coco: [(image.pop("width"), image.pop("height")) for image in coco["images"]],
+    lambda coco: [image.update(width=-1, height=-1) for image in coco["images"]],
+    lambda coco: [image.update(width=None, height=None) for image in coco["images"]],
+    lambda coco: [image.update(width=str(image["width"]), height=float(image["height"])) for image in coco["images"]],
+    lambda coco: [image.update(file_name=image["file_name"].replace("/", "\\")) for image in coco["images"]],
+    lambda coco: [image.update(file_name="C:\\data\\x\\" + image["file_name"].replace("/", "\\")) for image in coco["images"]],
+    lambda coco: [image.update(file_name="/home/somebody/data/" + image["file_name"]) for image in coco["images"]],
+    lambda coco: [image.update(file_name="../../data/" + image["file_name"]) for image in coco["images"]],
+    lambda coco: [image.update(file_name="https://example.org/a/" + image["file_name"]) for image in coco["images"]],
+    lambda coco: [image.update(coco_url="http://example.org/" + image.pop("file_name")) for image in coco["images"]],
+], ids=[
+    "ids as text", "ids as floats", "images' ids as text", "images' ids as floats", "one id for all", "no ids", "float ids",
+    "categories as text", "no sizes", "sizes of -1", "sizes of null", "sizes as text", "Windows", "drive", "absolute", "above",
+    "address", "LVIS",
+])  # fmt: skip
+def test_annotations_as_tools_write_them(
+    run: Callable[..., int], tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    assert run(tmp_path / "plain", coco=dataset()) == 0
+    assert run(tmp_path / "out", coco=changed_by(change)) == 0
+    plain, out = result(tmp_path / "plain"), result(tmp_path / "out")
+
+    def what(coco: dict[str, Any]) -> list[tuple[Any, ...]]:
+        names = {category["id"]: category["name"] for category in coco["categories"]}
+        return [(mark["image_id"], names[mark["category_id"]], mark.get("bbox")) for mark in coco["annotations"]]
+
+    assert what(plain) == what(out) and len(what(out)) == 5
+    sides = [(image["file_name"].split(".")[0], image["width"], image["height"]) for image in out["images"]]
+    assert sides == [(image["file_name"].split(".")[0], image["width"], image["height"]) for image in plain["images"]]
+    COCO(str(tmp_path / "out" / "annotations.json"))
+
+
+@pytest.mark.parametrize("box", [None, []])
+def test_an_annotation_without_a_box_is_kept_as_it_is(run: Callable[..., int], tmp_path: Path, box: Any) -> None:
+    coco = changed(images=[IMAGE], annotations=[{"id": 1, "image_id": 1, "bbox": box, "caption": "a dog"}])
+    assert run(tmp_path / "out", coco=coco) == 0
+    (mark,) = result(tmp_path / "out")["annotations"]
+    assert mark["bbox"] == box and mark["caption"] == "a dog"
+
+
+def test_nothing_is_dropped_in_silence(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    marks = [{"id": n, "image_id": number} for n, number in enumerate([1, "1", 99, "x", None])]
+    assert run(tmp_path / "out", coco=changed(images=[IMAGE | {"width": -1, "height": -1}], annotations=marks)) == 0
+    assert len(result(tmp_path / "out")["annotations"]) == 2
+    remarks = capsys.readouterr().err
+    assert "3 annotations left out, of images that are not in the file: image_id 99, x, None" in remarks
+    assert "1 images whose size is not stated: taken from the files" in remarks
+
+
+def test_ids_that_leave_a_doubt_are_not_guessed(run: Callable[..., int], tmp_path: Path) -> None:
+    images_ = [IMAGE, IMAGE | {"id": "1", "file_name": "001.jpg", "height": 43}]
+    marks = [{"id": 1, "image_id": 1}, {"id": 2, "image_id": "1"}, {"id": 3, "image_id": "01"}]
+    assert run(tmp_path / "out", coco=changed(images=images_, annotations=marks)) == 0
+    assert [mark["image_id"] for mark in result(tmp_path / "out")["annotations"]] == [1, 2]
+
+
+def test_names_that_leave_a_doubt_are_not_guessed(
+    run: Callable[..., int], photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    (folder / "1.jpg").write_bytes((photos / "000.jpg").read_bytes())
+    entries = [IMAGE | {"id": n, "file_name": name} for n, name in enumerate(["cat\\1.jpg", "dog\\1.jpg"])]
+    assert run(tmp_path / "out", coco=changed(images=entries, annotations=[]), folder=folder) == 1
+    assert len(lines(capsys)) == 2 and result(tmp_path / "out")["images"] == []
+
+
+def test_thousands_of_missing_images_are_counted(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [IMAGE, *(IMAGE | {"id": n, "file_name": f"absent{n}.jpg"} for n in range(2, 502))]
+    assert run(tmp_path / "out", coco=changed(images=entries, annotations=[])) == 1
+    found = lines(capsys)
+    assert len(found) == 21 and "480 more images could not be painted" in found[-1]
+
+
+def test_a_ray_cluster_that_is_not_there_is_named(
+    photos: Path, painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")
+    (tmp_path / "c.json").write_text(json.dumps(changed(images=[IMAGE], annotations=[])))
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    words = ["augment", "--annotations", tmp_path / "c.json", "--images", photos, "-s", painter, "-o", tmp_path / "out"]
+    assert cli.main([*map(str, words), "--engine", "ray"]) == 1
+    (line,) = lines(capsys)
+    assert line.startswith("impasto: Ray on RAY_ADDRESS=auto: ") and "--engine local" in line

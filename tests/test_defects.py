@@ -44,7 +44,14 @@ def hatched(images: Tensor) -> Tensor:
     return images + 0.06 * torch.sin(2 * torch.pi * (x + y) / 10)
 
 
-MADE = {"screen": screened, "grid": gridded, "repetition": hatched, "blobs": blotched, "border": framed, "drift": tinted}
+MADE = {
+    "screen": screened,
+    "grid": gridded,
+    "repetition": hatched,
+    "blobs": blotched,
+    "border": framed,
+    "drift": tinted,
+}
 
 
 def test_there_is_a_made_defect_for_each_detector() -> None:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,9 @@ from PIL import Image
 
 from impasto import cli
 from impasto.checkpoint import find_style_model, read_papers, shipped_styles
-from impasto.cli import stylize as stylize_command
-from impasto.cli import train
+from impasto.cli import results, train
 from impasto.errors import ModelError, UsageError
+from impasto.images import Found
 from impasto.losses import build_loss
 from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.losses.perceptual import PerceptualLoss
@@ -32,7 +33,7 @@ from impasto.training import __main__ as training
 
 FLOORS = [
     {"errors", "later"},
-    {"runtime"},
+    {"runtime", "streams"},
     {"images", "networks", "losses"},
     {"checkpoint", "optimize", "coco", "tiles"},
     {"engine"},
@@ -292,8 +293,11 @@ def test_training_imports_nothing_from_the_current_folder(tmp_path: Path) -> Non
 
 
 def test_many_images_are_paired_with_their_results_in_no_time() -> None:
-    sources = [Path(f"{number}/same.png") for number in range(20_000)]
-    targets = [target for _, target in stylize_command._targets(sources, "tiny", Path("out"))]
+    sources = [Found(Path(f"{number}/same.png")) for number in range(20_000)]
+    out = results.Destination(folder=Path("out"))
+    targets = [
+        target for _, target in results.paired(sources, "tiny", out, lambda path: ".png", cache(results.Records))
+    ]
     assert len(set(targets)) == 20_000
 
 

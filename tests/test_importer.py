@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import photograph
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from impasto import cli, load
@@ -140,3 +141,27 @@ def test_import_keeps_to_its_suffix(tmp_path: Path, capsys: pytest.CaptureFixtur
     (tmp_path / "there.safetensors").touch()
     assert cli.main(["import", "x.pth", "-o", str(tmp_path / "there.safetensors")]) == 2
     assert "there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "how", ["DataParallel", "compiled", "both", "checkpoint", "lightning", "nested", "safetensors"]
+)
+def test_models_are_taken_out_of_what_they_were_wrapped_in(foreign: Foreign, tmp_path: Path, how: str) -> None:
+    state = dict(foreign.state_dict())
+
+    def prefixed(prefix: str) -> dict[str, Tensor]:
+        return {prefix + key: value for key, value in state.items()}
+
+    path = tmp_path / ("m.safetensors" if how == "safetensors" else "m.pth")
+    if how == "safetensors":
+        save_file(state, path)
+    else:
+        torch.save({
+            "DataParallel": prefixed("module."), "compiled": prefixed("_orig_mod."), "both": prefixed("_orig_mod.module."),
+            "checkpoint": {"epoch": 2, "state_dict": state, "optimizer": {"lr": 1e-3, "betas": (0.9, 0.999)}},
+            "lightning": {"state_dict": prefixed("model."), "global_step": 7},
+            "nested": {"model": {"model_state_dict": prefixed("module.")}},
+        }[how], path)  # fmt: skip
+    model = import_model(path, "x")
+    expected = (foreign(255 * photograph(3, 64)[None]) / 255).clamp(0, 1)
+    assert (model.network(photograph(3, 64)[None]) - expected).abs().max() <= 1 / 255

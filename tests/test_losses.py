@@ -18,8 +18,8 @@ from impasto.losses import build_loss
 from impasto.losses.features import VGGFeatures
 from impasto.losses.functional import (
     gram_matrix,
-    grid_energy,
     gram_of,
+    grid_energy,
     mapped_mean_and_covariance,
     mean_and_covariance,
     normalized_luminance,
@@ -73,7 +73,9 @@ def test_mean_and_covariance_are_those_of_the_mapped_features(memory_format: tor
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(gram_of(*found), flat @ flat.mT / (7 * 12))
     weights = torch.randn(2, 7), torch.randn(2, 7, 7)
-    totals = [sum((factor * value).sum() for factor, value in zip(weights, pair, strict=True)) for pair in (found, expected)]
+    totals = [
+        sum((factor * value).sum() for factor, value in zip(weights, pair, strict=True)) for pair in (found, expected)
+    ]
     torch.testing.assert_close(*(torch.autograd.grad(total, features)[0] for total in totals))
 
 
@@ -289,7 +291,9 @@ def test_the_loss_at_octaves_is_the_sum_of_its_definition(random_vgg: Path) -> N
                 (mean - own_mean).norm() ** 2 / own_mean.norm() ** 2 + (covariance - own).norm() ** 2 / own.norm() ** 2
             )
     torch.testing.assert_close(terms.style, 3 * torch.stack(expected).mean(), rtol=1e-4, atol=0)
-    f, c = (of(normalized_luminance(torch.nn.functional.avg_pool2d(image, 2)))["relu2_1"] for image in (output, content))
+    f, c = (
+        of(normalized_luminance(torch.nn.functional.avg_pool2d(image, 2)))["relu2_1"] for image in (output, content)
+    )
     torch.testing.assert_close(terms.content, (f - c).square().mean() / c.var(unbiased=False), rtol=1e-4, atol=0)
 
 
@@ -314,7 +318,9 @@ def test_colours_and_contrast_are_no_content(loss: PerceptualLoss) -> None:
         loss.grey_content = True
 
 
-@pytest.mark.parametrize("mistake", [{"octaves": 0}, {"octaves": 1.5}, {"content_octave": -1}, {"centred": 1}, {"grey_content": "no"}])
+@pytest.mark.parametrize(
+    "mistake", [{"octaves": 0}, {"octaves": 1.5}, {"content_octave": -1}, {"centred": 1}, {"grey_content": "no"}]
+)
 def test_octaves_that_make_no_loss_are_one_clear_error(random_vgg: Path, mistake: dict) -> None:
     with pytest.raises(UsageError, match=next(iter(mistake))):
         PerceptualLoss.from_spec(str(random_vgg), **mistake)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import multiprocessing
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -24,12 +27,14 @@ from safetensors.torch import load_file, save_file
 import impasto
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model, shipped_styles
 from impasto.compare import best_so_far, compare, first_at_or_below, judge_of, mean_curve, median_step, write_report
+from impasto.engine import is_installed
 from impasto.errors import ModelError, UsageError
 from impasto.images import to_pil
 from impasto.inference import Stylizer, pad_to_multiple
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_names, network_spec
 from impasto.optimize import Interrupted, Iterate, optimize_image, scored_steps
+from impasto.training.procedural import procedural_image
 
 
 @pytest.mark.parametrize("name", network_names())
@@ -368,3 +373,84 @@ def test_a_model_whose_papers_make_no_sense_is_one_line(painter: Path, random_vg
             judge_of(replace(model, loss=loss), str(random_vgg))
     with pytest.raises(ModelError, match="at what size"):
         judge_of(replace(model, style={"size": "big"}), str(random_vgg), photographs / "01.png")
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnxruntime", "openvino"])
+def test_a_painter_is_pickled_by_its_path_and_choices(painter: Path, backend: str) -> None:
+    if not is_installed(backend):
+        pytest.skip(f"{backend} is not installed")
+    stylizer = Stylizer(painter, "cpu", backend=backend, max_memory=2**32, statistics="thumbnail")
+    data = pickle.dumps(stylizer)
+    again, copied, pixels = pickle.loads(data), copy.deepcopy(stylizer), procedural_image(1, 40)
+    assert len(data) < 2000
+    for other in (again, copied):
+        assert (other.engine.backend, other.max_memory, other.statistics) == (backend, 2**32, "thumbnail")
+        np.testing.assert_array_equal(other(pixels), stylizer(pixels))
+    model = load_style_model(painter)
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(Stylizer(model, "cpu")))(pixels), Stylizer(model, "cpu")(pixels)
+    )
+
+
+def test_a_pickled_painter_is_found_from_another_folder(
+    painter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(painter.parent)
+    data = pickle.dumps(Stylizer("tiny", "cpu"))
+    monkeypatch.chdir(tmp_path)
+    assert pickle.loads(data).name == "tiny"
+    assert b"checkpoints" not in pickle.dumps(Stylizer("wave", "cpu"))  # a shipped one is each machine's own
+
+
+@pytest.mark.parametrize("method", ["spawn", "fork"])
+@pytest.mark.parametrize("backend", ["torch", "onnxruntime"])
+def test_a_painter_works_in_another_process(painter: Path, backend: str, method: str, tmp_path: Path) -> None:
+    if not is_installed(backend) or method not in multiprocessing.get_all_start_methods():
+        pytest.skip("not here")
+    script = tmp_path / "script.py"
+    script.write_text(f"""
+import impasto, multiprocessing, numpy as np
+if __name__ == "__main__":
+    pixels = np.random.default_rng(0).integers(0, 255, (256, 256, 3), np.uint8)
+    painter = impasto.load({str(painter)!r}, "cpu", backend={backend!r})
+    painted = painter(pixels)
+    with multiprocessing.get_context({method!r}).Pool(1) as pool:
+        again = pool.apply_async(painter, (pixels,)).get(60)
+    assert np.abs(again.astype(int) - painted).max() <= 1
+""")
+    subprocess.run([sys.executable, script], check=True, timeout=100)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [(48, 64, 3), (48, 64), (1, 48, 64), (4, 48, 64), (2, 1, 48, 64), (3, 0, 64), (1, 1, 3, 8, 8), (0, 3, 8, 8), ()],
+)
+@pytest.mark.parametrize("backend", ["torch", "onnxruntime", "openvino"])
+def test_wrong_shapes_are_told_by_the_shape_wanted(painter: Path, backend: str, shape: tuple[int, ...]) -> None:
+    if not is_installed(backend):
+        pytest.skip(f"{backend} is not installed")
+    with pytest.raises(UsageError, match=r"\(3, H, W\)"):
+        Stylizer(painter, "cpu", backend=backend)(torch.rand(shape))
+
+
+@pytest.mark.parametrize("array", [
+    np.zeros((8, 8, 4), np.uint8), np.zeros((8, 8, 2), np.uint8), np.zeros((0, 8, 3), np.uint8), np.zeros((3, 8, 8)),
+    np.zeros((2, 8, 8, 3), np.uint8), np.zeros((8, 8, 3), np.int64), np.full((8, 8, 3), 200.0), np.zeros(8, np.uint8),
+], ids=str)  # fmt: skip
+def test_wrong_arrays_are_told_by_what_is_wanted(painter: Path, array: np.ndarray) -> None:
+    with pytest.raises(UsageError):
+        Stylizer(painter, "cpu")(array)
+    with pytest.raises(UsageError):
+        Stylizer(painter, "cpu")(torch.zeros(3, 8, 8, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
+def test_a_pil_picture_keeps_its_transparency(painter: Path, mode: str) -> None:
+    picture = Image.new("RGBA", (32, 24), (200, 30, 30, 255))
+    picture.paste((9, 9, 200, 0), (0, 0, 16, 24))
+    picture = picture.quantize(16) if mode == "P" else picture.convert(mode)
+    painted = Stylizer(painter, "cpu")(picture)
+    assert painted.mode == "RGBA" and painted.size == (32, 24)
+    alpha = np.asarray(painted.getchannel("A"))
+    assert alpha[:, :16].max() == 0 and alpha[:, 16:].min() == 255
+    assert Stylizer(painter, "cpu")(picture.convert("RGB")).mode == "RGB"

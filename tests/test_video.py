@@ -387,9 +387,15 @@ def test_raw_frames_unchanged_by_an_identity() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["-"], ["-", "--frame-size", "8x8", "--json"], ["-", "x.png", "--frame-size", "8x8"]]
+    "words",
+    [
+        ["x.png", "--frame-size", "8x8"],
+        ["-", "--frame-size", "8x8", "--json"],
+        ["-", "--frame-size", "8x8", "-o", "x.png"],
+        ["-", "x.png", "--frame-size", "8x8"],
+    ],
 )
-def test_raw_frames_need_their_size_and_nothing_else(painter: Path, words: list[str]) -> None:
+def test_raw_frames_take_their_size_and_nothing_else(painter: Path, words: list[str]) -> None:
     assert cli.main(["stylize", *words, "-s", str(painter)]) == 2
 
 
@@ -438,3 +444,135 @@ def test_without_pyav_one_line_says_what_to_install(
     monkeypatch.setitem(sys.modules, "av", None)
     assert cli.main(["stylize", str(source), "-s", str(painter), "--device", "cpu"]) == 1
     assert "pip install 'impasto[video]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".webm", ".mp4", ".mov", ".ts"])
+def test_a_clip_may_begin_late(tmp_path: Path, painter: Path, suffix: str) -> None:
+    codec = "libvpx-vp9" if suffix == ".webm" else "libx264"
+    source = make_clip(tmp_path / f"in{suffix}", times=[150 + number for number in range(60)], codec=codec)
+    target = tmp_path / ("out.mp4" if suffix == ".ts" else f"out{suffix}")
+    seen: list[int | None] = []
+    report = video.paint_video(identity, source, target, progress=lambda done, total: seen.append(total))
+    assert report.damage is None and report.frames == 60 and seen[-1] in (59, 60, 61, None)
+    assert video.is_whole(target)
+    cut(source, tmp_path / f"cut{suffix}")
+    if suffix == ".mkv":  # the others lose their index, or have none
+        assert not video.is_whole(tmp_path / f"cut{suffix}")
+
+
+def with_sound(path: Path, video_codec: str, sound_codec: str) -> Path:
+    with av.open(str(path), "w") as out:
+        moving = out.add_stream(video_codec, rate=10, width=64, height=48, pix_fmt="yuv420p")
+        sound = out.add_stream(sound_codec, rate=44100, layout="stereo", bit_rate=128_000)
+        for number in range(20):
+            frame = av.VideoFrame.from_ndarray(procedural_image(number // 5, 64)[:48], "rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            out.mux(moving.encode(frame))
+        out.mux(moving.encode(None))
+        context = sound.codec_context
+        resampler = av.AudioResampler(context.format, "stereo", 44100, context.frame_size or 1024)
+        tone = (3000 * np.sin(np.arange(88200) * 0.06)).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(np.repeat(tone, 2)[None], "s16", "stereo")
+        frame.sample_rate, frame.pts, frame.time_base = 44100, 0, Fraction(1, 44100)
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            out.mux(sound.encode(part))
+        out.mux(sound.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "codecs", "result", "sound"),
+    [
+        ("in.wmv", ("wmv2", "wmav2"), "in.tiny.mkv", "aac"),
+        ("in.avi", ("mpeg4", "adpcm_ms"), "in.tiny.mkv", "aac"),
+        ("old.avi", ("mpeg4", "pcm_u8"), "old.tiny.mkv", "pcm_u8"),
+        ("new.avi", ("mpeg4", "libmp3lame"), "new.tiny.mp4", "mp3"),
+        ("in.vob", ("mpeg2video", "ac3"), "in.tiny.mp4", "ac3"),
+    ],
+)
+def test_the_default_result_can_hold_the_sound(
+    tmp_path: Path, painter: Path, name: str, codecs: tuple[str, str], result: str, sound: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    source = with_sound(tmp_path / name, *codecs)
+    assert cli.main(["stylize", str(source), "-s", str(painter), "--device", "cpu"]) == 0
+    with av.open(str(tmp_path / result)) as painted:
+        assert [stream.codec_context.codec.canonical_name for stream in painted.streams.audio] == [sound]
+        seconds = sum(frame.samples / frame.sample_rate for frame in painted.decode(audio=0))
+    assert abs(seconds - 2) < 0.1
+    assert ("encoded anew" in capsys.readouterr().err) == (sound == "aac")
+
+
+def test_what_a_clip_loses_gets_its_note_and_what_can_be_kept_is(tmp_path: Path) -> None:
+    chapters = [{"id": 1, "start": 0, "end": 900, "time_base": Fraction(1, 1000), "metadata": {"title": "one"}}]
+    with av.open(str(tmp_path / "chapters.mp4"), "w") as out:
+        stream = out.add_stream("libx264", rate=25, width=64, height=64, pix_fmt="yuv420p")
+        out.set_chapters(chapters)  # type: ignore[arg-type]
+        for number in range(25):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(procedural_image(number // 9, 64), "rgb24")))
+        out.mux(stream.encode(None))
+    for suffix in (".mp4", ".mkv", ".mov"):
+        video.paint_video(identity, tmp_path / "chapters.mp4", tmp_path / f"out{suffix}")
+        with av.open(str(tmp_path / f"out{suffix}")) as painted:
+            assert [chapter["metadata"].get("title") for chapter in painted.chapters()] == ["one"]
+
+    with av.open(str(tmp_path / "clear.mov"), "w") as out:
+        stream = out.add_stream("qtrle", rate=10, width=32, height=32, pix_fmt="argb")
+        for _ in range(5):
+            pixels = np.full((32, 32, 4), 255, np.uint8)
+            pixels[:, :16] = (9, 9, 200, 0)  # hidden
+            pixels[:, 16:] = (200, 30, 30, 255)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgba")))
+        out.mux(stream.encode(None))
+    seen: list[np.ndarray] = []
+    report = video.paint_video(
+        lambda frame: seen.append(frame) or frame, tmp_path / "clear.mov", tmp_path / "clear.mp4"
+    )
+    assert any("transparency" in note for note in report.notes)
+    assert seen[0][:, :16].min() == 255 and seen[0][0, 31].tolist() == [200, 30, 30]
+
+    with av.open(str(tmp_path / "combs.mkv"), "w") as out:
+        stream = out.add_stream(
+            "libx264", rate=25, width=64, height=64, pix_fmt="yuv420p", options={"x264-params": "interlaced=1:tff=1"}
+        )
+        for number in range(10):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(procedural_image(number, 64), "rgb24")))
+        out.mux(stream.encode(None))
+    report = video.paint_video(identity, tmp_path / "combs.mkv", tmp_path / "combs.mp4")
+    assert any("interlaced" in note for note in report.notes)
+    assert video.paint_video(identity, tmp_path / "chapters.mp4", tmp_path / "plain.mp4").notes == ()
+
+
+def test_an_animation_becomes_a_clip(tmp_path: Path, painter: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = [Image.fromarray(procedural_image(number, 48)) for number in range(4)]
+    for name in ("a.gif", "a.apng"):
+        options = {"format": "PNG"} if name == "a.apng" else {}
+        pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], duration=100, loop=0, **options)
+        words = [
+            "stylize",
+            str(tmp_path / name),
+            "-s",
+            str(painter),
+            "-o",
+            str(tmp_path / f"{name}.mp4"),
+            "--device",
+            "cpu",
+        ]
+        assert cli.main(words) == 0 and len(frames(tmp_path / f"{name}.mp4")) == 4
+    assert cli.main(["stylize", str(tmp_path / "a.gif"), "-s", str(painter), "--device", "cpu"]) == 0
+    assert "only the first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["in.ts", "in.m2ts", "in.mxf", "in.m2v", "in.vob", "in.3g2", "in.asf", "in.ogv", "IN.TS"]
+)
+def test_every_kind_of_clip_is_known_by_its_name(tmp_path: Path, painter: Path, name: str) -> None:
+    codec = {".asf": "wmv2", ".ogv": "libvpx", ".3g2": "mpeg4"}.get(Path(name).suffix, "mpeg2video")
+    with av.open(str(tmp_path / name), "w", format={".asf": "asf"}.get(Path(name).suffix)) as out:
+        stream = out.add_stream(codec, rate=25, width=64, height=48, pix_fmt="yuv420p")
+        for number in range(10):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(procedural_image(number, 64)[:48], "rgb24")))
+        out.mux(stream.encode(None))
+    (tmp_path / "program.ts").write_text("export const x: number = 1;\n")
+    assert cli.main(["stylize", str(tmp_path), "-s", str(painter), "--device", "cpu"]) == 0
+    assert (tmp_path / f"{Path(name).stem}.tiny.mp4").is_file()

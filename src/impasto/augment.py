@@ -76,6 +76,7 @@ def augment(
     device: str = "auto",
     progress: Callable[[int, int], None] = lambda done, total: None,
     failed: Callable[[str], None] = lambda reason: None,
+    note: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Paint the images of the COCO file `annotations`, which lie in `folder`, and write a COCO data set into `out`.
 
@@ -94,6 +95,7 @@ def augment(
         engine: `local`, or `ray`, which needs all folders in the same place on every machine.
         progress: called with the number of files that are done and that there will be.
         failed: called with a line for every image that could not be painted, which is left out of the result.
+        note: called with a line for everything in the annotation file that was taken otherwise than it stands there.
 
     Processes are spawned: a script that calls this needs `if __name__ == "__main__"`.
 
@@ -104,9 +106,9 @@ def augment(
         DataError: the annotation file is none.
         UsageError: `out` holds something already, or arguments that do not fit together.
     """
-    coco = read_coco(annotations)
     if not folder.is_dir():
         raise DataError(f"{printable(folder)}: no such folder; give the one with the images")
+    coco = read_coco(annotations, folder, note)
     paths = _by_name(styles)
     jobs = plan(coco["images"], list(paths), per_image, seed, strength, keep_originals)
     settings = {"annotations": _digest(annotations), "styles": {name: _digest(path) for name, path in paths.items()},
@@ -417,8 +419,16 @@ def _cluster(ray: Any, workers: int | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    own = {} if os.environ.get("RAY_ADDRESS") else {"num_cpus": workers or usable_cores(), "include_dashboard": False}
-    ray.init(logging_level="ERROR", log_to_driver=False, **own)
+    address = os.environ.get("RAY_ADDRESS")
+    own = {} if address else {"num_cpus": workers or usable_cores(), "include_dashboard": False}
+    try:
+        ray.init(logging_level="ERROR", log_to_driver=False, **own)
+    except (OSError, RuntimeError, ValueError) as error:  # a cluster that is not there, an address that is none
+        reason = printable(str(error).strip().partition("\n")[0])[:200]
+        where = f"RAY_ADDRESS={printable(address)}" if address else "this machine"
+        raise ImpastoError(
+            f"Ray on {where}: {reason}; start the cluster, or unset RAY_ADDRESS, or --engine local"
+        ) from error
     try:
         yield
     finally:

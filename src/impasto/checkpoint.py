@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from impasto.errors import ModelError
-from impasto.images import IMAGE_SUFFIXES, printable
+from impasto.images import IMAGE_SUFFIXES, is_address, printable
 from impasto.later import later
 from impasto.runtime import asset_dir, written_whole
 
@@ -166,11 +167,13 @@ def find_style_model(style: str | Path) -> Path:
     Raises:
         ModelError: neither such a file nor such a name.
     """
-    path = Path(style)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        raise ModelError(
-            f"{printable(style)}: a picture, not a painter; train one first: impasto train {printable(style)}"
-        )
+    path = Path(os.path.expanduser(style))  # noqa: PTH111 - Path.expanduser raises for a user who is not there
+    if is_address(style):
+        raise ModelError(f"{printable(style)}: an address, and addresses are not fetched; download it first")
+    if remedy := _remedy_for(path):
+        if not path.exists():
+            raise ModelError(f"{printable(style)}: no such file, and no name of a shipped style; check the name")
+        raise ModelError(f"{printable(style)}: {remedy}")
     if path.is_file():
         return path
     beside = path.parent / f"{path.name}{SUFFIX}"
@@ -183,6 +186,20 @@ def find_style_model(style: str | Path) -> Path:
     close = get_close_matches(path.name.removesuffix(SUFFIX).casefold(), shipped, n=1)
     meant = f"; did you mean {close[0]}?" if close else f" ({names})"
     raise ModelError(f"{printable(style)}: neither a style model file nor a shipped style{meant}")
+
+
+def _remedy_for(path: Path) -> str:
+    """Say what to do with a file that people take for a style model, as far as its suffix tells."""
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return f"a picture, not a painter; train one first: impasto train {printable(path)}"
+    if suffix in (".pth", ".pt", ".model", ".t7", ".bin"):
+        return f"weights of another project; make a style model of them first: impasto import {printable(path)} -o OUT{SUFFIX}"
+    if suffix == ".ckpt":
+        return f"a checkpoint to go on training with; its painter is the {SUFFIX} file that training wrote beside the picture"
+    if suffix == ".onnx":
+        return f"a graph, not a style model; give the {SUFFIX} file that it was made of"
+    return ""
 
 
 def _compact(value: Tensor) -> Tensor:

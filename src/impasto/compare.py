@@ -216,7 +216,9 @@ def summarize(
     }
 
 
-def reach(terms: Sequence[dict[str, float]], own_style: Sequence[float], content_weight: float) -> dict[str, float | None]:
+def reach(
+    terms: Sequence[dict[str, float]], own_style: Sequence[float], content_weight: float
+) -> dict[str, float | None]:
     """Return what people ask of paintings: how much of the style is reached and how much of the structure is kept, means over images.
 
     style_reached: 1 - a painting's style loss / that of the photograph itself. 0 for the photograph, 1 for a picture with the style

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import importlib
 import io
+import itertools
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -58,6 +60,15 @@ _SUFFIXES = {
 with suppress(ImportError):  # the extra `heic`
     importlib.import_module("pillow_heif").register_heif_opener()
     _SUFFIXES["HEIF"] = (".heic", ".heif")
+# Pictures that people have and we do not read, and what to do about them.
+FOREIGN: dict[str, str] = dict.fromkeys(
+    (".jxl", ".psd", ".xcf", ".svg", ".eps", ".pdf", ".exr", ".hdr"), "export it as PNG or JPEG"
+)
+FOREIGN |= dict.fromkeys(
+    (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"), "develop it into TIFF or JPEG"
+)
+if "HEIF" not in _SUFFIXES:
+    FOREIGN |= dict.fromkeys((".heic", ".heif"), "pip install 'impasto[heic]'")
 IMAGE_SUFFIXES = frozenset(suffix for suffixes in _SUFFIXES.values() for suffix in suffixes)
 
 _SAVE_OPTIONS: dict[str, dict[str, object]] = {
@@ -75,6 +86,9 @@ _Exif = ExifTags.Base
 # What remains true of a photograph once it is painted: neither orientation nor thumbnail nor the layout of its TIFF.
 _KEPT_TAGS = {_Exif.ImageDescription, _Exif.Make, _Exif.Model, _Exif.Software, _Exif.DateTime, _Exif.Artist}
 _KEPT_TAGS |= {_Exif.Copyright, _Exif.ExifOffset, _Exif.GPSInfo}
+
+
+_MOST_EXIF = 65_533 - 6  # bytes of a JPEG's segment without its mark
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,33 @@ def read_picture(
         with _opened(source) as stream:
             return _picture(*_loaded(stream, _formats(source), max_pixels, at_least), upright, as_levels)
     except Exception as error:  # Pillow raises nearly every class there is on bad data
-        raise ImageError(f"{printable(source)}: {_reason(error)}") from error
+        remedy = isinstance(error, UnidentifiedImageError) and _remedy_for(source)
+        raise ImageError(f"{printable(source)}: {remedy or _reason(error)}") from error
+
+
+def buffered(stream: BinaryIO) -> BinaryIO:
+    """Return what a stream holds, as far as it can be a picture, as one of the same name that can be read again."""
+    held = _Held(stream.read(_MAX_BYTES))
+    held.name = getattr(stream, "name", "stream")
+    return held
+
+
+class _Held(io.BytesIO):
+    name: str
+
+
+def suffix_of(stream: BinaryIO) -> str:
+    """Return the suffix with which to write what was read from `stream`: of its own format, or .png.
+
+    Raises:
+        ImageError: it holds no picture.
+    """
+    try:
+        stream.seek(0)
+        format = Image.open(stream, formats=_formats(stream)).format
+    except Exception as error:
+        raise ImageError(f"{printable(stream)}: {_reason(error)}") from error
+    return _SUFFIXES["JPEG" if format == "MPO" else format][0] if format in {*_SAVE_OPTIONS, "MPO"} else ".png"
 
 
 def read_image(source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 0, upright: bool = True) -> Tensor:
@@ -121,6 +161,14 @@ def read_levels(source: Source, *, upright: bool = True) -> Tensor | np.ndarray:
     """Read as `read_image` does, but an opaque 8-bit picture as an array of levels."""
     picture = read_picture(source, upright=upright, as_levels=True)
     return _on_white(picture.pixels, picture.alpha)
+
+
+def stored_size(path: Path) -> tuple[int, int] | None:
+    """Return height and width of a picture as it is stored, not decoded; None where it cannot be read."""
+    with suppress(Exception), _opened(path) as stream:  # as in `read_picture`
+        picture = Image.open(stream, formats=_formats(path))
+        return picture.height, picture.width
+    return None
 
 
 def check_writable(path: Path) -> None:
@@ -143,24 +191,30 @@ def write_image(
     alpha: Tensor | None = None,
     exif: bytes | None = None,
     format: str = "",
-) -> None:
+) -> tuple[str, ...]:
     """Write `image` (3, H, W), clamped to [0, 1] and rounded to 8 bits, or an array of levels, whole or not at all.
 
     The suffix tells the format; an open binary stream needs `format` ("png"). `alpha` (1, H, W) is kept where the
     format holds it and composited on white elsewhere. No metadata but the sRGB tag is written unless given in `exif`.
+    Returns a line for each thing that the format cannot hold.
 
     Raises:
         ImageError: this format or this picture cannot be written, or the disk refuses.
     """
     try:
+        name = _format_of(f".{format}" if format or not isinstance(path, (str, Path)) else Path(path).suffix)
+        exif, notes = _fitting(exif, name)
         if isinstance(path, (str, Path)):
-            name = _format_of(f".{format}" if format else Path(path).suffix)
             with written_whole(Path(path)) as temporary, io.BufferedRandom(_File(temporary, "w+b")) as file:
                 _encode(file, image, alpha, exif, name)
         else:
             buffer = io.BytesIO()  # a stream gets a whole picture or none
-            _encode(buffer, image, alpha, exif, _format_of(f".{format}"))
+            _encode(buffer, image, alpha, exif, name)
             path.write(buffer.getvalue())
+            path.flush()
+        return notes
+    except BrokenPipeError:
+        raise
     except Exception as error:
         raise ImageError(f"{printable(path)}: {_reason(error, writing=True)}") from error
 
@@ -176,11 +230,16 @@ def from_pil(image: Image.Image) -> Tensor:
 
 def levels_from_pil(image: Image.Image) -> Tensor | np.ndarray:
     """As `from_pil`, but an opaque 8-bit picture comes as an array of levels."""
+    picture = picture_from_pil(image)
+    return _on_white(picture.pixels, picture.alpha)
+
+
+def picture_from_pil(image: Image.Image) -> Picture:
+    """As `from_pil`, but with the transparency beside the colour; an opaque 8-bit picture comes as an array of levels."""
     try:
-        picture = _picture(image.copy(), [], as_levels=True)
+        return _picture(image.copy(), [], as_levels=True)
     except Exception as error:
         raise ImageError(f"picture in memory: {_reason(error)}") from error
-    return _on_white(picture.pixels, picture.alpha)
 
 
 def to_pil(image: Tensor | np.ndarray) -> Image.Image:
@@ -281,27 +340,55 @@ def centre_square(image: Tensor, size: int) -> Tensor:
     return scaled[:, top : top + size, left : left + size].contiguous()
 
 
+@dataclass(frozen=True)
+class Found:
+    """A file, and the folders between what was named and it: `cat` of tree/cat/1.jpg where tree was named."""
+
+    path: Path
+    below: Path = Path()
+
+
 def find_images(sources: Sequence[str | Path], suffixes: Set[str] = IMAGE_SUFFIXES) -> list[Path]:
+    """Return the paths of what `find` finds."""
+    return [found.path for found in find(sources, suffixes)]
+
+
+def find(
+    sources: Sequence[str | Path],
+    suffixes: Set[str] = IMAGE_SUFFIXES,
+    passed_over: Callable[[str], None] = lambda line: None,
+    closed: Callable[[OSError], None] = lambda error: None,
+) -> list[Found]:
     """Return the files that `sources` mean: files as they are, folders walked, patterns expanded; each path once.
 
-    From folders and patterns come only regular files with one of the `suffixes`, sorted; hidden files and folders
-    and linked folders (which may lead round in a circle) are passed over.
+    From folders and patterns come only regular files with one of the `suffixes`, sorted; hidden files and folders, and what
+    impasto itself leaves in a folder, are passed over. Linked folders are followed, each folder once.
+    `passed_over` is called with a line for each kind of picture that is not read, `closed` with the error for each
+    folder that may not be.
 
     Raises:
         UsageError: a source means no file.
     """
-    found: list[Path] = []
+    found: dict[Path, Found] = {}
     for source in sources:
         if os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where a folder above is closed
-            matches = _walked(Path(source), suffixes)
+            matches = _walked(Path(source), suffixes, passed_over, closed)
         elif os.path.lexists(source):
-            matches = [Path(source)]
+            matches = [Found(Path(source))]
+        elif is_address(source):
+            raise UsageError(f"{printable(source)}: an address, and addresses are not fetched; download it first")
         else:
             matches = _globbed(Path(source), suffixes)
         if not matches:
             raise UsageError(f"{printable(source)}: no picture there; give a file, a folder or a pattern like '*.jpg'")
-        found += matches
-    return list(dict.fromkeys(found))
+        for match in matches:
+            found.setdefault(match.path, match)
+    return list(found.values())
+
+
+def is_address(source: object) -> bool:
+    """Whether what should be a path is an address such as https://…, which `Path` writes with one slash."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(source)) is not None
 
 
 def contact_sheet(rows: Sequence[Sequence[Tensor]], *, titles: Sequence[str] = (), tile: int = 256) -> Tensor:
@@ -338,6 +425,8 @@ def _opened(source: Source) -> Iterator[BinaryIO]:
         return
     # Opened without waiting, lest a FIFO hang, and looked at afterwards, so that nobody can swap it in between. Pillow
     # gets the open file and never its name: it would map the file into memory, where cutting it short kills us.
+    if is_address(source) and not os.path.exists(source):  # noqa: PTH110 - Path.exists raises for long names
+        raise ImageError("an address, and addresses are not fetched; download it first")
     with open(source, "rb", opener=lambda name, mode: os.open(name, mode | getattr(os, "O_NONBLOCK", 0))) as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -371,6 +460,12 @@ def _loaded(stream: BinaryIO, formats: list[str], max_pixels: int, at_least: int
     _check_size(picture, max_pixels)
     picture.load()
     return picture, notes
+
+
+def _remedy_for(source: Source) -> str:
+    """Say what to do with a picture of a kind that is not read, as far as its suffix tells."""
+    suffix = Path(source).suffix.lower() if isinstance(source, (str, Path)) else ""
+    return f"{suffix} is not read here; {FOREIGN[suffix]}" if suffix in FOREIGN else ""
 
 
 def _icon_content(stream: BinaryIO) -> Image.Image:
@@ -462,7 +557,7 @@ def _split(picture: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """Return the colour and the transparency of a picture of any mode."""
     if picture.mode in ("La", "RGBa"):
         picture = picture.convert(picture.mode.upper())
-    if picture.mode == "PA" or (picture.mode in ("1", "L", "P", "RGB") and "transparency" in picture.info):
+    if picture.mode in ("1", "L", "P", "PA", "RGB") and picture.has_transparency_data:
         picture = picture.convert("RGBA")
     if picture.mode in ("LA", "RGBA"):
         return picture.convert(picture.mode[:-1]), picture.getchannel("A")
@@ -555,25 +650,68 @@ def _on_white(pixels: Tensor | np.ndarray, alpha: Tensor | None) -> Tensor | np.
     return torch.lerp(torch.ones_like(colour), colour, alpha)
 
 
-def _walked(folder: Path, suffixes: Set[str]) -> list[Path]:
-    found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(parent, name) for name in names]
-    return sorted(path for path in found if _is_wanted(path, suffixes))
+def _walked(
+    folder: Path, suffixes: Set[str], passed_over: Callable[[str], None], closed: Callable[[OSError], None]
+) -> list[Found]:
+    files = list(_files_below(folder, closed))
+    foreign = Counter(suffix for path in files if (suffix := path.suffix.lower()) in FOREIGN)
+    for suffix, number in sorted(foreign.items()):
+        passed_over(f"{printable(folder)}: {number} {suffix} passed over: {FOREIGN[suffix]}")
+    for path in sorted(files):
+        if path.suffix.lower() in suffixes and path.is_symlink() and not os.path.exists(path):  # noqa: PTH110 - as below
+            passed_over(f"{printable(path)}: passed over, a link to nothing")
+    wanted = sorted(path for path in files if _is_wanted(path, suffixes))
+    return [Found(path, path.parent.relative_to(folder)) for path in wanted]
 
 
-def _globbed(pattern: Path, suffixes: Set[str]) -> list[Path]:
+def _files_below(folder: Path, closed: Callable[[OSError], None]) -> Iterator[Path]:
+    """Yield every file below `folder` but our own leavings and what hidden folders hold; through links, too, each folder once."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [folder]
+    while waiting:  # links come last: what really lies here keeps its own path
+        links: list[Path] = []
+        for top in waiting:
+            for parent, folders, names in os.walk(top, onerror=closed):
+                status = os.stat(parent)  # noqa: PTH116 - os.walk gives strings
+                if (status.st_dev, status.st_ino) in seen:
+                    folders.clear()
+                    continue
+                seen.add((status.st_dev, status.st_ino))
+                below = [Path(parent, name) for name in sorted(folders) if not name.startswith(".")]
+                links += [path for path in below if path.is_symlink()]
+                folders[:] = [path.name for path in below if not path.is_symlink()]
+                yield from (Path(parent, name) for name in names if not _is_leaving(name, names))
+        waiting = links
+
+
+def _is_leaving(name: str, beside: Sequence[str]) -> bool:
+    """Whether a file is what training or comparing draws into a folder, as the other files there tell."""
+    return name in ("contact_sheet.png", "curve.png") and not {"report.json", "config.yaml", "metrics.csv"}.isdisjoint(
+        beside
+    )
+
+
+def _globbed(pattern: Path, suffixes: Set[str]) -> list[Found]:
     with suppress(ValueError, IndexError, NotImplementedError, OSError):  # no pattern, or none that can be followed
+        fixed = Path(*itertools.takewhile(lambda part: not set(part) & set("*?["), pattern.parts[:-1]))
         found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
-        return sorted(path for path in found if _is_wanted(path, suffixes))
+        return [Found(path, path.parent.relative_to(fixed)) for path in sorted(found) if _is_wanted(path, suffixes)]
     return []
 
 
 def _is_wanted(path: Path, suffixes: Set[str]) -> bool:
     if path.suffix.lower() not in suffixes or path.name.startswith("."):
         return False
-    return os.path.isfile(path)  # noqa: PTH113 - Path.is_file raises where a link leads into a closed folder
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises where a link leads into a closed folder
+        return False
+    return path.suffix.lower() != ".ts" or _is_transport_stream(path)
+
+
+def _is_transport_stream(path: Path) -> bool:
+    """Whether a file is what recorders call .ts, and not a program in TypeScript."""
+    with suppress(OSError), path.open("rb") as stream:
+        return stream.read(1) == b"G"  # the sync byte of every packet
+    return True  # what cannot be read is named when it is opened
 
 
 # Writing.
@@ -605,6 +743,21 @@ def _encode(file: BinaryIO, image: Tensor | np.ndarray, alpha: Tensor | None, ex
     picture.save(file, format, **options)
 
 
+def _fitting(exif: bytes | None, format: str) -> tuple[bytes | None, tuple[str, ...]]:
+    """Return as much of an EXIF block as a file of that format can hold, with a line on what it cannot."""
+    if not exif or format != "JPEG" or len(exif) <= _MOST_EXIF:
+        return exif, ()
+    block = Image.Exif()
+    block.load(exif)
+    details = block.get_ifd(_Exif.ExifOffset)
+    for tag in (_Exif.MakerNote, _Exif.UserComment):  # what cameras fill with data of their own
+        details.pop(tag, None)
+    smaller = block.tobytes()
+    if len(smaller) <= _MOST_EXIF:
+        return smaller, ("its EXIF is too long for a JPEG: written without the camera's own notes",)
+    return None, ("its EXIF is too long for a JPEG: left out; PNG and WebP can hold it",)
+
+
 @lru_cache(maxsize=1)
 def _srgb_profile() -> bytes:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -619,7 +772,7 @@ def _reason(error: Exception, *, writing: bool = False) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "not a picture of a known format, or its beginning is damaged; convert it to JPEG or PNG"
     if isinstance(error, Image.DecompressionBombError):
-        return "more pixels than allowed; raise --max-pixels"
+        return "more pixels than allowed; make it smaller, or raise --max-pixels"
     if isinstance(error, MemoryError):
         return "not enough memory; make the picture smaller"
     if isinstance(error, OSError) and error.strerror and (writing or error.filename):

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import Parameter
 from torch.nn import functional as F
@@ -31,6 +32,8 @@ _GLOBALS = re.compile(
     r"|torch (Half|BFloat16|Float|Double|Long)Storage"
 )
 _PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_TABLES = ("state_dict", "model_state_dict", "model", "net", "network", "generator", "params")
+_WRAPPERS = re.compile(r"^((module|_orig_mod|model|net|network)\.)+")
 _TOLERANCE = 1 / 255
 # Their name of each layer, and ours. {n} counts the residual blocks, from 1 there and from 0 here.
 _LAYERS = {
@@ -41,7 +44,7 @@ _NORMS = {"conv1": "in1", "conv2": "in2", "conv3": "in3", "deconv1": "in4", "dec
 
 
 def import_model(path: Path, name: str) -> StyleModel:
-    """Read a `.pth` or `.model` file of pytorch/examples' fast_neural_style as a style model called `name`.
+    """Read a `.pth`, `.model` or `.safetensors` file of pytorch/examples' fast_neural_style as a style model called `name`.
 
     Raises:
         ModelError: no such file, not such a model, or one that does not paint here what it paints there (to within
@@ -77,13 +80,16 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if path.stat().st_size > _MAX_BYTES:
         raise ModelError(f"{printable(path)}: too large for a style model ({path.stat().st_size >> 20} MB)")
     try:
-        with path.open("rb") as file:
-            state = torch.load(_vetted(file), map_location="cpu", weights_only=True)
+        if path.suffix.lower() == ".safetensors":
+            state = load_file(path)
+        else:
+            with path.open("rb") as file:
+                state = torch.load(_vetted(file), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever the unpickler says of bytes that a stranger chose
         raise ModelError(f"{printable(path)}: not a file of PyTorch weights, or one that wants to run code") from error
+    state = _unwrapped(state)
     if not isinstance(state, dict) or len(state) > _MAX_TENSORS:
         raise ModelError(f"{printable(path)}: not a state dict, a table of names and tensors")
-    state = dict(dict.items(state))  # its own methods may be the file's
     if not all(type(key) is str and type(value) in (Tensor, Parameter) for key, value in state.items()):
         raise ModelError(f"{printable(path)}: not a state dict, a table of names and tensors")
     if any(value.__dict__ for value in state.values()):
@@ -98,6 +104,17 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     if not all(value.dtype in _PRECISIONS and torch.isfinite(value).all() for value in state.values()):
         raise ModelError(f"{printable(path)}: holds values that are not numbers")
     return state
+
+
+def _unwrapped(state: Any) -> Any:
+    """Return the state dict that a training loop has put into a table of its own, its keys without what wrappers add."""
+    for _ in range(3):
+        inner = [dict.get(state, key) for key in _TABLES] if isinstance(state, dict) else []
+        state = next((table for table in inner if isinstance(table, dict)), state)
+    if not isinstance(state, dict):
+        return state
+    # `dict.items`, for its own methods may be the file's. DataParallel and torch.compile prefix every key.
+    return {_WRAPPERS.sub("", key) if type(key) is str else key: value for key, value in dict.items(state)}
 
 
 def _vetted(file: BinaryIO) -> BinaryIO:

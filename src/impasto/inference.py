@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 
 from impasto import images
-from impasto.checkpoint import StyleModel, find_style_model, load_style_model
+from impasto.checkpoint import SUFFIX, StyleModel, find_style_model, load_style_model
 from impasto.engine import backends, build_engine
 from impasto.engine.kept import Blueprint, KeptBlueprint
-from impasto.errors import ImpastoError, UsageError
+from impasto.errors import ImageError, ImpastoError, UsageError
 from impasto.later import later
-from impasto.runtime import free_memory, used_memory
+from impasto.runtime import asset_dir, free_memory, used_memory
 
 if TYPE_CHECKING:
     import torch
@@ -46,7 +46,8 @@ class Stylizer:
         statistics: where the tiles take the picture's statistics from: `exact`, or `thumbnail`, several times faster.
 
     Call it with a PIL image, an array (H, W, 3) of uint8 or of floats in [0, 1], or a tensor (3, H, W) or (N, 3, H, W) of
-    floats in [0, 1] or uint8; it returns the same kind, of the same size, for every size from 1x1. Bytes are fastest and need the least memory.
+    floats in [0, 1] or uint8; it returns the same kind, of the same size, for every size from 1x1, a PIL image with its
+    transparency. A painter can be pickled, as its model's path and these arguments. Bytes are fastest and need the least memory.
     The same picture comes out the same, to the last bit, from the same engine on the same machine.
 
     Attributes:
@@ -71,10 +72,17 @@ class Stylizer:
             raise UsageError(f"statistics {statistics!r}: choose one of {', '.join(STATISTICS)}")
         self.max_memory, self.statistics = max_memory, statistics
         self.deviation = (0.0, 0.0)
-        self._model, blueprint = _loaded(model)
+        self._model, blueprint, given = _loaded(model)
+        self._made_by = partial(
+            Stylizer, given, device, backend=backend, precision=precision, max_memory=max_memory, statistics=statistics
+        )
         self.name, self.stride, self.bytes_per_pixel = blueprint.name, blueprint.stride, blueprint.bytes_per_pixel
         self.engine = build_engine(blueprint, device, backend, precision)
         self.device = self.engine.device
+
+    def __reduce__(self) -> tuple[Callable[[], Stylizer], tuple[()]]:
+        """Pickle as what it was made by: an engine is of its process and machine."""
+        return self._made_by, ()
 
     @property
     def model(self) -> StyleModel:
@@ -88,20 +96,29 @@ class Stylizer:
     def __call__(self, image: Image.Image) -> Image.Image: ...
     def __call__(self, image: Tensor | np.ndarray | Image.Image) -> Tensor | np.ndarray | Image.Image:
         if isinstance(image, Image.Image):
-            return images.to_pil(self(images.levels_from_pil(image)))
+            return self._paint_pil(image)
         if isinstance(image, np.ndarray):
-            if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
-                return self.paint(image[None])[0]
-            painted = self.paint(images.from_array(image)[None])[0]
-            return _like_array(painted, image)
-        if (
-            isinstance(image, torch.Tensor)
-            and image.dim() in (3, 4)
-            and (image.is_floating_point() or image.dtype == torch.uint8)
-        ):
+            return self._paint_array(image)
+        if isinstance(image, torch.Tensor):
             batch = image if image.dim() == 4 else image[None]
             return self.paint(batch).reshape(image.shape).to(image.device, image.dtype)
         raise UsageError(f"cannot paint {type(image).__name__}; give a PIL image, an array or a float tensor (3, H, W)")
+
+    def _paint_pil(self, image: Image.Image) -> Image.Image:
+        picture = images.picture_from_pil(image)
+        painted = images.to_pil(self(picture.pixels))
+        if picture.alpha is not None:
+            painted.putalpha(images.to_pil(picture.alpha))
+        return painted
+
+    def _paint_array(self, image: np.ndarray) -> np.ndarray:
+        if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] != 1:
+            return self.paint(image[None])[0]
+        try:
+            tensor = images.from_array(image)
+        except ImageError as error:
+            raise UsageError(f"cannot paint this: {error}") from error
+        return _like_array(self.paint(tensor[None])[0], image)
 
     def paint(self, batch: Batch) -> Batch:
         """Paint (N, 3, H, W) images, floats in [0, 1] or uint8; returns the same shape and range, float32 or uint8, on the CPU.
@@ -109,8 +126,10 @@ class Stylizer:
         So it does with an array (N, H, W, 3) of uint8, without torch where the backend does.
 
         Raises:
+            UsageError: another shape or another type.
             ImpastoError: the device has not enough memory for the picture.
         """
+        _check(batch)
         if not isinstance(batch, np.ndarray):
             return backends.as_tensor(self._paint(backends.as_array(batch)))
         return self._paint(batch)
@@ -161,13 +180,29 @@ class Stylizer:
         return room if "torch" in sys.modules else room - _TORCH_ALONE  # which paints the tiles
 
 
-def _loaded(model: StyleModel | str | Path) -> tuple[Callable[[], StyleModel], Blueprint]:
-    """Return what gives the style model, read from its file when first wanted, and the blueprint of its network."""
+def _loaded(model: StyleModel | str | Path) -> tuple[Callable[[], StyleModel], Blueprint, StyleModel | str | Path]:
+    """Return what gives the style model, read from its file when first wanted; the blueprint of its network; and how to have
+    the same model again, in another process and another folder.
+    """
     if isinstance(model, StyleModel):
-        return lambda: model, Blueprint.of(model.network, model.name)
+        return lambda: model, Blueprint.of(model.network, model.name), model
     path = find_style_model(model)
     read = cache(lambda: load_style_model(path))
-    return read, KeptBlueprint(path, read)
+    is_shipped = path.parent == asset_dir("checkpoints")
+    return read, KeptBlueprint(path, read), path.name.removesuffix(SUFFIX) if is_shipped else path.absolute()
+
+
+def _check(batch: Tensor | np.ndarray) -> None:
+    """Refuse what is no batch of pictures, before a backend does so in its own words."""
+    shape = tuple(batch.shape)
+    if isinstance(batch, np.ndarray):
+        if len(shape) == 4 and shape[3] == 3 and 0 not in shape and batch.dtype == np.uint8:
+            return
+        raise UsageError(f"cannot paint {batch.dtype} of shape {shape[1:]}; give (H, W, 3), no side of them 0")
+    if len(shape) != 4 or shape[1] != 3 or 0 in shape:
+        raise UsageError(f"cannot paint a tensor of shape {shape}; give (3, H, W) or (N, 3, H, W), no side of them 0")
+    if not (batch.is_floating_point() or batch.dtype == torch.uint8):
+        raise UsageError(f"cannot paint a tensor of {batch.dtype}; give floats in [0, 1] or uint8")
 
 
 def _sides(batch: np.ndarray) -> tuple[int, int]:

@@ -7,6 +7,7 @@ is for however long a clip. Rotation, colour ranges and matrices, timestamps and
 from __future__ import annotations
 
 import importlib
+import io
 import itertools
 import os
 import sys
@@ -33,10 +34,23 @@ T = TypeVar("T")
 
 _MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 WRITABLE_SUFFIXES = frozenset(_MUXERS)
-VIDEO_SUFFIXES = WRITABLE_SUFFIXES | {".avi", ".mpg", ".mpeg", ".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv"}
-
-# Containers that hold what they play. Playlists and their like make a reader open other files, or the network.
-_DEMUXERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,mxf"
+# What is read, by ffmpeg's names: containers that hold what they play. Playlists and their like make a reader open other
+# files, or the network.
+_DEMUXERS = {
+    "mov": (".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v"),
+    "matroska": (".mkv", ".webm", ".mk3d"),
+    "avi": (".avi", ".divx"),
+    "mpegts": (".ts", ".mts", ".m2ts", ".m2t"),
+    "mpeg": (".mpg", ".mpeg", ".mpe", ".vob"),
+    "mpegvideo": (".m1v", ".m2v", ".mpv"),
+    "asf": (".wmv", ".asf"),
+    "flv": (".flv",),
+    "ogg": (".ogv", ".ogm"),
+    "mxf": (".mxf",),
+}
+_ANIMATIONS = {"gif": (".gif",), "apng": (".apng",)}
+VIDEO_SUFFIXES = frozenset(suffix for suffixes in _DEMUXERS.values() for suffix in suffixes)
+ANIMATION_SUFFIXES = frozenset(suffix for suffixes in _ANIMATIONS.values() for suffix in suffixes)
 _AHEAD = 4  # frames between two neighbours in the chain
 
 # swscale's number for each matrix that a file can name (AVColorSpace), and what is taken where none is named.
@@ -94,7 +108,7 @@ def paint_video(
                         progress(writer.frames, clip.expected)
             writer.finish()
         seconds = time.perf_counter() - started
-        return VideoReport(writer.frames, seconds, (*clip.notes, *plan.notes), clip.damage())
+        return VideoReport(writer.frames, seconds, (*clip.notes, *plan.notes, *clip.remarks()), clip.damage())
 
 
 def paint_raw(
@@ -124,6 +138,25 @@ def is_whole(path: Path) -> bool:
             clip.count(packet)
         return clip.damage() is None
     return False
+
+
+def suffix_for(path: Path) -> str:
+    """Return .mp4, which everything plays, or .mkv where the clip's sound can only be put there."""
+    with suppress(VideoError), _opened(path) as clip:
+        if not all(_holds("mp4", _codec(stream)) for stream in clip.sound):
+            return ".mkv"
+    return ".mp4"
+
+
+def _codec(stream: Any) -> str:
+    context = stream.codec_context
+    return context.codec.canonical_name if context else "of an unknown kind"
+
+
+def _holds(muxer: str, codec: str) -> bool:
+    """Whether files of a kind can hold what a codec made."""
+    with _av().open(io.BytesIO(), "w", format=muxer) as file:
+        return codec in file.supported_codecs
 
 
 def check_writable(path: Path) -> None:
@@ -228,6 +261,8 @@ class _Clip:
     broken: int = 0  # packets that could not be read or decoded
     frames: int = 0
     seen: float = 0.0  # seconds up to which there was anything
+    is_interlaced: bool = False  # as far as it was decoded
+    is_clear: bool = False  # or may be, somewhere
 
     def __post_init__(self) -> None:
         streams = self.container.streams
@@ -240,6 +275,11 @@ class _Clip:
             self.notes.append("several videos in one file: only the first is painted")
         if streams.subtitles:
             self.notes.append("its subtitles are left out")
+        if len(streams.video) > len(moving):
+            self.notes.append("its cover picture is left out")
+        marks = bool(self.container.chapters()) and "mov" in self.container.format.name  # a track with their titles
+        if len(streams) > len(streams.video) + len(streams.audio) + len(streams.subtitles) + marks:
+            self.notes.append("its data, such as time codes and attachments, are left out")
 
     @property
     def rate(self) -> Fraction:
@@ -250,11 +290,26 @@ class _Clip:
         """The second at which the clip ends, as far as it says so."""
         if self.is_camera or not self.container.duration:
             return None
-        return (self.container.duration + (self.container.start_time or 0)) / 1e6
+        # Matroska counts its duration from zero, wherever the clip begins; all others from its beginning.
+        start = 0 if "matroska" in self.container.format.name else self.container.start_time or 0
+        return (self.container.duration + start) / 1e6
 
     @property
     def expected(self) -> int | None:
-        return self.video.frames or (round(self.end * self.rate) if self.end else None)
+        if self.video.frames or not self.end:
+            return self.video.frames or None
+        return round((self.end - (self.container.start_time or 0) / 1e6) * self.rate)
+
+    def remarks(self) -> list[str]:
+        """Return what to tell of the clip once it has been read to its end, a line each."""
+        notes = []
+        if self.is_interlaced:
+            notes.append(
+                "interlaced: painted as it is, combs and all; deinterlace it first: ffmpeg -i CLIP -vf bwdif NEW"
+            )
+        if self.is_clear:
+            notes.append("its transparency is left out: painted on white")
+        return notes
 
     def damage(self) -> str | None:
         """Say in one line what is wrong with the clip, once it has been read to its end."""
@@ -293,12 +348,15 @@ class _Clip:
 
     def count(self, packet: Any) -> None:
         if packet.pts is not None:
-            self.seen = max(self.seen, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            # Windows Media and others give no durations: a frame then lasts as long as frames do.
+            unsaid = 1 / self.rate if packet.stream.index == self.video.index else Fraction(0)
+            lasts = packet.duration * packet.time_base if packet.duration else unsaid
+            self.seen = max(self.seen, float(packet.pts * packet.time_base + lasts))
 
     def _items(self) -> Generator[Any, None, None]:
         for packet in self.packets():
             self.count(packet)
-            if packet.stream_index != self.video.index:
+            if packet.stream.index != self.video.index:  # a last, empty packet has the stream, but not its number
                 if packet.size:
                     yield packet
             else:
@@ -308,10 +366,12 @@ class _Clip:
         from av.error import FFmpegError
 
         try:
-            return packet.decode()
+            frames = packet.decode()
         except FFmpegError:
             self.broken += 1
             return []
+        self.is_interlaced |= any(frame.interlaced_frame for frame in frames)
+        return frames
 
     @staticmethod
     def _is_sound(item: Any) -> bool:
@@ -339,7 +399,9 @@ def _file(path: Path) -> AbstractContextManager[Any]:
             raise VideoError(f"{printable(path)}: no such file; give a clip")
         if not path.stat().st_size:
             raise VideoError(f"{printable(path)}: the file is empty; get it again")
-        return av.open(f"file:{path}", options={"format_whitelist": _DEMUXERS})  # file: a name may look like an address
+        return av.open(
+            f"file:{path}", options={"format_whitelist": ",".join(_DEMUXERS | _ANIMATIONS)}
+        )  # file: a name may look like an address
     except (av.error.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, PermissionError):
             raise VideoError(f"{printable(path)}: may not be read; check its permissions") from error
@@ -386,6 +448,7 @@ class _Plan:
     tags: dict[str, int]  # what the result says of its colours: what the clip says
     aspect: Fraction  # of a pixel, upright
     padding: tuple[int, int]  # lines repeated at the bottom and at the right
+    has_alpha: bool
     notes: tuple[str, ...]
 
     @classmethod
@@ -401,16 +464,19 @@ class _Plan:
         )
         if first.format.components[0].bits > 8:
             notes.append("more than 8 bits: written with 8")
+        has_alpha = any(component.is_alpha for component in first.format.components)
+        if clip.video.metadata.get("alpha_mode") == "1" and not has_alpha:
+            notes.append("its transparency is left out")
+        clip.is_clear = has_alpha and clip.video.codec_context.name != "gif"  # whose frames always have that channel
         aspect = clip.video.sample_aspect_ratio or Fraction(1)
         matrix, range, tags = _colours_of(first, is_resized=(width, height) != (first.width, first.height))
-        return cls(
-            width, height, turn, matrix, range, tags, 1 / aspect if turn[0] else aspect, (bottom, right), tuple(notes)
-        )
+        aspect = 1 / aspect if turn[0] else aspect
+        return cls(width, height, turn, matrix, range, tags, aspect, (bottom, right), has_alpha, tuple(notes))
 
     def read(self, frame: Any, reformatter: Any) -> np.ndarray:
-        """Return a decoded frame as (H, W, 3) uint8, RGB, upright, of the planned size."""
+        """Return a decoded frame as (H, W, 3) uint8, RGB, upright, of the planned size; (H, W, 4) with transparency."""
         rgb = reformatter.reformat(
-            frame, self.width, self.height, "rgb24", src_colorspace=self.matrix, src_color_range=self.range,
+            frame, self.width, self.height, "rgba" if self.has_alpha else "rgb24", src_colorspace=self.matrix, src_color_range=self.range,
             dst_color_range=_FULL, interpolation=_CAREFUL,
         )  # fmt: skip
         return _turned(rgb.to_ndarray(), *self.turn)
@@ -443,6 +509,12 @@ def _turn_of(frame: Any) -> tuple[bool, bool, bool]:
         return False, False, False
     a, b, _, c, d = np.frombuffer(bytes(matrix), "<i4")[:5].tolist()  # x' = a x + c y, y' = b x + d y
     return (True, c < 0, b < 0) if abs(b) > abs(a) else (False, a < 0, d < 0)
+
+
+def _on_white(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, 4) uint8 with transparency -> (H, W, 3) uint8."""
+    alpha = pixels[..., 3:].astype(np.uint16)
+    return ((pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def _turned(pixels: np.ndarray, is_transposed: bool, is_mirrored: bool, is_flipped: bool) -> np.ndarray:
@@ -483,7 +555,11 @@ def _upright(items: Generator[Any, None, None], clip: _Clip, plan: _Plan) -> Gen
                 last = pts - origin if last is None else max(pts - origin, last + 1)
                 # With B-frames a duration is the time to the next frame in coding order: at the end it may be too long.
                 duration = min(item.duration or 0, max(0, end - last)) if end else item.duration or 0
-                item = _Frame(plan.read(item, reformatter), last, duration)
+                pixels = plan.read(item, reformatter)
+                if plan.has_alpha:
+                    clip.is_clear |= bool(pixels[..., 3].min() < 255)
+                    pixels = _on_white(pixels)
+                item = _Frame(pixels, last, duration)
             yield item
 
 
@@ -503,9 +579,11 @@ class _Writer:
         try:
             with self._telling():
                 self.video = self._video(clip, "libvpx-vp9" if muxer == "webm" else "libx264")
-            self.sound = {stream.index: self._copied(stream) for stream in clip.sound}
+            self.sound = {stream.index: self._sound(stream, clip) for stream in clip.sound}
             if keep_metadata:
                 self.container.metadata.update(clip.container.metadata)
+            if chapters := clip.container.chapters():
+                self.container.set_chapters(chapters)
         except BaseException:
             self.container.close()
             raise
@@ -526,12 +604,13 @@ class _Writer:
                 self.container.mux(self.video.encode(frame))
                 self.frames += 1
             else:
-                item.stream = self.sound[item.stream_index]
-                self.container.mux(item)
+                self.container.mux(list(self.sound[item.stream_index](item)))
 
     def finish(self) -> None:
         with self._telling():
             self.container.mux(self.video.encode(None))
+            for track in self.sound.values():
+                self.container.mux(list(track(None)))
 
     def _video(self, clip: _Clip, codec: str) -> Any:
         plan = self.plan
@@ -549,17 +628,21 @@ class _Writer:
             setattr(stream.codec_context, name, value)
         return stream
 
-    def _copied(self, stream: Any) -> Any:
+    def _sound(self, stream: Any, clip: _Clip) -> Callable[[Any], Iterator[Any]]:
+        """Return what makes the result's packets of a packet of `stream`, and of None at the end."""
+        codec = _codec(stream)
         try:
-            copy = self.container.add_stream_from_template(stream, opaque=True)
+            track: Any = _Copied(self.container.add_stream_from_template(stream, opaque=True))
         except (OSError, ValueError) as error:
-            codec = getattr(stream.codec_context, "name", "of an unknown kind")
-            raise VideoError(
-                f"{printable(self.target)}: its sound ({codec}) cannot be put there; choose -o FILE.mkv"
-            ) from error
-        copy.disposition = stream.disposition
-        copy.metadata.update({name: stream.metadata[name] for name in ("language",) if name in stream.metadata})
-        return copy
+            if stream.codec_context is None or _holds("matroska", codec):
+                raise VideoError(
+                    f"{printable(self.target)}: its sound ({codec}) cannot be put there; choose -o FILE.mkv"
+                ) from error
+            track = _Encoded(self.container, stream)
+            clip.notes.append(f"its sound ({codec}) can be put into none of our files as it is: encoded anew")
+        track.stream.disposition = stream.disposition
+        track.stream.metadata.update({name: stream.metadata[name] for name in ("language",) if name in stream.metadata})
+        return track
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
@@ -572,3 +655,37 @@ class _Writer:
             raise VideoError(
                 f"{printable(self.target)}: cannot be written ({reason}); check the disk, or choose another format or size"
             ) from error
+
+
+class _Copied:
+    """Sound put into the result as it is."""
+
+    def __init__(self, stream: Any):
+        self.stream = stream
+
+    def __call__(self, packet: Any) -> Iterator[Any]:
+        if packet is not None:
+            packet.stream = self.stream
+            yield packet
+
+
+class _Encoded:
+    """Sound that no file we write can hold as it is, encoded anew."""
+
+    def __init__(self, container: Any, source: Any):
+        codec, rate = ("libopus", 48000) if container.format.name == "webm" else ("aac", min(source.rate, 48000))
+        layout = source.layout.name
+        if layout.endswith("channels"):  # which is which, its file does not say
+            layout = "mono" if source.layout.nb_channels == 1 else "stereo"
+        self.source, self.stream = source, container.add_stream(codec, rate=rate, layout=layout)
+        context = self.stream.codec_context
+        context.open()
+        self.resampler = _av().AudioResampler(context.format, layout, rate, context.frame_size)
+
+    def __call__(self, packet: Any) -> Iterator[Any]:
+        frames = packet.decode() if packet is not None else [*self.source.codec_context.decode(None), None]
+        for frame in frames:
+            for part in self.resampler.resample(frame):
+                yield from self.stream.encode(part)
+        if packet is None:
+            yield from self.stream.encode(None)

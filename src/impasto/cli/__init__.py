@@ -3,55 +3,73 @@
 from __future__ import annotations
 
 import argparse
-import io
-import os
 import sys
 import warnings
 from collections.abc import Sequence
 
+from impasto import streams
 from impasto.cli import augment, benchmark, compare, import_model, optimize, styles, stylize, train
-from impasto.cli.options import complain, reason_of
-from impasto.errors import ImpastoError
+from impasto.cli.options import OneLineParser, complain, reason_of, tell_json
+from impasto.errors import ImpastoError, UsageError
+from impasto.runtime import keep_to_ourselves
+
+_COMMANDS = {
+    "stylize": stylize, "train": train, "optimize": optimize, "compare": compare, "augment": augment,
+    "import": import_model, "styles": styles, "benchmark": benchmark,
+}  # fmt: skip
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 all done, 1 some inputs failed, 2 usage."""
+    """Run one command and return its exit code: 0 all done, 1 some inputs failed, 2 usage, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    streams.prepare()
+    keep_to_ourselves()
     if arguments[:1] == ["train"] and arguments[1:] not in (["-h"], ["--help"]):
         return train.run(arguments[1:])  # its words are Hydra's
-    options = _parser().parse_args(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks
+    try:
+        options = _parser().parse_args(arguments)
+    except UsageError as error:
+        sys.exit(_failed(arguments, error, error.exit_code))
+    with streams.results_alone():
+        return _run(options, arguments)
+
+
+def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if not options.debug:
         warnings.simplefilter("ignore")  # Pillow's and torch's remarks are not for the person at the command line
     try:
         return options.run(options)
-    except ImpastoError as error:
-        if options.debug:
-            raise
-        complain(error)
-        return error.exit_code
-    except KeyboardInterrupt:
-        complain("interrupted; files that were finished are whole")
-        return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except OSError as error:  # a full disk, a folder that cannot be written
+        return ImpastoError.exit_code
+    except KeyboardInterrupt:
+        return _failed(arguments, "interrupted; files that were finished are whole", _INTERRUPTED)
+    except (ImpastoError, OSError) as error:
         if options.debug:
             raise
-        complain(f"{error.filename or 'a file'}: {reason_of(error)}")
-        return 1
+        if isinstance(error, ImpastoError):
+            return _failed(arguments, error, error.exit_code)
+        # A full disk, a folder that cannot be written.
+        return _failed(arguments, f"{error.filename or 'a file'}: {reason_of(error)}", ImpastoError.exit_code)
+
+
+def _failed(arguments: Sequence[str], reason: object, code: int) -> int:
+    """Say why a command failed as a whole, with --json in the form of its report, too; return its exit code."""
+    complain(reason)
+    command = _COMMANDS.get(arguments[0]) if arguments else None
+    if "--json" in arguments and hasattr(command, "failure"):
+        try:
+            tell_json(command.failure(str(reason)))  # type: ignore[union-attr]
+        except (ImpastoError, OSError) as error:
+            complain(error)
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="impasto", description="Train a painter in minutes, paint in one forward pass."
-    )
+    parser = OneLineParser(prog="impasto", description="Train a painter in minutes, paint in one forward pass.")
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (stylize, train, optimize, compare, augment, import_model, styles, benchmark):
+    for command in _COMMANDS.values():
         command.add(commands)
     return parser
 

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from pathlib import Path
+from contextlib import ExitStack, suppress
+from functools import cache
 from typing import Any
 
-from impasto.cli.options import add_command, add_device_and_json, complain, positive_from, seed_from
+from impasto import streams
+from impasto.cli.options import (
+    Once,
+    add_command,
+    add_device_and_json,
+    complain,
+    folder_from,
+    note,
+    path_from,
+    positive_from,
+    seed_from,
+    tell_json,
+)
+
+_MOST_TOLD = 20  # failures, of which there may be thousands
 
 
 def add(commands: Any) -> None:
     command = add_command(commands, "augment", _augment, "paint a COCO data set, its annotations kept")
-    command.add_argument("--annotations", type=Path, required=True, metavar="FILE", help="a COCO annotation file")
-    command.add_argument("--images", type=Path, required=True, metavar="DIR", help="the folder with its images")
+    command.add_argument("--annotations", type=path_from, required=True, metavar="FILE", help="a COCO annotation file")
+    command.add_argument("--images", type=path_from, required=True, metavar="DIR", help="the folder with its images")
     command.add_argument(
         "-s",
         "--style",
@@ -22,7 +36,15 @@ def add(commands: Any) -> None:
         required=True,
         help="a shipped style's name or a style model's path; repeatable",
     )
-    command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the new data set goes")
+    command.add_argument(
+        "-o",
+        "--output",
+        type=folder_from,
+        action=Once,
+        required=True,
+        metavar="DIR",
+        help="where the new data set goes",
+    )
     command.add_argument("--per-image", type=positive_from, default=1, metavar="N",
                          help="paintings of each image, in different styles as far as there are (default: 1)")  # fmt: skip
     command.add_argument("--seed", type=seed_from, default=0, help="decides on styles and strengths (default: 0)")
@@ -40,33 +62,65 @@ def add(commands: Any) -> None:
 
 def _range_from(text: str) -> tuple[float, float]:
     low, _, high = text.partition(":")
-    ends = float(low), float(high or low)
-    if not 0 <= ends[0] <= ends[1] <= 1:
-        raise argparse.ArgumentTypeError(f"must be LOW:HIGH with both between 0 and 1, not {text}")
-    return ends
+    with suppress(ValueError):
+        ends = float(low), float(high or low)
+        if 0 <= ends[0] <= ends[1] <= 1:
+            return ends
+    raise argparse.ArgumentTypeError(f"must be LOW:HIGH with both between 0 and 1, not {text}")
 
 
 def _workers_from(text: str) -> int | None:
-    return None if text == "auto" else positive_from(text)
+    try:
+        return None if text == "auto" else positive_from(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"must be auto or a whole number of at least 1, not {text}") from error
+
+
+class _First:
+    """Complains the first so many times and counts the rest."""
+
+    def __init__(self, most: int):
+        self.left, self.unsaid = most, 0
+
+    def __call__(self, reason: str) -> None:
+        if self.left:
+            complain(reason)
+            self.left -= 1
+        else:
+            self.unsaid += 1
 
 
 def _augment(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from impasto.augment import augment
+    from impasto.images import printable
 
-    with tqdm(unit="image", file=sys.stderr, delay=0.1) as line:
+    failures = _First(_MOST_TOLD)
+    with ExitStack() as stack:
+        line = cache(
+            lambda: stack.enter_context(tqdm(unit="image", file=sys.stderr))
+        )  # once there is something to show
 
         def progress(done: int, total: int) -> None:
-            line.total = total
-            line.update(done - line.n)
+            line().total = total
+            line().update(done - line().n)
 
         report = augment(
             options.annotations, options.images, options.style, options.output, per_image=options.per_image,
             seed=options.seed, strength=options.strength, keep_originals=options.keep_originals, resume=options.resume,
-            workers=options.workers, engine=options.engine, device=options.device, progress=progress, failed=complain,
+            workers=options.workers, engine=options.engine, device=options.device, progress=progress, failed=failures, note=note,
         )  # fmt: skip
-    print(json.dumps(report, indent=2) if options.json else report["annotations"])
+    if failures.unsaid:
+        complain(f"{failures.unsaid} more images could not be painted; --json names them all")
+    if options.json:
+        tell_json(report)
+    else:
+        streams.tell(printable(report["annotations"]))
     counts = f"{report['images']} images with {report['marks']} annotations"
     print(f"{counts}, {len(report['failed'])} failed" if report["failed"] else counts, file=sys.stderr)
     return 1 if report["failed"] else 0
+
+
+def failure(reason: str) -> dict[str, Any]:
+    return {"annotations": None, "images": 0, "marks": 0, "failed": [reason]}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 
-from impasto.cli.options import BACKENDS, add_command, add_device_and_json, positive_from, size_from
+from impasto import streams
+from impasto.cli.options import BACKENDS, add_command, add_device_and_json, positive_from, size_from, tell_json
 
 
 def add(commands: Any) -> None:
@@ -28,7 +28,7 @@ def _benchmark(options: argparse.Namespace) -> int:
 
     report = benchmark(options.sizes or SIZES, options.backends, options.runs, options.device, progress)
     if options.json:
-        print(json.dumps(report, indent=2))
+        tell_json(report)
     else:
         _print_table(report)
     return 0 if report["rows"] else 1
@@ -36,12 +36,16 @@ def _benchmark(options: argparse.Namespace) -> int:
 
 def _print_table(report: dict[str, Any]) -> None:
     peaks = ", ".join(f"{precision} {value:.0f} GFLOP/s" for precision, value in report["peak_gflops"].items())
-    print(f"{report['machine']['device']}, {report['machine']['threads']} threads; convolution peak: {peaks}")
-    print("network   size       backend      precision        ms  frames/s  MAC/pixel  of peak  extra MB")
+    streams.tell(f"{report['machine']['device']}, {report['machine']['threads']} threads; convolution peak: {peaks}")
+    streams.tell("network   size       backend      precision        ms  frames/s  MAC/pixel  of peak  extra MB")
     for row in report["rows"]:
         size = f"{row['width']}x{row['height']}"
         extra = "-" if row["extra_mb"] is None else f"{row['extra_mb']:.0f}"
-        print(f"{row['network']:9} {size:10} {row['backend']:12} {row['precision']:9} {row['milliseconds']:9.1f} "
-              f"{row['frames']:9.1f} {row['macs_per_pixel']:10,} {row['peak']:8.0%} {extra:>9}")  # fmt: skip
+        streams.tell(f"{row['network']:9} {size:10} {row['backend']:12} {row['precision']:9} {row['milliseconds']:9.1f} "
+                     f"{row['frames']:9.1f} {row['macs_per_pixel']:10,} {row['peak']:8.0%} {extra:>9}")  # fmt: skip
     for failure in report["failed"]:
         print(f"left out: {failure['network']}, {failure['error']}", file=sys.stderr)
+
+
+def failure(reason: str) -> dict[str, Any]:
+    return {"rows": [], "failed": [{"network": None, "error": reason}]}

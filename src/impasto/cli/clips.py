@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from impasto import streams
+from impasto.cli.options import note
+from impasto.cli.results import STDOUT, Destination
 from impasto.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,14 +25,21 @@ def is_clip(path: Path) -> bool:
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
+def is_animation(path: Path) -> bool:
+    """Whether a file is of a kind of picture whose frames can be painted into a clip."""
+    from impasto.video import ANIMATION_SUFFIXES
+
+    return path.suffix.lower() in ANIMATION_SUFFIXES
+
+
 def result_suffix(source: Path) -> str:
-    """Return the source's own suffix where such a file can be written, else that of the usual format."""
+    """Return the source's own suffix where such a file can be written, else that of a usual format that holds all of it."""
     from impasto import images, video
 
     suffix, is_video = source.suffix.lower(), is_clip(source)
     if suffix in (video.WRITABLE_SUFFIXES if is_video else images.WRITABLE_SUFFIXES):
         return suffix
-    return ".mp4" if is_video else ".png"
+    return video.suffix_for(source) if is_video else ".png"
 
 
 def is_whole(result: Path, source: Path) -> bool:
@@ -49,38 +59,42 @@ def paint_clip(painter: Stylizer, source: Path | int, target: Path, options: arg
             painter, source, target, size=options.size, keep_metadata=options.keep_metadata, progress=progress,
             max_pixels=options.max_pixels,
         )  # fmt: skip
-    for note in report.notes:
-        print(f"{name}: {note}", file=sys.stderr)
+    for line in report.notes:
+        note(f"{name}: {line}")
     told = {"frames": report.frames, "seconds": report.seconds, "frames_per_second": report.frames_per_second}
     return {**told, "damage": report.damage} if report.damage else told
 
 
-def check(options: argparse.Namespace) -> None:
+def check(options: argparse.Namespace, destination: Destination) -> None:
     """Refuse what cannot go together, before a painter is loaded."""
     words: list[str] = options.sources
+    to_stdout = destination.stream == STDOUT or (words == ["-"] and destination == Destination())
     if len(words) > 1 and ("-" in words or any(map(_is_camera, words))):
         raise UsageError("a camera or - is painted alone: name no other source beside it")
-    if words != ["-"]:
-        if _is_camera(words[0]) and not options.output:
-            raise UsageError(f"{words[0]} is no file, so it is a camera, which needs -o FILE.mp4; Ctrl-C ends the film")
-        return
-    if not options.frame_size:
-        raise UsageError("- reads raw RGB24 frames and needs their --frame-size WIDTHxHEIGHT")
-    if options.output or options.size or options.json or sys.stdout.isatty():
-        raise UsageError(
-            "- writes raw RGB24 frames of the same size to stdout: pipe them on, without -o, --size, --json"
-        )
+    if _is_camera(words[0]) and not (destination.file or destination.folder):
+        raise UsageError(f"{words[0]} is no file, so it is a camera, which needs -o FILE.mp4; Ctrl-C ends the film")
+    if options.frame_size and words != ["-"]:
+        raise UsageError("--frame-size is that of raw frames on stdin: name - as the source")
+    if words == ["-"] and options.frame_size:
+        if options.output or options.size or options.json or streams.results().isatty():
+            raise UsageError(
+                "- with --frame-size writes raw RGB24 frames of the same size to stdout: pipe them on, without -o, --size, --json"
+            )
+    elif words == ["-"] and sys.stdin.isatty():
+        raise UsageError("- reads a picture from stdin, which is a terminal: pipe one in, or name a file")
+    if to_stdout and streams.results().isatty():
+        raise UsageError("the picture would go to the terminal: pipe it on, or choose -o FILE")
+    if to_stdout and options.json:
+        raise UsageError("--json and the picture cannot both go to stdout: choose -o FILE")
 
 
-def camera(options: argparse.Namespace, style: str) -> list[tuple[int, Path]]:
+def camera(options: argparse.Namespace, style: str, destination: Destination) -> list[tuple[int, Path]]:
     """Return the camera that is meant with where its film goes; none if the sources are files."""
-    from impasto.video import VIDEO_SUFFIXES
-
-    word, output = options.sources[0], options.output
+    word = options.sources[0]
     if not _is_camera(word):
         return []
-    is_file = output.suffix.lower() in VIDEO_SUFFIXES and not output.is_dir()
-    return [(int(word), output if is_file else output / f"camera{int(word)}.{style}.mp4")]
+    folder = destination.folder or Path()
+    return [(int(word), destination.file or folder / f"camera{int(word)}.{style}.mp4")]
 
 
 def _is_camera(word: str) -> bool:
@@ -92,7 +106,7 @@ def paint_pipe(painter: Stylizer, options: argparse.Namespace) -> int:
     from impasto import video
 
     with _progress("-") as progress:
-        video.paint_raw(painter, sys.stdin.buffer, sys.stdout.buffer, *options.frame_size, progress=progress)
+        video.paint_raw(painter, sys.stdin.buffer, streams.results().buffer, *options.frame_size, progress=progress)
     return 0
 
 

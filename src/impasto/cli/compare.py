@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from functools import cache, partial
 from typing import Any
 
+from impasto import streams
+from impasto.cli import results
 from impasto.cli.options import (
+    Once,
     add_command,
     add_device_and_json,
     add_precision,
     complain,
+    folder_from,
     in_words,
-    reach_in_words,
+    path_from,
     positive_from,
+    reach_in_words,
+    reason_of,
+    tell_json,
     wants_bfloat16,
 )
 from impasto.errors import ImpastoError, UsageError
@@ -26,17 +32,23 @@ _BACKEND, _PRECISION = "torch", "float32"  # of the painter
 
 
 def add(commands: Any) -> None:
-    command = add_command(commands, "compare", _compare, "how much of the style does a painter reach, and how does the optimiser compare?")
+    command = add_command(
+        commands, "compare", _compare, "how much of the style does a painter reach, and how does the optimiser compare?"
+    )
     command.add_argument("sources", nargs="+", metavar="IMAGES", help="images, folders or patterns")
-    command.add_argument("-s", "--style", required=True, help="a shipped style's name or a style model's path")
-    command.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where the report goes")
+    command.add_argument(
+        "-s", "--style", action=Once, required=True, help="a shipped style's name or a style model's path"
+    )
+    command.add_argument(
+        "-o", "--output", type=folder_from, action=Once, required=True, metavar="DIR", help="where the report goes"
+    )
     command.add_argument("--steps", type=positive_from, default=500)
     command.add_argument("--size", type=positive_from, default=256, help="side of the squares compared (default: 256)")
     command.add_argument("--limit", type=positive_from, help="only the first so many images")
     command.add_argument(
         "--loss-weights", help="torchvision, slim or a path (default: what the model was trained with)"
     )
-    command.add_argument("--style-image", type=Path, help="the style picture, needed with other weights")
+    command.add_argument("--style-image", type=path_from, help="the style picture, needed with other weights")
     command.add_argument(
         "--no-polish",
         dest="polish",
@@ -56,15 +68,18 @@ def _compare(options: argparse.Namespace) -> int:
 
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("comparing draws a curve; pip install 'impasto[compare]'")
-    options.output.mkdir(parents=True, exist_ok=True)
     painter, failed = Stylizer(options.style, options.device, backend=_BACKEND, precision=_PRECISION), []
 
-    def fail(error: ImpastoError) -> None:
-        complain(error)
-        failed.append(error)
+    def fail(source: object, error: Exception) -> None:
+        complain(error if isinstance(error, ImpastoError) else f"{source}: {reason_of(error)}")
+        failed.append({"input": None if source is None else str(source), "error": str(error)})
 
     loss = judge_of(painter.model, options.loss_weights, options.style_image)
-    paths = images.find_images(options.sources)[: options.limit]
+    found = results.photographs(options.sources, painter.name, cache(results.Records), fail, images.IMAGE_SUFFIXES)
+    paths = [photograph.path for photograph in found][: options.limit]
+    if not paths:
+        raise UsageError("nothing to compare: no images, or all of them are results")
+    options.output.mkdir(parents=True, exist_ok=True)
     with tqdm(
         total=(2 + options.polish) * len(paths) * options.steps, unit="step", file=sys.stderr, mininterval=1
     ) as line:
@@ -73,16 +88,20 @@ def _compare(options: argparse.Namespace) -> int:
             line.set_description(f"{images.printable(image)} from {init}", refresh=False)
             line.update(step > 0)
 
-        report, results = compare(
+        report, compared = compare(
             paths, painter, loss, steps=options.steps, size=options.size,
-            bfloat16=wants_bfloat16(options, painter.device), polish=options.polish, progress=progress, failed=fail,
+            bfloat16=wants_bfloat16(options, painter.device), polish=options.polish, progress=progress, failed=partial(fail, None),
         )  # fmt: skip
-    written = write_report(options.output, report, results)
+    written = write_report(options.output, report, compared)
     if options.json:
-        print(json.dumps(report, indent=2))
+        tell_json({**report, "failed": failed})
     else:
-        print(*_sentences(report), *written, sep="\n")
+        streams.tell(*_sentences(report), *map(images.printable, written))
     return 1 if failed else 0
+
+
+def failure(reason: str) -> dict[str, Any]:
+    return {"images": [], "failed": [{"input": None, "error": reason}]}
 
 
 def _sentences(report: dict[str, Any]) -> Iterator[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from impasto.cli.options import add_command
+from impasto import streams
+from impasto.cli.options import Once, add_command, path_from, tell_json
 from impasto.errors import UsageError
 
 
@@ -14,11 +14,18 @@ def add(commands: Any) -> None:
     command = add_command(
         commands, "import", _import, "make a style model of one that pytorch/examples trained (.pth, .model)"
     )
-    command.add_argument("model", type=Path, metavar="FILE", help="a state dict of its fast_neural_style")
+    command.add_argument("model", type=path_from, metavar="FILE", help="a state dict of its fast_neural_style")
     command.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT", help="the style model, .safetensors"
+        "-o",
+        "--output",
+        type=path_from,
+        action=Once,
+        required=True,
+        metavar="OUT",
+        help="the style model, .safetensors",
     )
     command.add_argument("--name", help="of the style (default: OUT's)")
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _import(options: argparse.Namespace) -> int:
@@ -32,5 +39,12 @@ def _import(options: argparse.Namespace) -> int:
         raise UsageError(f"-o {options.output}: there already; choose another name or remove it")
     name = options.output.stem if options.name is None else options.name
     save_style_model(options.output, import_model(options.model, name))
-    print(printable(options.output))
+    if options.json:
+        tell_json({"output": str(options.output), "failed": []})
+    else:
+        streams.tell(printable(options.output))
     return 0
+
+
+def failure(reason: str) -> dict[str, Any]:
+    return {"output": None, "failed": [{"input": None, "error": reason}]}

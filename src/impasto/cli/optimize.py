@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,13 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from impasto import streams
 from impasto.cli.options import (
+    Once,
     add_command,
     add_device_and_json,
     add_precision,
     complain,
+    path_from,
     positive_from,
     seed_from,
+    tell_json,
     wants_bfloat16,
 )
 from impasto.errors import UsageError
@@ -30,9 +33,11 @@ def add(commands: Any) -> None:
     command = add_command(
         commands, "optimize", _optimize, "the reference: optimise the pixels of one image (Gatys et al. 2016)"
     )
-    command.add_argument("content", type=Path, metavar="CONTENT", help="the photograph")
-    command.add_argument("-s", "--style", type=Path, required=True, metavar="IMAGE", help="the style picture")
-    command.add_argument("-o", "--output", type=Path, required=True, help="the result")
+    command.add_argument("content", type=path_from, metavar="CONTENT", help="the photograph")
+    command.add_argument(
+        "-s", "--style", type=path_from, action=Once, required=True, metavar="IMAGE", help="the style picture"
+    )
+    command.add_argument("-o", "--output", type=path_from, action=Once, required=True, help="the result")
     command.add_argument("--steps", type=positive_from, default=500)
     command.add_argument("--optimizer", choices=("lbfgs", "adam"), default="lbfgs")
     command.add_argument(
@@ -90,11 +95,10 @@ def _optimize(options: argparse.Namespace) -> int:
     if code:
         complain(f"interrupted; the best so far, of step {result.best_step}, is written")
     if options.json:
-        print(
-            json.dumps({"output": str(options.output), "best_step": result.best_step, "curve": result.curve}, indent=2)
-        )
+        told = {"output": str(options.output), "best_step": result.best_step, "curve": result.curve}
+        tell_json({**told, "failed": []})
     else:
-        print(images.printable(options.output))
+        streams.tell(images.printable(options.output))
     return code
 
 
@@ -106,3 +110,7 @@ def _stopped_like_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def failure(reason: str) -> dict[str, Any]:
+    return {"output": None, "best_step": None, "curve": {}, "failed": [{"input": None, "error": reason}]}

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from mimetypes import MimeTypes
+from pathlib import Path
+from typing import Any, NoReturn
+
+from impasto import streams
+from impasto.errors import UsageError
 
 # As in impasto.engine, which would bring torch into `impasto --help`.
 BACKENDS = ("openvino", "onnxruntime", "torch", "compile")
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says in one line what is wrong with the words of a command."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; {self.prog} --help shows what it takes")
+
+
+class Once(argparse.Action):
+    """Of an option that can have one value: a second one would drop the first without a word."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        given = namespace.__dict__.setdefault("given_once", set())
+        if self.dest in given:
+            parser.error(f"argument {option}: given twice; run the command once for each")
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
 
 
 def add_command(commands: Any, name: str, run: Any, help: str, description: str = "") -> argparse.ArgumentParser:
@@ -61,18 +86,31 @@ def minutes_from(text: str) -> float:
     raise argparse.ArgumentTypeError(f"must be a number of minutes above 0, not {text}")
 
 
+def path_from(text: str) -> Path:
+    """A path as a shell takes it: `--output=~/x` reaches us with its tilde."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for a user who is not there
+
+
+def folder_from(text: str) -> Path:
+    """A path where a folder is or may be made: neither a file nor what would be taken for one."""
+    path = path_from(text)
+    if text == "-" or path.is_file() or (not path.exists() and MimeTypes().guess_type(path.name.lower())[0]):
+        raise argparse.ArgumentTypeError(f"must be a folder, not {text}")
+    return path
+
+
 def seed_from(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 2**63:
-        raise argparse.ArgumentTypeError(f"must lie between 0 and 2^63 - 1, not {text}")
-    return value
+    with suppress(ValueError):
+        if 0 <= (value := int(text)) < 2**63:
+            return value
+    raise argparse.ArgumentTypeError(f"must be a whole number between 0 and 2^63 - 1, not {text}")
 
 
 def positive_from(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
-    return value
+    with suppress(ValueError):
+        if 1 <= (value := int(text)) < 2**63:
+            return value
+    raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, not {text}")
 
 
 def size_from(text: str) -> tuple[int, int]:
@@ -97,6 +135,17 @@ def progress_bar(items: Sequence[Any], unit: str) -> Any:
     from tqdm import tqdm
 
     return tqdm(items, unit=unit, file=sys.stderr, disable=len(items) < 2)
+
+
+def tell_json(report: Any) -> None:
+    streams.tell(json.dumps(report, indent=2))
+
+
+def note(line: str) -> None:
+    """Say on stderr what may be good to know, above a progress bar."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)
 
 
 def complain(message: object) -> None:

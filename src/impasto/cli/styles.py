@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 
-from impasto.cli.options import add_command, in_words, reach_in_words
+from impasto import streams
+from impasto.cli.options import add_command, complain, in_words, reach_in_words, tell_json
+from impasto.errors import ModelError
 
 
 def add(commands: Any) -> None:
@@ -18,24 +19,30 @@ def add(commands: Any) -> None:
 def _styles(options: argparse.Namespace) -> int:
     from impasto.checkpoint import read_papers, shipped_styles
 
-    known = [
-        {
-            "name": papers["name"],
-            "network": papers["network"]["name"],
-            "bytes": path.stat().st_size,
-            "report": papers["report"],
-        }
-        for path in shipped_styles()
-        for papers in [read_papers(path)]
-    ]
+    known, failed = [], False
+    for path in shipped_styles():
+        try:
+            papers = read_papers(path)
+        except ModelError as error:  # the rest is listed
+            complain(error)
+            failed = True
+            continue
+        facts = {"name": papers["name"], "network": papers["network"]["name"], "bytes": path.stat().st_size}
+        known.append({**facts, "report": papers["report"]})
     if options.json:
-        print(json.dumps(known, indent=2))
-        return 0
+        tell_json(known)
+        return int(failed)
     for style in known:
-        print(f"{style['name']:24} {style['network']:10} {style['bytes'] / 1e6:5.1f} MB   {_measured(style['report'])}")
+        streams.tell(
+            f"{style['name']:24} {style['network']:10} {style['bytes'] / 1e6:5.1f} MB   {_measured(style['report'])}"
+        )
     if not known:
         print("no styles are shipped with this installation; train one with `impasto train PICTURE`", file=sys.stderr)
-    return 0
+    return int(failed)
+
+
+def failure(_: str) -> list[Any]:
+    return []
 
 
 def _measured(report: dict[str, Any]) -> str:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import itertools
-import json
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from impasto.cli import clips
+from impasto import streams
+from impasto.cli import clips, results
 from impasto.cli.options import (
+    Once,
     add_backend,
     add_command,
     add_device_and_json,
     complain,
     memory_from,
+    note,
     positive_from,
     progress_bar,
     reason_of,
     size_from,
+    tell_json,
 )
+from impasto.cli.results import Destination, Made, Records
 from impasto.errors import ImageError, ImpastoError, UsageError, VideoError
 
 if TYPE_CHECKING:
+    from impasto.images import Found
     from impasto.inference import Stylizer
 
 
@@ -33,19 +37,27 @@ def add(commands: Any) -> None:
     command = add_command(commands, "stylize", _stylize, "paint images, clips or folders with a trained style")
     command.add_argument(
         "sources", nargs="+", metavar="SOURCE",
-        help="an image, a clip, a folder or a pattern such as '*.jpg'; a camera's number; - for raw frames",
+        help="an image, a clip, a folder or a pattern such as '*.jpg'; a camera's number; - for stdin",
     )  # fmt: skip
-    command.add_argument("-s", "--style", required=True, help="a shipped style's name or a style model's path")
     command.add_argument(
-        "-o", "--output", type=Path, help="a file for one source, else a folder (default: beside each source)"
+        "-s", "--style", action=Once, required=True, help="a shipped style's name or a style model's path"
+    )
+    command.add_argument(
+        "-o",
+        "--output",
+        action=Once,
+        help="a file for one source, else a folder; - for stdout (default: beside each source)",
     )
     command.add_argument(
         "--size", type=positive_from, help="longer side of the result in pixels (default: the input's)"
     )
-    command.add_argument("--frame-size", metavar="WxH", type=size_from, help="of the raw RGB24 frames (with -)")
+    command.add_argument("--frame-size", metavar="WxH", type=size_from,
+                         help="read raw RGB24 frames of that size from stdin (with -)")  # fmt: skip
     command.add_argument("--keep-metadata", action="store_true", help="copy EXIF, place included, to the result")
     command.add_argument("--overwrite", action="store_true", help="allow a result to replace its own input")
-    command.add_argument("--resume", action="store_true", help="leave results that are there and whole")
+    command.add_argument(
+        "--resume", action="store_true", help="leave results that are there, whole and made from the same"
+    )
     command.add_argument(
         "--max-pixels", type=positive_from, help="refuse larger images and frames (default: 120000000)"
     )
@@ -63,7 +75,8 @@ def _stylize(options: argparse.Namespace) -> int:
     from impasto.checkpoint import SUFFIX, check_name, find_style_model
     from impasto.inference import Stylizer
 
-    clips.check(options)
+    destination = Destination.of(options.output)
+    clips.check(options, destination)
     options.max_pixels = options.max_pixels or images.MAX_PIXELS
     model = find_style_model(options.style)
     # Not the name inside: a painter trained further and saved beside its first state is known by its file.
@@ -74,73 +87,143 @@ def _stylize(options: argparse.Namespace) -> int:
         max_memory=options.max_memory, statistics=options.statistics,
     )  # fmt: skip
     print(f"painting with {painter.engine}", file=sys.stderr)
-    if options.sources == ["-"]:
+    if options.sources == ["-"] and options.frame_size:
         return clips.paint_pipe(painter, options)
-    done, failed = [], []
+    report = _Report(style, options.json)
+    try:
+        if options.sources == ["-"]:
+            _paint_stdin(painter, destination, options, report)
+        else:
+            _paint_all(painter, model, destination, options, report)
+    except KeyboardInterrupt:
+        report.fail(None, ImpastoError("interrupted; files that were finished are whole"))
+        report.code = 130
+    report.tell()
+    return report.code
 
-    def fail(source: object, error: Exception) -> None:
+
+class _Report:
+    """What became of each source, and the exit code."""
+
+    def __init__(self, style: str | None, as_json: bool):
+        self.style, self.as_json, self.code = style, as_json, 0
+        self.done: list[dict[str, Any]] = []
+        self.left: list[dict[str, Any]] = []
+        self.failed: list[dict[str, Any]] = []
+        self.to_stdout = False  # the picture itself goes there
+
+    def fail(self, source: object, error: Exception) -> None:
+        from impasto.images import printable
+
         complain(error if isinstance(error, ImpastoError) else f"{source}: {reason_of(error)}")
-        failed.append({"input": images.printable(source), "error": images.printable(str(error))})
+        self.failed.append({"input": None if source is None else printable(source), "error": printable(str(error))})
+        self.code = self.code or 1
 
-    pairs = clips.camera(options, style)
-    if not pairs:
-        pairs = _targets(_sources(options.sources, f".{style}", fail), style, options.output)
-    for source, target in progress_bar(pairs, "image"):
+    def told(self) -> dict[str, Any]:
+        return {"style": self.style, "done": self.done, "left": self.left, "failed": self.failed}
+
+    def tell(self) -> None:
+        from impasto.images import printable
+
+        if self.left:
+            print(f"{len(self.left)} left as they were", file=sys.stderr)
+        if self.as_json:
+            tell_json(self.told())
+            return
+        if self.done and not self.to_stdout:
+            streams.tell(*(printable(item["output"]) for item in self.done))
+        if self.failed:
+            print(f"{len(self.done)} painted, {len(self.failed)} failed", file=sys.stderr)
+
+
+def failure(reason: str) -> dict[str, Any]:
+    report = _Report(None, as_json=True)
+    report.failed.append({"input": None, "error": reason})
+    return report.told()
+
+
+def _paint_all(
+    painter: Stylizer, model: Path, destination: Destination, options: argparse.Namespace, report: _Report
+) -> None:
+    """Paint every source that the words mean."""
+    records = cache(Records)
+    style = str(report.style)
+    settings = results.settings_of(
+        model, size=options.size, statistics=options.statistics, keep_metadata=options.keep_metadata
+    )
+    for source, target in progress_bar(_pairs(options, style, destination, records, report), "image"):
         try:
-            if options.resume and isinstance(source, Path) and _is_whole(target, source, options.max_pixels):
+            made = Made.of(source, target, style, settings) if isinstance(source, Path) else None
+            if made and options.resume and _is_done(made, source, target, records(target.parent), options.max_pixels):
+                report.left.append({"input": str(source), "output": str(target)})
                 continue
-            told = _stylize_one(painter, source, target, options)
-            done.append({"input": str(source), "output": str(target), **told})
+            told = _paint_one(painter, source, target, options)
+            report.done.append({"input": str(source), "output": str(target), **told})
+            if made and target.is_file():  # and no stream
+                records(target.parent).add(made, target)
             if told.get("damage"):
-                raise VideoError(f"{images.printable(source)}: {told['damage']}")
+                raise VideoError(f"{source}: {told['damage']}")
         except (ImpastoError, OSError) as error:
-            fail(source, error)
-    if options.json:
-        print(json.dumps({"style": style, "done": done, "failed": failed}, indent=2))
-    else:
-        for item in done:
-            print(images.printable(item["output"]))
-        if failed:
-            print(f"{len(done)} painted, {len(failed)} failed", file=sys.stderr)
-    return 1 if failed else 0
+            report.fail(source, error)
+
+
+def _pairs(
+    options: argparse.Namespace,
+    style: str,
+    destination: Destination,
+    records: Callable[[Path], Records],
+    report: _Report,
+) -> list[tuple[Any, Path]]:
+    """Return each source, a path or a camera's number, with where its painting goes."""
+    if pairs := clips.camera(options, style, destination):
+        return pairs
+    sources = _sources(options.sources, style, records, report)
+    one = destination.file or destination.stream
+    if not one:
+        return results.paired(sources, style, destination, clips.result_suffix, records, protect=options.resume)
+    if len(sources) > 1:
+        from impasto.images import printable
+
+        raise UsageError(f"{printable(one)} is one file and these are {len(sources)} sources; name a folder")
+    report.to_stdout = one == results.STDOUT
+    return [(found.path, one) for found in sources]
+
+
+def _is_done(made: Made, source: Path, target: Path, records: Records, max_pixels: int) -> bool:
+    """Whether the target is whole and, as far as is known, what would be made now."""
+    known = records.of.get(target.name)
+    return (known is None or made.is_from_the_same(known)) and _is_whole(target, source, max_pixels)
 
 
 def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
     """Whether a picture other than the input is there and can be decoded to its end."""
     from impasto import images
 
-    if clips.is_clip(source):
+    if not result.is_file() or result.samefile(source):
+        return False
+    if clips.is_clip(result):
         return clips.is_whole(result, source)
     try:
-        if result.exists() and result.samefile(source):
-            return False
         images.read_picture(result, max_pixels=max_pixels, as_levels=True)
     except ImageError:
         return False
     return True
 
 
-def _sources(words: Sequence[str], result: str, fail: Callable[[object, Exception], None]) -> list[Path]:
-    """The images and clips that the words mean, without this style's own results unless they are named; a word that means none fails."""
-    from impasto import images
+def _sources(words: list[str], style: str, records: Callable[[Path], Records], report: _Report) -> list[Found]:
+    """The images and clips that the words mean; a word that means none fails."""
+    from impasto.images import IMAGE_SUFFIXES
     from impasto.video import VIDEO_SUFFIXES
 
-    found: dict[Path, None] = {}
-    for word in words:
-        try:
-            paths = images.find_images([word], images.IMAGE_SUFFIXES | VIDEO_SUFFIXES)
-        except UsageError as error:
-            if len(words) == 1:
-                raise
-            fail(word, error)
-            continue
-        found |= dict.fromkeys(path for path in paths if path == Path(word) or not path.stem.endswith(result))
+    found = results.photographs(words, style, records, report.fail, IMAGE_SUFFIXES | VIDEO_SUFFIXES)
     if not found:
-        raise UsageError("nothing to paint: no images or clips, or all of them are already results of this style")
-    return list(found)
+        report.code = UsageError.exit_code
+        if not report.failed:
+            raise UsageError("nothing to paint: no images or clips, or all of them are results already")
+    return found
 
 
-def _stylize_one(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
+def _paint_one(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Paint one source; return what to tell of it beside its name."""
     from impasto import images
 
@@ -148,8 +231,34 @@ def _stylize_one(painter: Stylizer, source: Path | int, target: Path, options: a
         return clips.paint_clip(painter, source, target, options)
     if not options.overwrite and target.exists() and target.samefile(source):
         raise UsageError(f"{images.printable(target)} is the input itself; choose another -o, or add --overwrite")
-    if clips.is_clip(source):
+    if clips.is_clip(source) or (clips.is_clip(target) and clips.is_animation(source)):
         return clips.paint_clip(painter, source, target, options)
+    if clips.is_clip(target):
+        raise UsageError(
+            f"{images.printable(target)}: a clip is made of a clip, or of an animated GIF; choose .png or .jpg"
+        )
+    _paint_to(painter, source, target, clips.result_suffix(source), options)
+    return {}
+
+
+def _paint_to(
+    painter: Stylizer, source: Path | BinaryIO, target: Path, suffix: str, options: argparse.Namespace
+) -> None:
+    """Paint a picture into a file; or into a pipe or a device, in the format that files of that suffix have."""
+    if target == results.STDOUT:
+        _paint_picture(painter, source, streams.results().buffer, suffix, options)  # type: ignore[attr-defined]
+    elif target.exists() and not target.is_file():
+        with target.open("wb") as stream:
+            _paint_picture(painter, source, stream, suffix, options)
+    else:
+        _paint_picture(painter, source, target, "", options)
+
+
+def _paint_picture(
+    painter: Stylizer, source: Path | BinaryIO, target: Path | BinaryIO, suffix: str, options: argparse.Namespace
+) -> None:
+    from impasto import images
+
     picture = images.read_picture(source, max_pixels=options.max_pixels, as_levels=True)
     pixels, alpha = picture.pixels, picture.alpha
     if options.size:
@@ -164,38 +273,23 @@ def _stylize_one(painter: Stylizer, source: Path | int, target: Path, options: a
     if any(painter.deviation):
         off = "off by {:.2f} standard deviations on average over the norms, {:.2f} at most".format(*painter.deviation)
         notes += (f"statistics from a thumbnail: {off}; --statistics exact is not",)
-    images.write_image(target, pixels, alpha=alpha, exif=exif)
-    for note in notes:
-        print(f"{images.printable(source)}: {note}", file=sys.stderr)
-    return {}
+    notes += images.write_image(target, pixels, alpha=alpha, exif=exif, format=suffix.removeprefix("."))
+    for line in notes:
+        note(f"{images.printable(source)}: {line}")
 
 
-def _targets(sources: Sequence[Path], style: str, output: Path | None) -> list[tuple[Path, Path]]:
-    """Pair every source with a target of its own."""
+def _paint_stdin(painter: Stylizer, destination: Destination, options: argparse.Namespace, report: _Report) -> None:
+    """Paint the picture that stdin holds."""
     from impasto import images
-    from impasto.video import VIDEO_SUFFIXES
 
-    if output and output.suffix.lower() in images.IMAGE_SUFFIXES | VIDEO_SUFFIXES and not output.is_dir():
-        if len(sources) > 1:
-            raise UsageError(
-                f"{images.printable(output)} is one file and these are {len(sources)} sources; name a folder"
-            )
-        return [(sources[0], output)]
-    taken = {_absolute(source) for source in sources}  # a result never replaces another input
-    numbers: dict[str, Iterator[int]] = {}
-    pairs = []
-    for source in sources:
-        folder = output or source.parent
-        suffix = clips.result_suffix(source)
-        target = folder / f"{source.stem}.{style}{suffix}"
-        plain = _absolute(target)
-        while _absolute(target) in taken:
-            number = next(numbers.setdefault(plain, itertools.count(2)))
-            target = folder / f"{source.stem}-{number}.{style}{suffix}"
-        taken.add(_absolute(target))
-        pairs.append((source, target))
-    return pairs
-
-
-def _absolute(path: Path) -> str:
-    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links, and raise on circular ones
+    try:
+        data = images.buffered(sys.stdin.buffer)
+        suffix = images.suffix_of(data)
+        target = destination.file or destination.stream or results.STDOUT
+        if destination.folder:
+            target = destination.folder / f"stdin.{report.style}{suffix}"
+        report.to_stdout = target == results.STDOUT
+        _paint_to(painter, data, target, suffix, options)
+        report.done.append({"input": "-", "output": str(target)})
+    except (ImpastoError, OSError) as error:
+        report.fail("-", error)

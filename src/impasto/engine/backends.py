@@ -6,6 +6,9 @@ installed, and the others paint without it.
 
 from __future__ import annotations
 
+import importlib
+import os
+import sys
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, UsageError
 from impasto.images import to_levels
 from impasto.later import later
 from impasto.runtime import thread_count
@@ -32,6 +35,7 @@ def eager(network: nn.Module, device: str, half: bool) -> Run:
     """torch, layer by layer: always there, and on every device. On CUDA a shape that comes again is painted by a graph."""
     dtype = torch.bfloat16 if half else torch.float32
     network = network.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    made_in = os.getpid()
 
     @torch.no_grad()
     def paint(batch: Tensor) -> Tensor:
@@ -42,6 +46,8 @@ def eager(network: nn.Module, device: str, half: bool) -> Run:
     one_at_a_time = threading.Lock()  # a recording has one place for its result
 
     def run(array: np.ndarray) -> np.ndarray:
+        if os.getpid() != made_in:
+            _survive_fork(device)
         with one_at_a_time:
             painted = paint_there(as_tensor(array))
             return as_array((to_levels(painted) if array.dtype == np.uint8 else painted).cpu())
@@ -88,6 +94,13 @@ class _Recorder:
         return self.painted
 
 
+def _survive_fork(device: str) -> None:
+    """Go on in a forked process, where torch would wait for ever for threads that were not copied."""
+    if device != "cpu":
+        raise UsageError("a painter on a GPU does not survive a fork; start the process by spawn, or load it there")
+    torch.set_num_threads(1)
+
+
 def compiled(network: nn.Module, device: str, half: bool) -> Run:
     """torch.compile, for any size: fast on a GPU; the first picture waits for the compiler.
 
@@ -106,8 +119,12 @@ def compiled(network: nn.Module, device: str, half: bool) -> Run:
 
 def onnxruntime(graph: Graph, device: str, half: bool) -> Run:
     """ONNX Runtime on the CPU, in float32."""
+    os.environ.setdefault(
+        "ORT_DISABLE_TELEMETRY", "1"
+    )  # its maker's, which writes into the home folder and calls a host
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()  # where somebody has imported it before
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count()
     options.log_severity_level = 4  # what goes wrong is raised
@@ -126,8 +143,7 @@ def onnxruntime(graph: Graph, device: str, half: bool) -> Run:
 
 def openvino(graph: Graph, device: str, half: bool) -> Run:
     """OpenVINO on the CPU: channels-last throughout, bfloat16 where the processor has it."""
-    import openvino
-
+    openvino = _openvino()
     core = _openvino_core()
     settings = {
         "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
@@ -164,9 +180,23 @@ def _openvino_core() -> Any:
     Each core puts an alternate signal stack in place and, when it goes, brings back the one before, which may be that of
     a core already gone: the next signal would kill the process.
     """
-    import openvino
+    return _openvino().Core()
 
-    return openvino.Core()
+
+@cache
+def _openvino() -> Any:
+    """Import OpenVINO as it is where its telemetry is not installed.
+
+    With it, the import alone asks for its maker's analytics host, writes into the home folder, and fails where there is none.
+    """
+    telemetry = "openvino_telemetry"
+    before = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == telemetry}
+    sys.modules[telemetry] = None  # type: ignore[assignment] - which makes its import fail
+    try:
+        return importlib.import_module("openvino")
+    finally:
+        del sys.modules[telemetry]
+        sys.modules.update(before)
 
 
 def as_array(batch: Tensor) -> np.ndarray:

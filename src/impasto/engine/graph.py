@@ -137,7 +137,9 @@ def _instance_norm(graph: _Graph, x: str, layer: InstanceNorm) -> str:
 
 def _canvas(graph: _Graph, x: str, layer: Canvas) -> str:
     turn = torch.arange(layer.period, dtype=torch.float32) * (2 * np.pi / layer.period)
-    waves = [graph.constant(table) for table in (turn.cos(), turn.sin())]  # looked up: half precision has no such angles
+    waves = [
+        graph.constant(table) for table in (turn.cos(), turn.sin())
+    ]  # looked up: half precision has no such angles
     rows, columns, phases = (value[:, None] for value in plane_waves(layer.period, torch.device("cpu")))
 
     def wave_of(places: str, frequencies: torch.Tensor, phases: torch.Tensor) -> list[str]:

@@ -115,7 +115,9 @@ def _strongest_wave(tiles: Tensor) -> float:
     # The window spreads a wave over 3 x 3 frequencies.
     power = F.avg_pool2d(F.pad(power[None, None], (1, 1, 1, 1), mode="circular"), 3, stride=1)[0, 0]
     rings, power = length.round().long()[band], power[band]
-    usual = torch.stack([power[rings == ring].median() for ring in range(side)])  # not a number where no wave is so long
+    usual = torch.stack(
+        [power[rings == ring].median() for ring in range(side)]
+    )  # not a number where no wave is so long
     return (power / usual[rings].clamp_min(1e-12)).max().item()
 
 

@@ -37,6 +37,7 @@ class Canvas(nn.Module):
 
     period: ClassVar[int] = 4096
     scale: ClassVar[float] = (2 / _WAVES) ** 0.5  # brings the sum of the waves to deviation 1
+
     def __init__(self, channels: int):
         super().__init__()
         self.mix = nn.Conv2d(_BANDS, channels, 1, bias=False)
@@ -125,7 +126,9 @@ class BrushNet(StagedNetwork):
         )  # fmt: skip
         self.body = nn.Sequential(ResidualBlock(2 * width), Coarse(2 * width, blocks))
         # No skip from the input to the output: it would keep the photograph's own colours.
-        self.decoder = nn.Sequential(upsample(2 * width, width), ConvLayer(width, 12, 3, norm=False), nn.PixelShuffle(2))
+        self.decoder = nn.Sequential(
+            upsample(2 * width, width), ConvLayer(width, 12, 3, norm=False), nn.PixelShuffle(2)
+        )
 
     def stages(self) -> tuple[nn.Module, ...]:
         return self.encoder, *self.body, self.decoder

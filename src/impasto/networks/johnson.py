@@ -34,7 +34,14 @@ class ConvLayer(nn.Sequential):
     """Reflection padding, convolution, and unless `norm` is off, instance normalisation."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, *, dilation: int = 1, norm: bool = True
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        *,
+        dilation: int = 1,
+        norm: bool = True,
     ):
         # Zero padding (the paper's) leaves a band along the border of every picture. To mirror far, a picture must be large.
         border = "reflect" if dilation == 1 else "replicate"

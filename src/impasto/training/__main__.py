@@ -42,7 +42,7 @@ from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_every
 from pytorch_lightning.loggers import Logger
 from torch.optim import Optimizer
 
-from impasto import images
+from impasto import images, streams
 from impasto.checkpoint import (
     SUFFIX,
     StyleModel,
@@ -114,7 +114,9 @@ def train_alone(config: DictConfig, style: torch.Tensor) -> Path:
         optimizer = make_optimizer(network.parameters())  # to try it: the module makes its own
     if checkpoint:
         check_checkpoint(checkpoint, network, network_spec(**config.network), optimizer, belongs)
-    module = StyleModule(network, loss, make_optimizer, style=style, margin=config.margin, grid_weight=config.grid_weight)
+    module = StyleModule(
+        network, loss, make_optimizer, style=style, margin=config.margin, grid_weight=config.grid_weight
+    )
 
     targets, history = style_targets_of(loss, style), history_of(start)
     writer = StyleModelWriter(
@@ -631,7 +633,8 @@ def main(config: DictConfig) -> None:
     if not os.environ.get("IMPASTO_DEBUG"):
         _quieten_lightning()
     try:
-        output = train(config)
+        with streams.results_alone():
+            output = train(config)
         if rank_zero_only.rank == 0:
             print(output)
     except (KeyboardInterrupt, SystemExit):  # the latter is Lightning's answer to Ctrl-C, after the checkpoint
@@ -665,6 +668,7 @@ def main(config: DictConfig) -> None:
 if __name__ == "__main__":
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # it would print its errors itself, over several lines
     words = sys.argv[1:]
+    streams.prepare()
     try:
         main()
     except Exception as error:  # what Hydra and OmegaConf raise before `main` has the configuration

@@ -92,4 +92,4 @@ def _copy(path: Path, place: Path) -> None:
     try:
         os.link(path, place)
     except OSError:
-        shutil.copy2(path, place)
+        shutil.copyfile(path, place)

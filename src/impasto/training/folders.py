@@ -32,14 +32,14 @@ def keep_earlier_run(run: Path, output: Path) -> None:
         return
     if output.is_file() and not lies_in(run, output):
         place = run / output.name
-        shutil.copy2(output, spare_name(place) if place.exists() else place)
+        shutil.copyfile(output, spare_name(place) if place.exists() else place)
     rank_zero_print(f"the earlier run and its painter are kept in {set_aside(run)}")
 
 
 def keep_earlier_painter(output: Path) -> None:
     """Copy the painter that is about to be replaced, if there is one."""
     if output.is_file():
-        kept = shutil.copy2(output, spare_name(output))
+        kept = shutil.copyfile(output, spare_name(output))
         rank_zero_print(f"the painter that {output} was is kept as {kept}")
 
 

@@ -1,5 +1,8 @@
 """Muon: momentum whose step is orthogonalised, for convolution kernels (Jordan et al. 2024)."""
 
+# pyright: reportPrivateImportUsage=false
+# torch.optim itself is built on the _foreach functions.
+
 from __future__ import annotations
 
 import math
@@ -56,15 +59,15 @@ class Muon(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            learned = [parameter for parameter in group["params"] if parameter.grad is not None]
+            learned: list[Tensor] = [parameter for parameter in group["params"] if parameter.grad is not None]
             if learned and "momentum" in group:
                 self._orthogonal_steps(learned, group["lr"], group["momentum"])
             elif learned:
                 self._adam_steps(learned, group["lr"], group["betas"])
         return loss
 
-    def _orthogonal_steps(self, kernels: list[Parameter], lr: float | Tensor, momentum: float) -> None:
-        alike: dict[torch.Size, list[tuple[Parameter, Tensor]]] = defaultdict(list)
+    def _orthogonal_steps(self, kernels: list[Tensor], lr: float | Tensor, momentum: float) -> None:
+        alike: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for kernel in kernels:
             alike[kernel.shape].append((kernel, self._moved(kernel, momentum)))
         for shape, same in alike.items():  # together: many small products take longer than a few large ones
@@ -72,7 +75,7 @@ class Muon(Optimizer):
             steps = orthogonalized(matrices) * (-0.2 * math.sqrt(max(matrices.shape[1:])) * lr)
             torch._foreach_add_([kernel for kernel, _ in same], [step.view(shape) for step in steps])
 
-    def _moved(self, kernel: Parameter, momentum: float) -> Tensor:
+    def _moved(self, kernel: Tensor, momentum: float) -> Tensor:
         """Update the kernel's mean gradient and return Nesterov's look-ahead."""
         state, gradient = self.state[kernel], kernel.grad
         assert gradient is not None
@@ -81,7 +84,7 @@ class Muon(Optimizer):
         average = state["average"].lerp_(gradient, 1 - momentum)
         return gradient.lerp(average, momentum)
 
-    def _adam_steps(self, parameters: list[Parameter], lr: float | Tensor, betas: tuple[float, float]) -> None:
+    def _adam_steps(self, parameters: list[Tensor], lr: float | Tensor, betas: tuple[float, float]) -> None:
         # All parameters in a few calls: on a GPU, to start a thousand small operations takes longer than to do them.
         for parameter in parameters:
             if not self.state[parameter]:
@@ -89,7 +92,7 @@ class Muon(Optimizer):
                     step=0, average=torch.zeros_like(parameter), square=torch.zeros_like(parameter)
                 )
         states = [self.state[parameter] for parameter in parameters]
-        gradients = [parameter.grad for parameter in parameters]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         averages, squares = ([state[name] for state in states] for name in ("average", "square"))
         torch._foreach_lerp_(averages, gradients, 1 - betas[0])
         torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - betas[1])
