@@ -42,7 +42,7 @@ class Canvas(nn.Module):
         super().__init__()
         self.mix = nn.Conv2d(_BANDS, channels, 1, bias=False)
         nn.init.normal_(self.mix.weight, std=0.1)
-        self.origin = (0, 0)  # row and column of the first pixel
+        self.origin: tuple[int, int] = (0, 0)  # row and column of the first pixel
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.mix(self.noise(x).to(x.dtype))
