@@ -27,7 +27,7 @@ from impasto.runtime import has_fast_bfloat16
 from impasto.training.procedural import procedural_image
 
 HALF = has_fast_bfloat16(torch.device("cpu"))
-SIZES = [(16, 16), (20, 36), (52, 28), (100, 64)]
+SIZES = [(16, 16), (24, 40), (56, 32), (104, 64)]
 SHIPPED = {path.stem: path for path in shipped_styles()}
 
 
@@ -155,7 +155,7 @@ def test_benchmark_measures_what_is_asked(capsys: pytest.CaptureFixture[str]) ->
     words = ["benchmark", "--sizes", "70x33", "--runs", "1", "--backends", "torch"]
     assert cli.main([*words, "--json", "--device", "cpu"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
-    assert {(row["network"], row["macs_per_pixel"]) for row in rows} == {("swift", 8_064), ("johnson", 153_792)}
+    assert {(row["network"], row["macs_per_pixel"]) for row in rows} == {("brush", 8_360), ("johnson", 153_792)}
     assert all(row["milliseconds"] > 0 and row["peak"] > 0 for row in rows)
     with pytest.raises(SystemExit):
         cli.main(["benchmark", "--sizes", "0x5"])

@@ -46,7 +46,7 @@ def checkpoint_of(network: torch.nn.Module, path: Path) -> Path:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("data.crop=33", "data.crop=33: must be a multiple of 4"),
+        ("data.crop=33", "data.crop=33: must be a multiple of 8"),
         ("data.heldout_size=50", "data.heldout_size=50: must be"),
     ],
 )
@@ -63,8 +63,8 @@ def test_sizes_go_with_the_network(word: str, said: str, tmp_path: Path) -> None
         (["minuts=3"], "did you mean trainer.max_minutes?"), (["a=1"], "no setting a; `"), (["qqqq=1"], "no setting qqqq; `impasto train --cfg job`"),
         (["networkk=swift"], "did you mean network?"), (["network={a: 1}"], "no setting network; `"),
         (["network=swiftt"], "network=swiftt: no such network; did you mean swift?"), (["loss=VGG19"], "did you mean vgg19?"),
-        (["network="], "network=: no such network; choose from fast_neural_style, johnson, swift"),
-        (["experiment=_qqqq"], "no such experiment; choose from composition_vii, composition_vii_johnson, marbling"),
+        (["network="], "network=: no such network; choose from brush, fast_neural_style, johnson, swift"),
+        (["experiment=_qqqq"], "no such experiment; choose from arlesiennes, belle_ile, composition_vii, grande_jatte"),
         (["experiment=configs/experiment/wave.yaml"], "experiment=configs/experiment/wave.yaml: no such experiment"),
         (["logger=wandb", "logger.projet=x"], "did you mean logger.project?"),
         (["style.name=["], "style.name=[: cannot be read; a value with special characters needs quotes: 'style.name=\"[\"'"),
@@ -118,7 +118,7 @@ def test_a_picture_too_narrow_for_the_loss_is_named(tmp_path: Path) -> None:
     Image.new("RGB", (400, 2)).save(tmp_path / "line.png")
     config = configured(tmp_path)
     config.style.image = str(tmp_path / "line.png")
-    with pytest.raises(UsageError, match=r"line.png: too narrow, 384 x 2 pixels at style.size=384"):
+    with pytest.raises(UsageError, match=r"line.png: too narrow, 512 x 3 pixels at style.size=512"):
         training.read_style(config)
 
 

@@ -37,7 +37,7 @@ def small(name: str) -> StagedNetwork:
 
 def whole(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        return network(torch.from_numpy(pad_to_multiple(image[None].numpy(), 4)))[
+        return network(torch.from_numpy(pad_to_multiple(image[None].numpy(), network.stride)))[
             0, :, : image.shape[1], : image.shape[2]
         ]
 

@@ -18,7 +18,7 @@ from impasto.engine import BACKENDS, build_engine, is_installed
 from impasto.errors import ImpastoError
 from impasto.runtime import has_fast_bfloat16, pick_device, provenance, used_memory
 
-STYLES = {"swift": "starry_night", "johnson": "starry_night_johnson"}
+STYLES = {"brush": "starry_night", "johnson": "starry_night_johnson"}
 SIZES = ((512, 512), (1280, 720), (1920, 1080))  # width, height
 
 
@@ -84,7 +84,7 @@ def _rows(
     engine, macs = build_engine(network, *choice), macs_per_pixel(network)
     rows = []
     for width, height in sizes:
-        batch = picture(-(-width // 4) * 4, -(-height // 4) * 4)
+        batch = picture(-(-width // network.stride) * network.stride, -(-height // network.stride) * network.stride)
         with peak_memory() as extra:
             engine(batch)
         seconds = statistics.median(timed(engine, batch) for _ in range(runs))
