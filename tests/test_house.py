@@ -410,8 +410,15 @@ def test_the_model_cards_are_those_of_the_shipped_files() -> None:
 
 @pytest.mark.parametrize("path", shipped_styles(), ids=lambda path: path.stem)
 def test_shipped_styles_say_what_was_measured_and_show_no_defect(path: Path) -> None:
-    report = read_papers(path)["report"]
-    assert set(report["defects"]) == set(DEFECTS) and visible_defects(report["defects"]) == []
-    assert report["judge"]["network"] == "vgg19" and report["screen"] <= 1.2
-    reached = report["equal_iterations"]["noise"]
-    assert reached is None or reached >= 42
+    papers = read_papers(path)
+    report, is_of_today = papers["report"], papers["network"]["name"] == "brush"
+    assert visible_defects(report["defects"]) == [] and report["screen"] <= 1.2
+    if is_of_today:  # the one on Johnson's network is older, and kept to measure speed by
+        assert set(report["defects"]) == set(DEFECTS)
+        assert report["network"]["style_reached"] >= 0.6 and report["network"]["structure_kept"] >= 0.6
+
+
+def test_all_shipped_files_together_are_small() -> None:
+    files = [path for path in (ROOT / "checkpoints").rglob("*.safetensors")]
+    assert sum(path.stat().st_size for path in files) < 15_000_000
+    assert sum(path.parent == ROOT / "checkpoints" for path in files) >= 12

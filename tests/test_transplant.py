@@ -54,7 +54,7 @@ def test_johnsons_network_paints_as_the_light_one_does(transplant: ModuleType) -
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["wave_johnson"], "not swift"),
+        (["starry_night_johnson"], "not swift"),
         (["wave", "--width", "8"], "not swift"),
         (["nothing_like_it"], "nothing_like_it"),
     ],

@@ -69,15 +69,24 @@ class Reach(NamedTuple):
 
 def reach(stage: nn.Module) -> Reach:
     """Follow the layers of `stage` in the order in which they run."""
-    scale, halo, cost, step = Fraction(1), Fraction(0), Fraction(12), 1
+    scale, cost, step = Fraction(1), Fraction(12), 1
     for module in stage.modules():
         before, scale = scale, scale * _zoom(module)
         if isinstance(module, nn.Conv2d):
-            halo += Fraction(max(k // 2 * d for k, d in zip(module.kernel_size, module.dilation, strict=True))) / before
             # The input and its padded copy; the output, normalised, and one for the road.
             cost = max(cost, 4 * (2 * module.in_channels * before**2 + 3 * module.out_channels * scale**2))
         step = math.lcm(step, scale.denominator)
-    return Reach(_ceil(halo, step), step, scale, math.ceil(cost))
+    return Reach(-(-_halo(stage) // step) * step, step, scale, math.ceil(cost))
+
+
+def _halo(stage: nn.Module) -> int:
+    """How many pixels beyond its own a tile's outputs see, told from the last layer to the first."""
+    halo = 0
+    for module in reversed(list(stage.modules())):
+        halo = math.ceil(halo / _zoom(module))  # of an enlarged picture, a part of a pixel is the whole
+        if isinstance(module, nn.Conv2d):
+            halo += max(k // 2 * d for k, d in zip(module.kernel_size, module.dilation, strict=True))
+    return halo
 
 
 def _zoom(layer: nn.Module) -> Fraction:
@@ -300,10 +309,6 @@ def _spans(length: int, most: int, step: int) -> list[tuple[int, int]]:
 def _scaled(box: Box, size: tuple[int, int], to: tuple[int, int]) -> Box:
     down, across = Fraction(to[0], size[0]), Fraction(to[1], size[1])
     return Box(int(box.top * down), int(box.bottom * down), int(box.left * across), int(box.right * across))
-
-
-def _ceil(value: Fraction, step: int) -> int:
-    return math.ceil(value / step) * step
 
 
 class _Pixels:

@@ -64,8 +64,9 @@ class Canvas(nn.Module):
 
     def _places(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Where on the canvas each picture lies, (N, 1) twice."""
-        drawn = x.float().mean(dim=(1, 2, 3)) * 1e4
-        top, left = ((drawn * factor % 1 * self.period).long()[:, None] for factor in (1.0, math.e))
+        drawn = x.float().mean(dim=(1, 2, 3)) * 100
+        # To multiples of 64 pixels, or the rounding of the mean would move them.
+        top, left = ((drawn * factor % 1 * (self.period // 64)).long()[:, None] * 64 for factor in (1.0, math.e))
         return top, left
 
 
