@@ -10,7 +10,7 @@ from torch import Tensor
 from impasto.engine import build_engine, is_installed
 from impasto.networks import build_network
 from impasto.networks.brush import Canvas
-from impasto.training.plain import inner
+from impasto.training.plain import borderless, inner, paint_borderless
 
 
 def canvas_under(height: int, width: int, origin: tuple[int, int] = (0, 0)) -> Tensor:
@@ -84,3 +84,24 @@ def test_small_crops_can_be_trained_on(side: int) -> None:
     network = build_network("brush")
     network(torch.rand(1, 3, side, side)).sum().backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("name", ["brush", "swift", "johnson"])
+def test_a_borderless_painting_moves_with_its_picture(name: str) -> None:
+    network, picture = build_network(name, width=8, blocks=3).eval(), photograph(0, 64)[None]
+    if name == "brush":
+        network.encoder[-1].mix.weight.data.zero_()  # the canvas stays where it is
+    with torch.no_grad():
+        painted, moved = (paint_borderless(network, shown) for shown in (picture, picture.roll((16, 24), (2, 3))))
+        bordered = network(picture)
+    torch.testing.assert_close(moved, painted.roll((16, 24), (2, 3)), atol=1e-5, rtol=0)
+    assert (bordered - painted).abs().max() > 1e-3
+    assert torch.equal(network(picture), bordered), "the borders are as they were"
+
+
+def test_borders_come_back_after_an_error() -> None:
+    network = build_network("swift", width=4, blocks=1)
+    before = [layer.padding_mode for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
+    with pytest.raises(RuntimeError), borderless(network):
+        network(torch.rand(1, 5, 16, 16))
+    assert [layer.padding_mode for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)] == before

@@ -419,6 +419,6 @@ def test_shipped_styles_say_what_was_measured_and_show_no_defect(path: Path) -> 
 
 
 def test_all_shipped_files_together_are_small() -> None:
-    files = [path for path in (ROOT / "checkpoints").rglob("*.safetensors")]
+    files = list((ROOT / "checkpoints").rglob("*.safetensors"))
     assert sum(path.stat().st_size for path in files) < 15_000_000
     assert sum(path.parent == ROOT / "checkpoints" for path in files) >= 12

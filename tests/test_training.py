@@ -43,6 +43,7 @@ from impasto.training.data import (
     random_crop,
 )
 from impasto.training.module import StyleModule
+from impasto.training.plain import paint_borderless
 from impasto.training.schedule import rate_factor, scheduled
 
 
@@ -220,12 +221,24 @@ def test_training_adds_what_repeats_with_the_stride(loss: PerceptualLoss) -> Non
     loss.set_style(torch.rand(1, 3, 32, 32))
     network, batch = build_network("johnson", width=4, blocks=1), torch.rand(2, 3, 32, 32)
     with_grid, without = (
-        StyleModule(network, loss, torch.optim.Adam, margin=0, grid_weight=weight) for weight in (7.0, 0.0)
+        StyleModule(network, loss, torch.optim.Adam, margin=0, grid_weight=weight, border_weight=0.0)
+        for weight in (7.0, 0.0)
     )
     for module in (with_grid, without):
         module.log = module.log_dict = lambda *args, **kwargs: None  # type: ignore[method-assign]
     difference = with_grid.training_step(batch, 0) - without.training_step(batch, 0)
     torch.testing.assert_close(difference, 7 * grid_energy(network(batch), 4).mean(), rtol=1e-3, atol=1e-6)
+
+
+def test_training_holds_the_border_to_what_is_painted_without_one(loss: PerceptualLoss) -> None:
+    loss.set_style(torch.rand(1, 3, 48, 48))
+    network, batch = build_network("brush", width=4, blocks=1), torch.rand(2, 3, 48, 48)
+    module = StyleModule(network, loss, torch.optim.Adam, margin=0, grid_weight=0.0, border_weight=5.0)
+    logged = {}
+    module.log, module.log_dict = logged.__setitem__, logged.update  # type: ignore[method-assign]
+    border = module.training_step(batch, 0) - logged["train/total"]
+    difference = network(batch) - paint_borderless(network, batch)
+    torch.testing.assert_close(border, 4 * 5 * difference.square().mean(), rtol=1e-3, atol=1e-6)  # every fourth step
 
 
 def test_warm_up_then_cosine_to_zero() -> None:

@@ -115,7 +115,13 @@ def train_alone(config: DictConfig, style: torch.Tensor) -> Path:
     if checkpoint:
         check_checkpoint(checkpoint, network, network_spec(**config.network), optimizer, belongs)
     module = StyleModule(
-        network, loss, make_optimizer, style=style, margin=config.margin, grid_weight=config.grid_weight
+        network,
+        loss,
+        make_optimizer,
+        style=style,
+        margin=config.margin,
+        grid_weight=config.grid_weight,
+        border_weight=config.border_weight,
     )
 
     targets, history = style_targets_of(loss, style), history_of(start)
@@ -591,6 +597,7 @@ def describe(
             "crop": config.data.crop,
             "margin": config.margin,
             "grid_weight": config.grid_weight,
+            "border_weight": config.border_weight,
             **provenance(module.device),
         },
         report={"heldout": module.report, "defects": module.defects},

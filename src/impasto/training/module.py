@@ -18,8 +18,10 @@ from impasto.losses.defects import find_defects
 from impasto.losses.functional import grid_energy, screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.training.callbacks import callbacks_of
-from impasto.training.plain import inner
+from impasto.training.plain import inner, paint_borderless
 from impasto.training.schedule import WARMUP_STEPS, rate_factor
+
+_BORDER_EVERY = 4  # steps, for it takes a second pass of the network
 
 
 class StyleModule(LightningModule):
@@ -35,6 +37,8 @@ class StyleModule(LightningModule):
         margin: pixels at the border of each training crop that the painter sees and the loss does not.
         grid_weight: of `grid_energy` at the network's stride, added to the loss in training alone: it belongs to the
             network, not to what paintings are judged by.
+        border_weight: of the mean squared difference that the border makes, measured at every fourth step: the loss sees paintings whose
+            layers wrap around, which no border helps to please, and borders must not paint otherwise.
         ema_decay: of the averaged weights, `ema`, which are what is judged and kept; less at the start, so that the
             average forgets its random beginning.
     """
@@ -48,11 +52,13 @@ class StyleModule(LightningModule):
         style: Tensor | None = None,
         margin: int = 32,
         grid_weight: float = 10.0,
+        border_weight: float = 10.0,
         ema_decay: float = 0.99,
     ):
         super().__init__()
         self.network, self.loss, self.make_optimizer = network, loss, make_optimizer
-        self.warmup_steps, self.style, self.margin, self.grid_weight = warmup_steps, style, margin, grid_weight
+        self.warmup_steps, self.style, self.margin = warmup_steps, style, margin
+        self.grid_weight, self.border_weight = grid_weight, border_weight
         self.stride = getattr(network, "stride", 1)
         self.ema = AveragedModel(network, avg_fn=_average(ema_decay)).requires_grad_(False)
         # Every rank reads the loss network itself; DDP need not send it around.
@@ -63,11 +69,18 @@ class StyleModule(LightningModule):
 
     def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
         batch = batch.contiguous(memory_format=torch.channels_last)
-        output, batch = (inner(pictures, self.margin) for pictures in (self.network(batch), batch))
-        terms, grid = self.loss(output, batch), self.grid_weight * grid_energy(output, self.stride).mean()
+        whole = paint_borderless(self.network, batch)
+        output, content = (inner(pictures, self.margin) for pictures in (whole, batch))
+        terms, grid = self.loss(output, content), self.grid_weight * grid_energy(output, self.stride).mean()
+        border = self._border_loss(batch, whole) if self.global_step % _BORDER_EVERY == 0 else torch.zeros_like(grid)
         self.log_dict({f"train/{name}": term.detach() for name, term in {**terms._asdict(), "grid": grid}.items()})
         self.log("train/total", terms.total.detach())
-        return terms.total + grid
+        return terms.total + grid + border
+
+    def _border_loss(self, batch: Tensor, borderless: Tensor) -> Tensor:
+        """How far the painting of `batch` as it is stands from the one made without a border."""
+        difference = self.network(batch).float() - borderless.detach().float()
+        return _BORDER_EVERY * self.border_weight * difference.square().mean()
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)

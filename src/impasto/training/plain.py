@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
 from impasto.losses.features import MIN_SIDE
 from impasto.losses.perceptual import LossTerms, PerceptualLoss
 from impasto.runtime import has_fast_bfloat16
+
+_LEAST_BORDERLESS = 40  # pixels a side: the widest convolution must not wrap around twice
 
 
 def update(
@@ -22,6 +27,31 @@ def update(
     torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
     optimizer.step()
     return output.detach().float(), terms
+
+
+@contextmanager
+def borderless(network: nn.Module) -> Iterator[None]:
+    """Let the convolutions of `network` wrap around their borders inside the block, so that no layer can tell where it is.
+
+    Mirrored and repeated borders look like nothing else, and a painter learns to put there what the painting has there.
+    """
+    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
+    modes = [convolution.padding_mode for convolution in convolutions]
+    try:
+        for convolution in convolutions:
+            convolution.padding_mode = "circular"
+        yield
+    finally:
+        for convolution, mode in zip(convolutions, modes, strict=True):
+            convolution.padding_mode = mode
+
+
+def paint_borderless(network: nn.Module, batch: Tensor) -> Tensor:
+    """What `network` makes of `batch` (N, 3, H, W) when it cannot see the border; of small pictures what it makes of them anyway."""
+    if min(batch.shape[-2:]) < _LEAST_BORDERLESS:
+        return network(batch)
+    with borderless(network):
+        return network(batch)
 
 
 def inner(pictures: Tensor, margin: int) -> Tensor:
