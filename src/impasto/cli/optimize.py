@@ -20,6 +20,7 @@ from impasto.cli.options import (
     path_from,
     positive_from,
     seed_from,
+    strength_from,
     tell_json,
     wants_bfloat16,
 )
@@ -44,7 +45,10 @@ def add(commands: Any) -> None:
         "--init", default="content", help="content, noise, or a style model to polish (default: content)"
     )
     command.add_argument("--size", type=positive_from, default=512, help="longer side in pixels (default: 512)")
-    command.add_argument("--style-size", type=positive_from, default=384, help="the style picture's (default: 384)")
+    command.add_argument("--style-size", type=positive_from, default=512, help="the style picture's (default: 512)")
+    command.add_argument(
+        "--strength", type=strength_from, default=1.0, help="of the style: 0.5 is calmer, 2 wilder (default: 1)"
+    )
     command.add_argument(
         "--scales", type=positive_from, default=1, help="coarse to fine, halving the size (default: 1)"
     )
@@ -69,6 +73,7 @@ def _optimize(options: argparse.Namespace) -> int:
             raise UsageError(f"{images.printable(options.output)} is one of the inputs; choose another -o")
     device = pick_device(options.device)
     loss = PerceptualLoss.from_spec(options.loss_weights).to(device)
+    loss.style_weight *= options.strength
     loss.set_style(images.resize(images.read_image(options.style), options.style_size)[None].to(device))
     content = images.resize(images.read_image(options.content), options.size)[None].to(device)
     init = options.init

@@ -99,6 +99,13 @@ def folder_from(text: str) -> Path:
     return path
 
 
+def strength_from(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (value := float(text)) <= 1000:
+            return value
+    raise argparse.ArgumentTypeError(f"must be a number from 0 to 1000, not {text}")
+
+
 def seed_from(text: str) -> int:
     with suppress(ValueError):
         if 0 <= (value := int(text)) < 2**63:
