@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import vgg19
 
+from impasto.losses import build_loss
 from impasto.losses.features import IMAGENET_MEAN, IMAGENET_STD, LAYERS, VGGFeatures
 from impasto.losses.functional import gram_matrix, relative_gram_loss, total_variation
 from impasto.losses.perceptual import PerceptualLoss
@@ -78,7 +79,7 @@ def plain_feature_loss(features: Tensor, target: Tensor) -> Tensor:
 
 def our_step(loss: PerceptualLoss, device: torch.device) -> Callable[[Tensor], None]:
     network = build_network("johnson").to(memory_format=torch.channels_last)
-    module = StyleModule(network, loss, torch.optim.Adam).to(device)
+    module = StyleModule(network, loss, torch.optim.Adam, margin=0, border_weight=0.0).to(device)
     module.log_dict = module.log = lambda *args, **kwargs: None  # type: ignore[method-assign]  # no trainer to log to
     optimizer = torch.optim.Adam(module.network.parameters(), lr=2e-3)
 
@@ -111,7 +112,7 @@ def main() -> None:
     options = parser.parse_args()
 
     device = pick_device()
-    losses = [PerceptualLoss.from_spec(options.vgg).to(device) for _ in range(2)]
+    losses = [build_loss(weights=options.vgg, style_weight=10.0).to(device) for _ in range(2)]  # Johnson's: one octave
     for loss in losses:
         loss.set_style(torch.rand(1, 3, 256, 384).to(device))
     plain, ours = plain_step(losses[0], device), our_step(losses[1], device)

@@ -1,67 +1,65 @@
-"""Does the optimiser that painters are measured against find the same in bfloat16 as in float32, and what does its first step do for that?
+"""How far is the optimiser from its end after a few steps? Each start against the loss that a long run reaches.
 
-    python scripts/measure_optimiser.py --images DIR --vgg WEIGHTS [-s STYLE...] [--limit 4] [--steps 60]
+    python scripts/measure_optimiser.py --images DIR [-s STYLE...] [--weights slim] [--limit 8] [--steps 60] [--long 500]
 
-Prints, for each style, start, first step and precision of the gradients, the mean over the photographs of the lowest loss
-so far after every ten steps.
+Prints, for each style, the mean loss over the photographs that `--long` steps from the photograph reach, and how far above it `--steps` steps
+end from noise, from the photograph and from the painter's own output, in the mean and at worst; the same for the painter without any step.
 """
 
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
-from unittest.mock import patch
 
+import torch
 from torch import Tensor
 
-from impasto import images, optimize
-from impasto.checkpoint import find_style_model, load_style_model
-from impasto.compare import Curve, best_so_far, judge_of, mean_curve
+from impasto import images
+from impasto.compare import judge_of
+from impasto.inference import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.runtime import provenance
-
-FIRST_STEPS = {
-    "torch's": patch.object(optimize._LBFGS, "_first_rate", lambda self: 1),
-    f"{optimize._FIRST_STEP:g}": nullcontext(),
-}
+from impasto.optimize import optimize_image
+from impasto.runtime import has_fast_bfloat16, provenance
 
 
-def optimised(photograph: Tensor, loss: PerceptualLoss, init: str, steps: int, bfloat16: bool) -> Curve:
-    return best_so_far(optimize.optimize_image(photograph, loss, steps=steps, init=init, bfloat16=bfloat16).curve)
+def lowest(photograph: Tensor, loss: PerceptualLoss, init: str | Tensor, steps: int) -> float:
+    run = optimize_image(photograph, loss, steps=steps, init=init, bfloat16=has_fast_bfloat16("cpu"))
+    return min(terms["total"] for terms in run.curve.values())
+
+
+def above(values: list[float], ends: list[float]) -> str:
+    ratios = [value / end - 1 for value, end in zip(values, ends, strict=True)]
+    return f"{sum(ratios) / len(ratios):.0%} (at most {max(ratios):.0%})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, required=True, help="photographs")
-    parser.add_argument("--vgg", required=True, help="VGG-19's weights: torchvision or a path")
-    parser.add_argument("-s", "--styles", nargs="+", default=["composition_vii"], help="style models")
+    parser.add_argument("-s", "--styles", nargs="+", default=["starry_night", "wave", "the_scream", "composition_vii"])
+    parser.add_argument("--weights", help="of the loss network (default: what the model was trained with)")
+    parser.add_argument("--limit", type=int, default=8, help="of the photographs")
     parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--limit", type=int, default=4, help="of the photographs")
+    parser.add_argument("--long", type=int, default=500)
     parser.add_argument("--size", type=int, default=256)
     options = parser.parse_args()
-    paths = images.find_images([str(options.images)])[: options.limit]
-    photographs = [
+    paths = images.find_images([options.images])[: options.limit]
+    squares = [
         images.centre_square(images.read_image(path, at_least=options.size), options.size)[None] for path in paths
     ]
-    print(f"{date.today()}, {provenance()}, {len(photographs)} photographs")
-    marks = [str(step) for step in range(10, options.steps + 1, 10)]
-    print(f"| style | from | first step | gradients | {' | '.join(marks)} |")
-    print("| --- " * (len(marks) + 4) + "|")
+    print(f"{date.today()}, {provenance()}, {len(squares)} photographs of {options.size} pixels")
+    print(f"| style | loss after {options.long} steps | {options.steps} from noise | from the photograph | from the painter | the painter itself |\n| --- | --- | --- | --- | --- | --- |")  # fmt: skip
     for style in options.styles:
-        loss = judge_of(load_style_model(find_style_model(style)), options.vgg)
-        for init in ("noise", "content"):
-            for first_step, patched in FIRST_STEPS.items():
-                for gradients in ("float32", "bfloat16"):
-                    with patched:
-                        runs = [
-                            optimised(photograph, loss, init, options.steps, gradients == "bfloat16")
-                            for photograph in photographs
-                        ]
-                    mean = mean_curve(runs)
-                    figures = [f"{mean[int(mark)]['total']:.3f}" for mark in marks]
-                    print(f"| {' | '.join([style, init, first_step, gradients, *figures])} |", flush=True)
+        painter = Stylizer(style, "cpu", precision="float32")
+        loss = judge_of(painter.model, options.weights)
+        ends = [lowest(square, loss, "content", options.long) for square in squares]
+        painted = [painter.paint(square) for square in squares]
+        starts = [["noise"] * len(squares), ["content"] * len(squares), painted]
+        reached = [[lowest(square, loss, init, options.steps) for square, init in zip(squares, inits, strict=True)] for inits in starts]  # fmt: skip
+        with torch.no_grad():
+            own = [float(loss(output, square).total) for output, square in zip(painted, squares, strict=True)]
+        cells = [above(values, ends) for values in (*reached, own)]
+        print(f"| {style} | {sum(ends) / len(ends):.3f} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
