@@ -82,9 +82,9 @@ def _rows(
     peak: float,
 ) -> list[Row]:
     engine, macs = build_engine(network, *choice), macs_per_pixel(network)
-    rows = []
+    rows, stride = [], int(network.stride)  # type: ignore[arg-type]
     for width, height in sizes:
-        batch = picture(-(-width // network.stride) * network.stride, -(-height // network.stride) * network.stride)
+        batch = picture(-(-width // stride) * stride, -(-height // stride) * stride)
         with peak_memory() as extra:
             engine(batch)
         seconds = statistics.median(timed(engine, batch) for _ in range(runs))

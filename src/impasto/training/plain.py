@@ -43,7 +43,7 @@ def borderless(network: nn.Module) -> Iterator[None]:
         yield
     finally:
         for convolution, mode in zip(convolutions, modes, strict=True):
-            convolution.padding_mode = mode
+            convolution.padding_mode = mode  # type: ignore[assignment]
 
 
 def paint_borderless(network: nn.Module, batch: Tensor) -> Tensor:
