@@ -22,7 +22,7 @@ from impasto.losses.perceptual import PerceptualLoss
 from impasto.runtime import has_fast_bfloat16, usable_cores
 from impasto.training.data import CropDataset, FolderImages, random_crop
 from impasto.training.muon import Muon
-from impasto.training.plain import inner, paint_borderless
+from impasto.training.plain import inner, paint_with_border
 from impasto.training.schedule import WARMUP_STEPS
 
 _WARM_UP = 3  # steps before the graph is recorded: libraries choose their algorithms in them
@@ -58,7 +58,7 @@ class Painter:
 
     def __init__(
         self, network: nn.Module, loss: PerceptualLoss, pool: Tensor, steps: int, *,
-        batch: int = 4, rate: float = 5e-3, margin: int = 32, grid_weight: float = 10.0, border_weight: float = 10.0,
+        batch: int = 4, rate: float = 5e-3, margin: int = 48, grid_weight: float = 10.0, border_weight: float = 10.0,
         ema_decay: float = 0.99,
     ):  # fmt: skip
         self.network, self.loss, self.pool, self.steps, self.batch = network, loss, pool, steps, batch
@@ -122,13 +122,12 @@ class Painter:
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=has_fast_bfloat16(self.device), cache_enabled=False
         ):
-            whole, bordered = paint_borderless(self.network, batch), self.network(batch)
+            whole, border = paint_with_border(self.network, batch, self.margin)
             output, content = (inner(pictures, self.margin) for pictures in (whole, batch))
             terms = self.loss(output, content)
         grid = self.grid_weight * grid_energy(output, self.network.stride).mean()
         self.optimizer.zero_grad(set_to_none=True)
-        border = self.border_weight * (bordered.float() - whole.detach().float()).square().mean()
-        (terms.total + grid + border).backward()
+        (terms.total + grid + self.border_weight * border).backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 5.0, foreach=True)
         self.optimizer.step()
         with torch.no_grad():

@@ -139,6 +139,8 @@ def main() -> None:
         for parameter, own in zip(network.parameters(), base, strict=True):
             parameter.copy_(own)
     training = {"episodes": episodes, "painters": count, "updates": options.updates, "styles": len(styles.paths), "minutes": options.minutes, **provenance(device)}  # fmt: skip
+    if options.start:
+        training |= {"start": start.name, "before": start.training}
     output = options.output or Path(f"checkpoints/base/{spec['name']}.safetensors")
     save_style_model(output, StyleModel(network.eval(), spec, "base", training=training))
     print(output)

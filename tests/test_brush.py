@@ -10,7 +10,7 @@ from torch import Tensor
 from impasto.engine import build_engine, is_installed
 from impasto.networks import build_network
 from impasto.networks.brush import Canvas
-from impasto.training.plain import borderless, inner, paint_borderless
+from impasto.training.plain import inner, paint_with_border
 
 
 def canvas_under(height: int, width: int, origin: tuple[int, int] = (0, 0)) -> Tensor:
@@ -69,14 +69,14 @@ def test_half_precision_has_the_same_canvas_far_from_the_origin(backend: str) ->
 
 
 def test_the_middle_of_a_crop_is_without_its_margin() -> None:
-    crops = torch.stack([photograph(seed, 40) for seed in range(2)])
-    assert torch.equal(inner(crops, 3), crops[..., 3:37, 3:37])
+    crops = torch.stack([photograph(seed, 64) for seed in range(2)])
+    assert torch.equal(inner(crops, 8), crops[..., 8:56, 8:56])
     assert torch.equal(inner(crops, 0), crops)
 
 
-def test_a_small_crop_keeps_a_middle_for_the_loss() -> None:
-    assert inner(torch.rand(1, 3, 64, 64), 32).shape[-2:] == (48, 48)
-    assert inner(torch.rand(1, 3, 16, 16), 32).shape[-2:] == (16, 16)
+@pytest.mark.parametrize(("side", "left"), [(16, 16), (36, 36), (64, 48), (320, 224)])
+def test_a_small_crop_keeps_a_middle_for_the_loss(side: int, left: int) -> None:
+    assert inner(torch.rand(1, 3, side, side), 48).shape[-2:] == (left, left)
 
 
 @pytest.mark.parametrize("side", [16, 24, 40])
@@ -86,22 +86,32 @@ def test_small_crops_can_be_trained_on(side: int) -> None:
     assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("name", ["brush", "swift", "johnson"])
-def test_a_borderless_painting_moves_with_its_picture(name: str) -> None:
-    network, picture = build_network(name, width=8, blocks=3).eval(), photograph(0, 64)[None]
-    if name == "brush":
-        network.encoder[-1].mix.weight.data.zero_()  # the canvas stays where it is
+class Framer(torch.nn.Module):
+    """Paints every pixel as it is, but for a dark frame along the border."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        painted = image.clone()
+        painted[..., 4:8, :] = 0
+        return painted
+
+
+def test_what_a_nearer_border_changes_is_measured() -> None:
+    pictures = torch.rand(2, 3, 64, 64)
+    _, framed = paint_with_border(Framer(), pictures, 8)
+    expected = inner(pictures, 8)[..., 4:8, :].square().sum() / inner(pictures, 8).numel()
+    torch.testing.assert_close(framed, expected)
+    whole, unmoved = paint_with_border(torch.nn.Identity(), pictures, 8)
+    assert unmoved == 0 and torch.equal(whole, pictures)
+    assert paint_with_border(Framer(), pictures, 0)[1] == 0
+
+
+def test_the_part_lies_on_the_same_canvas_as_the_whole() -> None:
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1, stride=4), Canvas(3)).train()
+    torch.nn.init.zeros_(network[0].weight)
+    torch.nn.init.zeros_(network[0].bias)
+    pictures = torch.rand(1, 3, 96, 96)
     with torch.no_grad():
-        painted, moved = (paint_borderless(network, shown) for shown in (picture, picture.roll((16, 24), (2, 3))))
-        bordered = network(picture)
-    torch.testing.assert_close(moved, painted.roll((16, 24), (2, 3)), atol=1e-5, rtol=0)
-    assert (bordered - painted).abs().max() > 1e-3
-    assert torch.equal(network(picture), bordered), "the borders are as they were"
-
-
-def test_borders_come_back_after_an_error() -> None:
-    network = build_network("swift", width=4, blocks=1)
-    before = [layer.padding_mode for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)]
-    with pytest.raises(RuntimeError), borderless(network):
-        network(torch.rand(1, 5, 16, 16))
-    assert [layer.padding_mode for layer in network.modules() if isinstance(layer, torch.nn.Conv2d)] == before
+        whole = network[1].eval()(network[0](pictures))
+        network[1].origin = (2, 2)
+        part = network[1](network[0](inner(pictures, 8)))
+    torch.testing.assert_close(part, whole[..., 2:-2, 2:-2], atol=1e-5, rtol=0)

@@ -43,7 +43,7 @@ from impasto.training.data import (
     random_crop,
 )
 from impasto.training.module import StyleModule
-from impasto.training.plain import paint_borderless
+from impasto.training.plain import paint_with_border
 from impasto.training.schedule import rate_factor, scheduled
 
 
@@ -230,15 +230,15 @@ def test_training_adds_what_repeats_with_the_stride(loss: PerceptualLoss) -> Non
     torch.testing.assert_close(difference, 7 * grid_energy(network(batch), 4).mean(), rtol=1e-3, atol=1e-6)
 
 
-def test_training_holds_the_border_to_what_is_painted_without_one(loss: PerceptualLoss) -> None:
+def test_training_adds_what_a_nearer_border_changes(loss: PerceptualLoss) -> None:
     loss.set_style(torch.rand(1, 3, 48, 48))
-    network, batch = build_network("brush", width=4, blocks=1), torch.rand(2, 3, 48, 48)
-    module = StyleModule(network, loss, torch.optim.Adam, margin=0, grid_weight=0.0, border_weight=5.0)
+    network, batch = build_network("brush", width=4, blocks=1), torch.rand(2, 3, 64, 64)
+    module = StyleModule(network, loss, torch.optim.Adam, margin=8, grid_weight=0.0, border_weight=5.0)
     logged = {}
     module.log, module.log_dict = logged.__setitem__, logged.update  # type: ignore[method-assign]
     border = module.training_step(batch, 0) - logged["train/total"]
-    difference = network(batch) - paint_borderless(network, batch)
-    torch.testing.assert_close(border, 4 * 5 * difference.square().mean(), rtol=1e-3, atol=1e-6)  # every fourth step
+    _, difference = paint_with_border(network, batch, 8)
+    torch.testing.assert_close(border, 2 * 5 * difference, rtol=1e-3, atol=1e-6)  # at every second step
 
 
 def test_warm_up_then_cosine_to_zero() -> None:

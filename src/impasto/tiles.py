@@ -100,13 +100,13 @@ def _zoom(layer: nn.Module) -> Fraction:
     return Fraction(int(layer.scale_factor)) if isinstance(layer, nn.Upsample) else Fraction(1)  # type: ignore[arg-type]
 
 
-def _lay_canvas(stage: nn.Module, seen: Box) -> None:
-    """Let the canvas in `stage`, if it has one, lie under that part of the picture."""
+def lay_canvas(stage: nn.Module, top: int, left: int) -> None:
+    """Let the canvas in `stage`, if it has one, lie under the part of the picture that begins at that pixel of its input."""
     scale = Fraction(1)
     for module in stage.modules():
         scale *= _zoom(module)
         if isinstance(module, Canvas):
-            module.origin = (int(seen.top * scale), int(seen.left * scale))
+            module.origin = (int(top * scale), int(left * scale))
 
 
 def working_memory(network: StagedNetwork) -> int:
@@ -187,12 +187,12 @@ class TiledPainter:
         self.deviation = sum(off) / len(off), max(off)
 
     def _run(self, stage: nn.Module, picture: _Pixels | _Spill, tile: Tile) -> Tensor:
-        _lay_canvas(stage, tile.seen)
+        lay_canvas(stage, tile.seen.top, tile.seen.left)
         return tile.cut(stage(picture.read(tile.seen).to(self.device)))
 
     def _gather(self, norm: _TiledNorm, stage: nn.Module, picture: _Pixels | _Spill, tile: Tile) -> None:
         norm.watch(tile)
-        _lay_canvas(stage, tile.seen)
+        lay_canvas(stage, tile.seen.top, tile.seen.left)
         try:
             stage(picture.read(tile.seen).to(self.device))
         except _Gathered:

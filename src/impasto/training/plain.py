@@ -8,11 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from impasto.losses.features import MIN_SIDE
 from impasto.losses.perceptual import LossTerms, PerceptualLoss
+from impasto.networks.brush import Canvas
 from impasto.runtime import has_fast_bfloat16
-
-_LEAST_BORDERLESS = 40  # pixels a side: the widest convolution must not wrap around twice
+from impasto.tiles import lay_canvas
 
 
 def update(
@@ -29,36 +28,40 @@ def update(
     return output.detach().float(), terms
 
 
-@contextmanager
-def borderless(network: nn.Module) -> Iterator[None]:
-    """Let the convolutions of `network` wrap around their borders inside the block, so that no layer can tell where it is.
+def paint_with_border(network: nn.Module, batch: Tensor, margin: int) -> tuple[Tensor, Tensor]:
+    """What `network` makes of `batch` (N, 3, H, W), and how otherwise it paints the middle of it alone, `margin` pixels further in.
 
-    Mirrored and repeated borders look like nothing else, and a painter learns to put there what the painting has there.
+    The second, the mean squared difference where both are seen, is 0 for a painter that does not care where a picture ends. Others
+    paint near the border what the painting has there, a frame or a sky, because its statistics ask for it somewhere.
     """
-    convolutions = [layer for layer in network.modules() if isinstance(layer, nn.Conv2d)]
-    modes = [convolution.padding_mode for convolution in convolutions]
-    try:
-        for convolution in convolutions:
-            convolution.padding_mode = "circular"
-        yield
-    finally:
-        for convolution, mode in zip(convolutions, modes, strict=True):
-            convolution.padding_mode = mode  # type: ignore[assignment]
+    with _canvas_at(network, 0):
+        whole = network(batch)
+    if not (margin := _fitting(margin, batch)):
+        return whole, whole.new_zeros(())
+    with _canvas_at(network, margin):
+        alone = network(inner(batch, margin))
+    return whole, (alone.float() - inner(whole, margin).detach().float()).square().mean()
 
 
-def paint_borderless(network: nn.Module, batch: Tensor) -> Tensor:
-    """What `network` makes of `batch` (N, 3, H, W) when it cannot see the border; of small pictures what it makes of them anyway."""
-    if min(batch.shape[-2:]) < _LEAST_BORDERLESS:
-        return network(batch)
-    with borderless(network):
-        return network(batch)
+@contextmanager
+def _canvas_at(network: nn.Module, place: int) -> Iterator[None]:
+    """Let the first pixel lie at row and column `place` of the canvas, if `network` has one."""
+    canvases = [layer for layer in network.modules() if isinstance(layer, Canvas)]
+    for canvas in canvases:
+        canvas.eval()
+    lay_canvas(network, place, place)
+    yield
+    for canvas in canvases:
+        canvas.train(network.training)
+    lay_canvas(network, 0, 0)
 
 
 def inner(pictures: Tensor, margin: int) -> Tensor:
-    """(N, 3, H, W) without `margin` pixels on each side, or an eighth of the shorter side where that is less.
-
-    A loss that sees the border rewards a painter for what it can tell by the border alone: a dark edge, because the painting has one.
-    """
-    height, width = pictures.shape[-2:]
-    margin = min(margin, min(height, width) // 8, (min(height, width) - MIN_SIDE) // 2)
+    """(N, 3, H, W) without `margin` pixels on each side, or fewer where little would be left."""
+    margin, (height, width) = _fitting(margin, pictures), pictures.shape[-2:]
     return pictures[..., margin : height - margin, margin : width - margin]
+
+
+def _fitting(margin: int, pictures: Tensor) -> int:
+    """The margin that pictures of this size can spare: at most a sixth of a side, a multiple of 8 as the networks' strides ask for."""
+    return min(margin, min(pictures.shape[-2:]) // 6) // 8 * 8
