@@ -79,7 +79,7 @@ def plain_feature_loss(features: Tensor, target: Tensor) -> Tensor:
 
 def our_step(loss: PerceptualLoss, device: torch.device) -> Callable[[Tensor], None]:
     network = build_network("johnson").to(memory_format=torch.channels_last)
-    module = StyleModule(network, loss, torch.optim.Adam, margin=0, border_weight=0.0).to(device)
+    module = StyleModule(network, loss, torch.optim.Adam, margin=0).to(device)
     module.log_dict = module.log = lambda *args, **kwargs: None  # type: ignore[method-assign]  # no trainer to log to
     optimizer = torch.optim.Adam(module.network.parameters(), lr=2e-3)
 

@@ -22,7 +22,7 @@ from impasto.losses.perceptual import PerceptualLoss
 from impasto.runtime import has_fast_bfloat16, usable_cores
 from impasto.training.data import CropDataset, FolderImages, random_crop
 from impasto.training.muon import Muon
-from impasto.training.plain import inner, paint_with_border
+from impasto.training.plain import inner
 from impasto.training.schedule import WARMUP_STEPS
 
 _WARM_UP = 3  # steps before the graph is recorded: libraries choose their algorithms in them
@@ -52,17 +52,16 @@ class Painter:
         steps: how many `step()` will be called; the learning rate warms up, then falls along a cosine to zero.
         batch: crops in a step.
         rate: Muon's learning rate.
-        margin, grid_weight, border_weight: as in `impasto train`.
+        margin, grid_weight: as in `impasto train`.
         ema_decay: of the averaged weights, `average`.
     """
 
     def __init__(
         self, network: nn.Module, loss: PerceptualLoss, pool: Tensor, steps: int, *,
-        batch: int = 4, rate: float = 5e-3, margin: int = 48, grid_weight: float = 10.0, border_weight: float = 10.0,
-        ema_decay: float = 0.99,
+        batch: int = 4, rate: float = 5e-3, margin: int = 96, grid_weight: float = 10.0, ema_decay: float = 0.99,
     ):  # fmt: skip
         self.network, self.loss, self.pool, self.steps, self.batch = network, loss, pool, steps, batch
-        self.grid_weight, self.border_weight, self.peak, self.margin = grid_weight, border_weight, rate, margin
+        self.grid_weight, self.peak, self.margin = grid_weight, rate, margin
         self.device = pool.device
         self.done = torch.zeros((), device=self.device)  # steps
         self.planned = torch.tensor(float(steps), device=self.device)
@@ -122,12 +121,11 @@ class Painter:
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=has_fast_bfloat16(self.device), cache_enabled=False
         ):
-            whole, border = paint_with_border(self.network, batch, self.margin)
-            output, content = (inner(pictures, self.margin) for pictures in (whole, batch))
+            output, content = (inner(pictures, self.margin) for pictures in (self.network(batch), batch))
             terms = self.loss(output, content)
         grid = self.grid_weight * grid_energy(output, self.network.stride).mean()
         self.optimizer.zero_grad(set_to_none=True)
-        (terms.total + grid + self.border_weight * border).backward()
+        (terms.total + grid).backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 5.0, foreach=True)
         self.optimizer.step()
         with torch.no_grad():

@@ -108,7 +108,7 @@ def painting(options: argparse.Namespace) -> Iterator[Row]:
 
 def training(options: argparse.Namespace) -> Iterator[Row]:
     """Images a second of one painter's training step, recorded as a graph and step by step."""
-    crop, batch, steps = (128, 2, 2) if options.quick else (320, 8, 60)
+    crop, batch, steps = (128, 2, 2) if options.quick else (416, 8, 60)
     photographs = images.find_images([options.photographs])
     pool = crop_pool(photographs[: 8 if options.quick else 100], crop, 2, device=str(options.device))
     for weights in ("slim", *([options.vgg] if options.vgg else [])):
@@ -121,7 +121,7 @@ def training(options: argparse.Namespace) -> Iterator[Row]:
             painter.stream = stream
             graph = images_per_second(painter, steps, options)
             name = "VGG-19" if weights == options.vgg else weights
-            yield Row(f"training, {network}, {name}, {batch} crops of {crop - 64}", f"{graph:.0f} images/s as a graph, {eager:.0f} step by step")  # fmt: skip
+            yield Row(f"training, {network}, {name}, {batch} crops of {crop // 2 if options.quick else crop - 192}", f"{graph:.0f} images/s as a graph, {eager:.0f} step by step")  # fmt: skip
 
 
 def images_per_second(painter: Painter, steps: int, options: argparse.Namespace) -> float:

@@ -27,7 +27,7 @@ from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.runtime import pick_device, provenance
 
-CROP, BATCH = 320, 4
+CROP, BATCH = 416, 4
 SIZES = (384, 448, 512, 576, 640)
 
 

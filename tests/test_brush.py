@@ -10,7 +10,7 @@ from torch import Tensor
 from impasto.engine import build_engine, is_installed
 from impasto.networks import build_network
 from impasto.networks.brush import Canvas
-from impasto.training.plain import inner, paint_with_border
+from impasto.training.plain import inner
 
 
 def canvas_under(height: int, width: int, origin: tuple[int, int] = (0, 0)) -> Tensor:
@@ -74,9 +74,9 @@ def test_the_middle_of_a_crop_is_without_its_margin() -> None:
     assert torch.equal(inner(crops, 0), crops)
 
 
-@pytest.mark.parametrize(("side", "left"), [(16, 16), (36, 36), (64, 48), (320, 224)])
+@pytest.mark.parametrize(("side", "left"), [(16, 16), (36, 20), (64, 32), (416, 224)])
 def test_a_small_crop_keeps_a_middle_for_the_loss(side: int, left: int) -> None:
-    assert inner(torch.rand(1, 3, side, side), 48).shape[-2:] == (left, left)
+    assert inner(torch.rand(1, 3, side, side), 96).shape[-2:] == (left, left)
 
 
 @pytest.mark.parametrize("side", [16, 24, 40])
@@ -84,34 +84,3 @@ def test_small_crops_can_be_trained_on(side: int) -> None:
     network = build_network("brush")
     network(torch.rand(1, 3, side, side)).sum().backward()
     assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
-
-
-class Framer(torch.nn.Module):
-    """Paints every pixel as it is, but for a dark frame along the border."""
-
-    def forward(self, image: Tensor) -> Tensor:
-        painted = image.clone()
-        painted[..., 4:8, :] = 0
-        return painted
-
-
-def test_what_a_nearer_border_changes_is_measured() -> None:
-    pictures = torch.rand(2, 3, 64, 64)
-    _, framed = paint_with_border(Framer(), pictures, 8)
-    expected = inner(pictures, 8)[..., 4:8, :].square().sum() / inner(pictures, 8).numel()
-    torch.testing.assert_close(framed, expected)
-    whole, unmoved = paint_with_border(torch.nn.Identity(), pictures, 8)
-    assert unmoved == 0 and torch.equal(whole, pictures)
-    assert paint_with_border(Framer(), pictures, 0)[1] == 0
-
-
-def test_the_part_lies_on_the_same_canvas_as_the_whole() -> None:
-    network = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1, stride=4), Canvas(3)).train()
-    torch.nn.init.zeros_(network[0].weight)
-    torch.nn.init.zeros_(network[0].bias)
-    pictures = torch.rand(1, 3, 96, 96)
-    with torch.no_grad():
-        whole = network[1].eval()(network[0](pictures))
-        network[1].origin = (2, 2)
-        part = network[1](network[0](inner(pictures, 8)))
-    torch.testing.assert_close(part, whole[..., 2:-2, 2:-2], atol=1e-5, rtol=0)

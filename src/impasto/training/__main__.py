@@ -121,7 +121,6 @@ def train_alone(config: DictConfig, style: torch.Tensor) -> Path:
         style=style,
         margin=config.margin,
         grid_weight=config.grid_weight,
-        border_weight=config.border_weight,
     )
 
     targets, history = style_targets_of(loss, style), history_of(start)
@@ -597,7 +596,6 @@ def describe(
             "crop": config.data.crop,
             "margin": config.margin,
             "grid_weight": config.grid_weight,
-            "border_weight": config.border_weight,
             **provenance(module.device),
         },
         report={"heldout": module.report, "defects": module.defects},

@@ -18,10 +18,8 @@ from impasto.losses.defects import find_defects
 from impasto.losses.functional import grid_energy, screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.training.callbacks import callbacks_of
-from impasto.training.plain import inner, paint_with_border
+from impasto.training.plain import inner
 from impasto.training.schedule import WARMUP_STEPS, rate_factor
-
-_BORDER_EVERY = 2  # steps, for it takes a second pass of the network
 
 
 class StyleModule(LightningModule):
@@ -37,7 +35,6 @@ class StyleModule(LightningModule):
         margin: pixels at the border of each training crop that the painter sees and the loss does not.
         grid_weight: of `grid_energy` at the network's stride, added to the loss in training alone: it belongs to the
             network, not to what paintings are judged by.
-        border_weight: of the mean squared difference that a nearer border makes (`paint_with_border`), at every second step.
         ema_decay: of the averaged weights, `ema`, which are what is judged and kept; less at the start, so that the
             average forgets its random beginning.
     """
@@ -49,15 +46,14 @@ class StyleModule(LightningModule):
         make_optimizer: Callable[[Iterable[Parameter]], Optimizer],
         warmup_steps: int = WARMUP_STEPS,
         style: Tensor | None = None,
-        margin: int = 48,
+        margin: int = 96,
         grid_weight: float = 10.0,
-        border_weight: float = 10.0,
         ema_decay: float = 0.99,
     ):
         super().__init__()
         self.network, self.loss, self.make_optimizer = network, loss, make_optimizer
         self.warmup_steps, self.style, self.margin = warmup_steps, style, margin
-        self.grid_weight, self.border_weight = grid_weight, border_weight
+        self.grid_weight = grid_weight
         self.stride = getattr(network, "stride", 1)
         self.ema = AveragedModel(network, avg_fn=_average(ema_decay)).requires_grad_(False)
         # Every rank reads the loss network itself; DDP need not send it around.
@@ -68,17 +64,11 @@ class StyleModule(LightningModule):
 
     def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
         batch = batch.contiguous(memory_format=torch.channels_last)
-        if self.border_weight and self.global_step % _BORDER_EVERY == 0:
-            whole, border = paint_with_border(self.network, batch, self.margin)
-        else:
-            whole, border = self.network(batch), batch.new_zeros(())
-        output, content = (inner(pictures, self.margin) for pictures in (whole, batch))
+        output, content = (inner(pictures, self.margin) for pictures in (self.network(batch), batch))
         terms, grid = self.loss(output, content), self.grid_weight * grid_energy(output, self.stride).mean()
-        border = _BORDER_EVERY * self.border_weight * border
-        own = {"grid": grid, "border": border}
-        self.log_dict({f"train/{name}": term.detach() for name, term in {**terms._asdict(), **own}.items()})
+        self.log_dict({f"train/{name}": term.detach() for name, term in {**terms._asdict(), "grid": grid}.items()})
         self.log("train/total", terms.total.detach())
-        return terms.total + grid + border
+        return terms.total + grid
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)

@@ -110,7 +110,6 @@ _RULES: dict[str, Rule] = {
     "init": _either(_PATH, _NULL),
     "margin": _whole(0, 1024),
     "grid_weight": _number(0),
-    "border_weight": _number(0),
     "compile": _FLAG,
     "output": _either(_PATH, _NULL),
     "ckpt_path": _either(_PATH, _NULL),
