@@ -169,7 +169,7 @@ def painters(options: argparse.Namespace) -> Iterator[Row]:
     ]
     left = max(0.2, (options.ends - time.monotonic()) / 60)
     wanted = argparse.Namespace(
-        names=names, pictures=options.styles, photographs=options.photographs, vgg=options.vgg or "slim", start=options.start, minutes=left,
+        names=names, pictures=options.styles, photographs=options.photographs, vgg=options.vgg or "slim", start=options.start, minutes=left, steps=0, batch=4,
         output=options.output,
     )  # fmt: skip
     made = train_styles(wanted, options.device)

@@ -3,8 +3,7 @@
     python scripts/train_styles.py [NAME...] --pictures DIR --photographs DIR [--vgg WEIGHTS] [--minutes 4] -o DIR
 
 PICTURES holds a picture called like each experiment; those that `scripts/make_styles.py` knows are made where they are missing.
-Each painter begins at the base weights of its network. Without --minutes every painter takes the steps of its experiment; with it,
-as many as fit. Leaves a style model for each, which `scripts/ship_style.py` puts among the shipped ones when it is measured.
+Each painter begins at the base weights of its network and takes --steps or, with --minutes, as many as fit. Leaves a style model for each, which `scripts/ship_style.py` puts among the shipped ones when it is measured.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ def make_painter(
     loss = PerceptualLoss(features.features, **loss_options(config))
     loss.set_style(style[None].to(pool.device))
     return Painter(
-        network, loss, pool, config.trainer.max_steps, batch=config.data.batch_size, rate=config.optimizer.lr
+        network, loss, pool, options.steps, batch=options.batch, margin=config.margin, rate=config.optimizer.lr
     )  # fmt: skip
 
 
@@ -142,6 +141,8 @@ def main() -> None:
     parser.add_argument("--vgg", default="torchvision", help="weights of the loss network: torchvision, slim or a path")
     parser.add_argument("--start", type=Path, help="a style model to begin with (default: the base weights)")
     parser.add_argument("--minutes", type=float)
+    parser.add_argument("--steps", type=int, default=4000, help="for each, without --minutes")
+    parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     train_styles(options, pick_device())
