@@ -43,7 +43,7 @@ def history(training: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def measured(report: dict[str, Any]) -> list[str]:
     if "equal_iterations" not in report or "network" not in report:
-        return ["not compared yet", "", "", "", "", ""]
+        return ["not compared by these measures", "", "", "", "", ""]
     judge = f"{report['judge']['network']}, {report['images']} photographs, {report['steps']} steps"
     own, best = (
         [f"{report[who][what]:.0%}" for what in ("style_reached", "structure_kept")] for who in ("network", "optimiser")
