@@ -76,7 +76,7 @@ def test_patches_in_a_rhythm_are_repetition_and_scattered_ones_are_not() -> None
     scattered[:, torch.randperm(128 * 128, generator=torch.Generator().manual_seed(0))[:121]] = 1
     figures = []
     for marks in (spots, scattered.view_as(spots)):
-        painted = (PHOTOGRAPHS - F.avg_pool2d(marks, 5, 1, 2) * 6).clamp(0, 1)
+        painted = (PHOTOGRAPHS - F.avg_pool2d(marks, 5, 1, 2) * 15).clamp(0, 1)
         figures.append(find_defects(painted, PHOTOGRAPHS, STYLE)["repetition"])
     assert figures[0] > DEFECTS["repetition"].limit > figures[1]
 

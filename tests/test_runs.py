@@ -46,7 +46,7 @@ def checkpoint_of(network: torch.nn.Module, path: Path) -> Path:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("data.crop=33", "data.crop=33: must be a multiple of 8"),
+        ("data.crop=33", "data.crop=33: must be a multiple of 4"),
         ("data.heldout_size=50", "data.heldout_size=50: must be"),
     ],
 )

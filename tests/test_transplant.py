@@ -12,8 +12,9 @@ import torch
 from conftest import ROOT, load_script, photograph
 from torch.nn import functional as F
 
-from impasto.checkpoint import find_style_model, load_style_model
+from impasto.checkpoint import load_style_model
 from impasto.networks.johnson import ConvLayer
+from impasto.runtime import asset_dir
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_planted_channels_do_what_they_did_whatever_the_others_hold(transplant: 
 
 def test_johnsons_network_paints_as_the_light_one_does(transplant: ModuleType) -> None:
     torch.manual_seed(0)
-    swift = load_style_model(find_style_model("the_scream")).network
+    swift = load_style_model(asset_dir("checkpoints") / "base" / "swift.safetensors").network
     *seen, unseen = (photograph(seed, 96)[None] for seed in range(9))
     johnson = transplant.transplanted(swift, seen, width=16)
     with torch.no_grad():

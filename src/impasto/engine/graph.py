@@ -152,6 +152,9 @@ def _canvas(graph: _Graph, x: str, layer: Canvas) -> str:
     across = wave_of(graph.places(x, 3), columns.mT, torch.zeros(1, dtype=torch.int64))
     even, odd = (graph.node("MatMul", *pair) for pair in zip(down, across, strict=True))
     field = graph.node("Unsqueeze", graph.node("Sub", even, odd), graph.constant(np.array([0])))
+    # One for each picture: OpenVINO adds into the convolution's result, and would not see that there are fewer.
+    count = graph.node("Concat", graph.node("Shape", x, start=0, end=1), graph.constant(np.array([1, 1, 1])), axis=0)
+    field = graph.node("Expand", field, count)
     return graph.node("Add", x, graph.node("Conv", field, graph.constant(layer.mix.weight * layer.scale)))
 
 

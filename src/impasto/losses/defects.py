@@ -21,7 +21,7 @@ class Defect(NamedTuple):
 DEFECTS = {
     "screen": Defect(1.2, "a one-pixel checkerboard; train longer, or raise loss.tv_weight"),
     "grid": Defect(0.01, "a regular pattern of the network's stride; raise grid_weight, or train longer"),
-    "repetition": Defect(5.0, "hatching in one direction or patches in a rhythm; train longer, or raise style.size"),
+    "repetition": Defect(3.0, "hatching in one direction or patches in a rhythm; train longer, or raise style.size"),
     "blobs": Defect(0.05, "flat patches of one saturated colour; train longer, or lower optimizer.lr"),
     "border": Defect(0.08, "a band along the border; train longer, or raise data.crop"),
     "drift": Defect(0.25, "colours far from the style picture's; train longer, or raise loss.style_weight"),
