@@ -49,7 +49,9 @@ def test_without_a_key_or_an_answer_it_logs_offline_and_says_so(
 
 def run(folder: Path, photographs: Path, vgg: Path, mode: str, *words: str) -> None:
     command = training_command(folder, photographs, vgg, "logger=wandb", "trainer.log_every_n_steps=1", *words)
-    environment = {**os.environ, "WANDB_MODE": mode, "WANDB_SILENT": "true"}
+    # Without the service that another test of this process may have started, which may not be done with the run before.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_SERVICE")}
+    environment = {**inherited, "WANDB_MODE": mode, "WANDB_SILENT": "true"}
     result = subprocess.run(command, capture_output=True, text=True, timeout=280, env=environment)
     assert result.returncode == 0, result.stderr[-3000:]
 

@@ -291,7 +291,8 @@ def _gradients(port: int, vgg: str, folder: str) -> None:
 def test_two_ranks_of_two_have_the_gradient_of_one_rank_of_four(random_vgg: Path, tmp_path: Path) -> None:
     port = 29_500 + os.getpid() % 500
     code = f"import test_training as t; t._gradients({port}, {str(random_vgg)!r}, {str(tmp_path)!r})"
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, check=True, timeout=280)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}  # another test may have set PYTHONSAFEPATH
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=280)
     expected = torch.load(tmp_path / "all.pt")
     scale = max(gradient.abs().max().item() for gradient in expected)
     for rank in range(2):
