@@ -283,3 +283,10 @@ def test_a_specification_is_completed_by_defaults_and_by_what_older_files_meant(
     assert complete_spec({"name": "johnson"}) == network_spec("johnson")
     assert complete_spec({"name": "swift", "width": 8}) == {**network_spec("swift", width=8), "reach": 2}
     assert complete_spec({"name": "nobody"}) == {"name": "nobody"}
+
+
+@pytest.mark.parametrize("strength", [0, 0.5, 1, 2])
+def test_strength_scales_the_style_against_the_content(tmp_path: Path, strength: float) -> None:
+    usual, scaled = (training.loss_spec(configured(tmp_path, f"style.strength={value}")) for value in (1, strength))
+    assert scaled["style_weight"] == strength * usual["style_weight"] and usual["style_weight"] > 0
+    assert scaled["content_weight"] == usual["content_weight"]
