@@ -23,24 +23,12 @@ from impasto import images
 from impasto.benchmark import macs_per_pixel
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import StagedNetwork, build_network
+from impasto.networks.brush import Coarse
 from impasto.networks.johnson import ConvLayer, ResidualBlock, upsample
 from impasto.runtime import pick_device, provenance
 
 CROP, SIZE = 416, 512
 CANDIDATES = ("swift", "16x1-3-1", "16x1-3-124", "16x0-4-1241", "16x1-4-1242", "20x0-3-12", "brush", "johnson")
-
-
-class Coarse(nn.Module):
-    def __init__(self, channels: int, blocks: int, dilations: list[int]):
-        super().__init__()
-        self.body = nn.Sequential(
-            ConvLayer(channels, 2 * channels, 3, stride=2), nn.ReLU(inplace=True),
-            *(ResidualBlock(2 * channels, dilations[number % len(dilations)]) for number in range(blocks)),
-            upsample(2 * channels, channels),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
 
 
 class Light(StagedNetwork):

@@ -8,6 +8,7 @@ Koltun 2016) at an eighth of the resolution see a few hundred pixels around. A c
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 from typing import ClassVar
 
@@ -89,11 +90,11 @@ def _scattered(number: Tensor, key: int) -> Tensor:
 class Coarse(nn.Module):
     """Residual blocks at half of its input's resolution, beside a skip that keeps the fine things."""
 
-    def __init__(self, channels: int, blocks: int):
+    def __init__(self, channels: int, blocks: int, dilations: Sequence[int] = _DILATIONS):
         super().__init__()
         self.body = nn.Sequential(
             ConvLayer(channels, 2 * channels, 3, stride=2), nn.ReLU(inplace=True),
-            *(ResidualBlock(2 * channels, _DILATIONS[number % len(_DILATIONS)]) for number in range(blocks)),
+            *(ResidualBlock(2 * channels, dilations[number % len(dilations)]) for number in range(blocks)),
             upsample(2 * channels, channels),
         )  # fmt: skip
 
