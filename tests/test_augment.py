@@ -24,6 +24,7 @@ from pycocotools.coco import COCO
 from impasto import augment, cli, images
 from impasto.checkpoint import load_style_model, save_style_model
 from impasto.coco import read_annotated
+from impasto.errors import ImageError
 from impasto.training.procedural import procedural_image
 
 FILES = ["000.jpg", "below/000.jpg", "below/000.png", "001.jpg", "002.png", "no annotations.jpg"]
@@ -247,7 +248,7 @@ def test_pixels_lie_where_their_annotations_say(tmp_path: Path, turn: int) -> No
         upright = images.from_levels(read_annotated(path, 24, 40))
         assert upright.shape == (3, 40, 24) and torch.equal(upright, images.read_image(path))
     for size in ((41, 24), (24, 41)):
-        with pytest.raises(images.ImageError, match="pixels, but"):
+        with pytest.raises(ImageError, match="pixels, but"):
             read_annotated(path, *size)
 
 

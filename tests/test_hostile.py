@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from impasto.errors import ImageError
-from impasto.images import find_images, printable, read_image, read_picture, write_image
+from impasto.errors import ImageError, printable
+from impasto.images import find_images, read_image, read_picture, write_image
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:PIL", "ignore::PIL.Image.DecompressionBombWarning")
 

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
 from torch import Tensor
 
-from impasto.errors import ImageError, UsageError
+from impasto.errors import ImageError, UsageError, printable
 from impasto.images import (
     IMAGE_SUFFIXES,
     centre_square,
@@ -23,7 +23,6 @@ from impasto.images import (
     find_images,
     from_array,
     from_pil,
-    printable,
     read_image,
     read_picture,
     resize,

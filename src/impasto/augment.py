@@ -31,8 +31,8 @@ import torch
 
 from impasto.checkpoint import find_style_model, load_style_model
 from impasto.coco import read_annotated, read_coco
-from impasto.errors import DataError, ImageError, ImpastoError, UsageError
-from impasto.images import from_levels, printable, read_image, write_image
+from impasto.errors import DataError, ImageError, ImpastoError, UsageError, printable
+from impasto.images import from_levels, read_image, write_image
 from impasto.inference import Stylizer
 from impasto.runtime import pick_device, usable_cores, written_whole
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from impasto.errors import ModelError
-from impasto.images import IMAGE_SUFFIXES, is_address, printable
+from impasto.errors import ModelError, printable
+from impasto.images import IMAGE_SUFFIXES, is_address
 from impasto.later import later
 from impasto.runtime import asset_dir, written_whole
 

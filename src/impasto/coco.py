@@ -13,8 +13,8 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from impasto.errors import DataError, ImageError
-from impasto.images import is_address, printable, read_levels, size_of, stored_size
+from impasto.errors import DataError, ImageError, printable
+from impasto.images import is_address, read_levels, size_of, stored_size
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,11 +3,25 @@
 A message is one line that names the file (or the option) and the remedy: it is printed as it stands.
 """
 
+from __future__ import annotations
+
+import os
+
 
 class ImpastoError(Exception):
-    """Base of every error that a user can mend."""
+    """Base of every error that a user can mend.
+
+    Args:
+        source: the whole message; or with a `reason` the path, stream or name that it is about, which is escaped.
+        reason: what is wrong with the source.
+        remedy: what to do about it.
+    """
 
     exit_code = 1
+
+    def __init__(self, source: object, reason: str = "", remedy: str = ""):
+        told = f"{printable(source)}: {reason}" if reason else str(source)
+        super().__init__(f"{told}; {remedy}" if remedy else told)
 
 
 class UsageError(ImpastoError):
@@ -34,3 +48,9 @@ class WeightsError(ImpastoError):
 
 class DataError(ImpastoError):
     """A data set, to train on or to paint, cannot be used."""
+
+
+def printable(source: object) -> str:
+    """Return the name of a path or stream such that it prints as one line on any terminal, odd characters escaped."""
+    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else getattr(source, "name", "stream")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))

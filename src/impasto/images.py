@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, BinaryIO, overload
 import numpy as np
 from PIL import ExifTags, IcoImagePlugin, Image, ImageCms, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
-from impasto.errors import ImageError, UsageError
+from impasto.errors import ImageError, UsageError, printable
 from impasto.later import later
 from impasto.runtime import written_whole
 
@@ -407,12 +407,6 @@ def contact_sheet(rows: Sequence[Sequence[Tensor]], *, titles: Sequence[str] = (
             left_over = (tile - picture.width) // 2, (tile - picture.height) // 2
             sheet.paste(picture, (gutter + x * step + left_over[0], top + y * step + left_over[1]))
     return from_array(np.array(sheet))
-
-
-def printable(source: object) -> str:
-    """Return the name of a path or stream such that it prints as one line on any terminal, odd characters escaped."""
-    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else getattr(source, "name", "stream")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(name))
 
 
 # Reading: open, identify, decode, turn upright, split off the transparency, bring the colour to sRGB.

@@ -21,8 +21,7 @@ from torch.nn import Parameter
 from torch.nn import functional as F
 
 from impasto.checkpoint import StyleModel, check_name
-from impasto.errors import ModelError
-from impasto.images import printable
+from impasto.errors import ModelError, printable
 from impasto.networks import build_network
 
 _MAX_BYTES = 200_000_000

@@ -24,8 +24,7 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 
 from impasto import images
-from impasto.errors import VideoError
-from impasto.images import printable
+from impasto.errors import VideoError, printable
 from impasto.runtime import written_whole
 
 Painter = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 -> the same

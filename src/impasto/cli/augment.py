@@ -94,7 +94,7 @@ def _augment(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from impasto.augment import augment
-    from impasto.images import printable
+    from impasto.errors import printable
 
     failures = _First(_MOST_TOLD)
     with ExitStack() as stack:

@@ -51,9 +51,10 @@ def is_whole(result: Path, source: Path) -> bool:
 
 def paint_clip(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Paint one clip, or what a camera sees, with progress on stderr; return what to tell of it."""
-    from impasto import images, video
+    from impasto import video
+    from impasto.errors import printable
 
-    name = f"camera {source}" if isinstance(source, int) else images.printable(source)
+    name = f"camera {source}" if isinstance(source, int) else printable(source)
     with _progress(name) as progress:
         report = video.paint_video(
             painter, source, target, size=options.size, keep_metadata=options.keep_metadata, progress=progress,

@@ -64,6 +64,7 @@ def _compare(options: argparse.Namespace) -> int:
 
     from impasto import images
     from impasto.compare import compare, judge_of, write_report
+    from impasto.errors import printable
     from impasto.inference import Stylizer
 
     if importlib.util.find_spec("matplotlib") is None:
@@ -85,7 +86,7 @@ def _compare(options: argparse.Namespace) -> int:
     ) as line:
 
         def progress(image: str, init: str, step: int) -> None:
-            line.set_description(f"{images.printable(image)} from {init}", refresh=False)
+            line.set_description(f"{printable(image)} from {init}", refresh=False)
             line.update(step > 0)
 
         report, compared = compare(
@@ -96,7 +97,7 @@ def _compare(options: argparse.Namespace) -> int:
     if options.json:
         tell_json({**report, "failed": failed})
     else:
-        streams.tell(*_sentences(report), *map(images.printable, written))
+        streams.tell(*_sentences(report), *map(printable, written))
     return 1 if failed else 0
 
 

@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
 
 def _import(options: argparse.Namespace) -> int:
     from impasto.checkpoint import SUFFIX, save_style_model
-    from impasto.images import printable
+    from impasto.errors import printable
     from impasto.importer import import_model
 
     if options.output.suffix != SUFFIX:

@@ -62,6 +62,7 @@ def _optimize(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from impasto import images
+    from impasto.errors import printable
     from impasto.inference import Stylizer
     from impasto.losses.perceptual import PerceptualLoss
     from impasto.optimize import Interrupted, optimize_image
@@ -70,7 +71,7 @@ def _optimize(options: argparse.Namespace) -> int:
     images.check_writable(options.output)
     for given in (options.content, options.style, Path(options.init)):
         if options.output.exists() and given.exists() and options.output.samefile(given):
-            raise UsageError(f"{images.printable(options.output)} is one of the inputs; choose another -o")
+            raise UsageError(f"{printable(options.output)} is one of the inputs; choose another -o")
     device = pick_device(options.device)
     loss = PerceptualLoss.from_spec(options.loss_weights).to(device)
     loss.style_weight *= options.strength
@@ -103,7 +104,7 @@ def _optimize(options: argparse.Namespace) -> int:
         told = {"output": str(options.output), "best_step": result.best_step, "curve": result.curve}
         tell_json({**told, "failed": []})
     else:
-        streams.tell(images.printable(options.output))
+        streams.tell(printable(options.output))
     return code
 
 

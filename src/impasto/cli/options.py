@@ -158,7 +158,7 @@ def note(line: str) -> None:
 def complain(message: object) -> None:
     from tqdm import tqdm
 
-    from impasto.images import printable
+    from impasto.errors import printable
 
     tqdm.write(f"impasto: {printable(str(message))}", file=sys.stderr)  # on a line of its own, above a progress bar
 

@@ -41,6 +41,7 @@ class Destination:
             UsageError: the name of a kind of file that cannot be written.
         """
         from impasto import images, video
+        from impasto.errors import printable
 
         if not word:
             return cls()
@@ -48,12 +49,12 @@ class Destination:
         if word == "-" or (path.exists() and not path.is_file() and not path.is_dir()):
             return cls(stream=STDOUT if word == "-" else path)
         if images.is_address(word):
-            raise UsageError(f"-o {images.printable(word)}: an address; give a file or a folder")
+            raise UsageError(f"-o {printable(word)}: an address; give a file or a folder")
         if path.is_dir() or word.endswith(("/", os.sep)) or not (_is_of_a_file(path) or path.is_file()):
             return cls(folder=path)
         if path.suffix.lower() not in images.WRITABLE_SUFFIXES | video.WRITABLE_SUFFIXES:
             raise UsageError(
-                f"-o {images.printable(path)}: cannot write {path.suffix or 'without a suffix'}; choose .png, .jpg, .webp, .avif, "
+                f"-o {printable(path)}: cannot write {path.suffix or 'without a suffix'}; choose .png, .jpg, .webp, .avif, "
                 ".tiff, or .mp4, .mov, .mkv, .webm for clips; the name of a new folder ends in /"
             )
         return cls(file=path)

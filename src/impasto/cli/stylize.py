@@ -113,7 +113,7 @@ class _Report:
         self.to_stdout = False  # the picture itself goes there
 
     def fail(self, source: object, error: Exception) -> None:
-        from impasto.images import printable
+        from impasto.errors import printable
 
         complain(error if isinstance(error, ImpastoError) else f"{source}: {reason_of(error)}")
         self.failed.append({"input": None if source is None else printable(source), "error": printable(str(error))})
@@ -123,7 +123,7 @@ class _Report:
         return {"style": self.style, "done": self.done, "left": self.left, "failed": self.failed}
 
     def tell(self) -> None:
-        from impasto.images import printable
+        from impasto.errors import printable
 
         if self.left:
             print(f"{len(self.left)} left as they were", file=sys.stderr)
@@ -182,7 +182,7 @@ def _pairs(
     if not one:
         return results.paired(sources, style, destination, clips.result_suffix, records, protect=options.resume)
     if len(sources) > 1:
-        from impasto.images import printable
+        from impasto.errors import printable
 
         raise UsageError(f"{printable(one)} is one file and these are {len(sources)} sources; name a folder")
     report.to_stdout = one == results.STDOUT
@@ -225,18 +225,16 @@ def _sources(words: list[str], style: str, records: Callable[[Path], Records], r
 
 def _paint_one(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Paint one source; return what to tell of it beside its name."""
-    from impasto import images
+    from impasto.errors import printable
 
     if isinstance(source, int):
         return clips.paint_clip(painter, source, target, options)
     if not options.overwrite and target.exists() and target.samefile(source):
-        raise UsageError(f"{images.printable(target)} is the input itself; choose another -o, or add --overwrite")
+        raise UsageError(f"{printable(target)} is the input itself; choose another -o, or add --overwrite")
     if clips.is_clip(source) or (clips.is_clip(target) and clips.is_animation(source)):
         return clips.paint_clip(painter, source, target, options)
     if clips.is_clip(target):
-        raise UsageError(
-            f"{images.printable(target)}: a clip is made of a clip, or of an animated GIF; choose .png or .jpg"
-        )
+        raise UsageError(f"{printable(target)}: a clip is made of a clip, or of an animated GIF; choose .png or .jpg")
     _paint_to(painter, source, target, clips.result_suffix(source), options)
     return {}
 
@@ -258,6 +256,7 @@ def _paint_picture(
     painter: Stylizer, source: Path | BinaryIO, target: Path | BinaryIO, suffix: str, options: argparse.Namespace
 ) -> None:
     from impasto import images
+    from impasto.errors import printable
 
     picture = images.read_picture(source, max_pixels=options.max_pixels, as_levels=True)
     pixels, alpha = picture.pixels, picture.alpha
@@ -275,7 +274,7 @@ def _paint_picture(
         notes += (f"statistics from a thumbnail: {off}; --statistics exact is not",)
     notes += images.write_image(target, pixels, alpha=alpha, exif=exif, format=suffix.removeprefix("."))
     for line in notes:
-        note(f"{images.printable(source)}: {line}")
+        note(f"{printable(source)}: {line}")
 
 
 def _paint_stdin(painter: Stylizer, destination: Destination, options: argparse.Namespace, report: _Report) -> None:

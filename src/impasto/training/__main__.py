@@ -51,7 +51,7 @@ from impasto.checkpoint import (
     load_style_model,
     read_papers,
 )
-from impasto.errors import ImageError, ImpastoError, ModelError, UsageError, WeightsError
+from impasto.errors import ImageError, ImpastoError, ModelError, UsageError, WeightsError, printable
 from impasto.losses import build_loss
 from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.losses.features import MIN_SIDE, SLIM, SLIM_LAYERS
@@ -417,7 +417,7 @@ def read_picture(path: str, size: int) -> torch.Tensor:
         ImageError: it cannot be read.
     """
     if re.match(r"\w+://|https?:", path):
-        raise UsageError(f"style.image={images.printable(path)}: addresses are not fetched; download the picture first")
+        raise UsageError(f"style.image={printable(path)}: addresses are not fetched; download the picture first")
     with suppress(ImageError):
         return images.read_image(path)
     try:
@@ -648,7 +648,7 @@ def main(config: DictConfig) -> None:
     except ImpastoError as error:
         if os.environ.get("IMPASTO_DEBUG"):
             raise
-        print("impasto:", "\n".join(map(images.printable, str(error).split("\n"))), file=sys.stderr)
+        print("impasto:", "\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
         sys.exit(error.exit_code)
     except MissingMandatoryValue as error:
         how = "impasto train PICTURE" if error.full_key == "style.image" else f"{error.full_key}=…"
@@ -657,7 +657,7 @@ def main(config: DictConfig) -> None:
     except OSError as error:
         if os.environ.get("IMPASTO_DEBUG"):
             raise
-        place, why = images.printable(error.filename or "a file"), error.strerror or error
+        place, why = printable(error.filename or "a file"), error.strerror or error
         print(f"impasto: {place}: {why}; make room, or choose another paths.run or output", file=sys.stderr)
         sys.exit(ImpastoError.exit_code)
     except Exception as error:  # mostly a value that some constructor does not take
@@ -666,7 +666,7 @@ def main(config: DictConfig) -> None:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in reason:
             reason = "not enough memory; lower data.batch_size, data.crop or network.width"
-        print(f"impasto: {images.printable(reason)} (--debug shows where)", file=sys.stderr)
+        print(f"impasto: {printable(reason)} (--debug shows where)", file=sys.stderr)
         sys.exit(UsageError.exit_code if isinstance(error, OmegaConfBaseException) else ImpastoError.exit_code)
 
 
@@ -679,5 +679,5 @@ if __name__ == "__main__":
     except Exception as error:  # what Hydra and OmegaConf raise before `main` has the configuration
         if os.environ.get("IMPASTO_DEBUG"):
             raise
-        print("impasto:", images.printable(explain(error, words)), file=sys.stderr)
+        print("impasto:", printable(explain(error, words)), file=sys.stderr)
         sys.exit(UsageError.exit_code)

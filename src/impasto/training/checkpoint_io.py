@@ -14,8 +14,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from impasto.errors import ImpastoError
-from impasto.images import printable
+from impasto.errors import ImpastoError, printable
 from impasto.runtime import written_whole
 
 

@@ -18,7 +18,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from impasto import images
 from impasto.coco import read_coco
-from impasto.errors import DataError, ImageError
+from impasto.errors import DataError, ImageError, printable
 from impasto.runtime import usable_cores
 from impasto.training.callbacks import SHEET, rank_zero_print
 from impasto.training.procedural import procedural_image
@@ -91,7 +91,7 @@ def _coco_file_names(annotations: Path, categories: set[str]) -> list[str]:
         ids[category["name"]].add(_key(category["id"]))
     if unknown := categories - ids.keys():
         raise DataError(
-            f"data.categories: {', '.join(sorted(unknown))} not in {annotations}; it has {images.printable(', '.join(ids))}"
+            f"data.categories: {', '.join(sorted(unknown))} not in {annotations}; it has {printable(', '.join(ids))}"
         )
     wanted = set().union(*(ids[name] for name in categories))
     shown = {_key(mark["image_id"]) for mark in coco.get("annotations", []) if _key(mark.get("category_id")) in wanted}
@@ -194,7 +194,7 @@ class BadImages:
             DataError: more than the allowed fraction is bad; the message lists the first of them.
         """
         if self.count > self.allowed * self.total:
-            names = "\n  ".join(map(images.printable, list(self.reasons)[: self.named]))
+            names = "\n  ".join(map(printable, list(self.reasons)[: self.named]))
             more = len(self.reasons) - self.named
             raise DataError(
                 f"{self.count} of {self.total} images are bad, more than data.max_bad={self.allowed:g} allows; "
@@ -265,7 +265,7 @@ class CropDataset(Dataset):
         needed = round(self.crop * _SCALES[1])
         photograph = self.source.read(index, at_least=needed)
         if (shorter := min(photograph.shape[1:])) < self.crop // 4:
-            name = images.printable(self.source.name(index))
+            name = printable(self.source.name(index))
             raise ImageError(f"{name}: only {shorter} pixels on its shorter side, too small to train on")
         return np.asarray(reduced(photograph, needed))
 
@@ -275,7 +275,7 @@ class CropDataset(Dataset):
             self.decode(index)
         except ImageError as error:
             return str(error)
-        return f"{images.printable(self.source.name(index))}: a worker could not read it"
+        return f"{printable(self.source.name(index))}: a worker could not read it"
 
 
 def reduced(image: Tensor, shorter: int) -> Image.Image:

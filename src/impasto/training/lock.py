@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from impasto.errors import UsageError
-from impasto.images import printable
+from impasto.errors import UsageError, printable
 
 _HELD_BY_ANOTHER = {errno.EACCES, errno.EAGAIN}
 

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
-from impasto.errors import UsageError
-from impasto.images import printable
+from impasto.errors import UsageError, printable
 from impasto.losses.perceptual import PerceptualLoss
 
 _ANEW = "or begin anew with ckpt_path=null"

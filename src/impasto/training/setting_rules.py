@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from impasto.errors import UsageError
-from impasto.images import printable
+from impasto.errors import UsageError, printable
 from impasto.losses import __path__ as losses
 from impasto.losses.perceptual import MAX_OCTAVES
 from impasto.networks import network_names

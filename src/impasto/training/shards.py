@@ -24,7 +24,7 @@ import numpy as np
 from torch import Tensor
 
 from impasto import images
-from impasto.errors import DataError, ImageError
+from impasto.errors import DataError, ImageError, printable
 from impasto.runtime import cache_dir, written_whole
 
 INDEX = "index.json"
@@ -116,7 +116,7 @@ def open_shards(shards: str | Sequence[str], storage: Mapping[str, Any] | None =
     patterns = [shards] if isinstance(shards, str) else list(shards)
     found = [shard for pattern in patterns for name in expand(pattern) for shard in _listed(name, storage)]
     if not found or len(found) > _MAX_SHARDS:
-        raise DataError(f"data.shards={images.printable(str(shards))}: {len(found)} shards; give 1 to {_MAX_SHARDS}")
+        raise DataError(f"data.shards={printable(str(shards))}: {len(found)} shards; give 1 to {_MAX_SHARDS}")
     folders = dict.fromkeys(_folder(shard.url) for shard in found)
     with ThreadPoolExecutor(_LISTERS) as pool:
         indexes = dict(zip(folders, pool.map(lambda folder: _read_index(folder, storage), folders), strict=True))
@@ -125,7 +125,7 @@ def open_shards(shards: str | Sequence[str], storage: Mapping[str, Any] | None =
     if all(shard.fault for shard in found):
         raise DataError("no shard can be used:\n  " + "\n  ".join(str(shard.fault) for shard in found[:20]))
     if not len(source):
-        raise DataError(f"data.shards={images.printable(str(shards))}: no image in them; write them again")
+        raise DataError(f"data.shards={printable(str(shards))}: no image in them; write them again")
     return source
 
 
@@ -138,7 +138,7 @@ def expand(pattern: str) -> list[str]:
     parts = re.split(r"\{(\d+\.\.\d+|[^{}]*,[^{}]*)\}", pattern)
     choices = [_choices(part) if i % 2 else [part] for i, part in enumerate(parts)]
     if np.prod([float(len(choice)) for choice in choices]) > _MAX_SHARDS:
-        raise DataError(f"data.shards={images.printable(pattern)}: stands for more than {_MAX_SHARDS} shards")
+        raise DataError(f"data.shards={printable(pattern)}: stands for more than {_MAX_SHARDS} shards")
     return ["".join(chosen) for chosen in product(*choices)]
 
 
@@ -196,12 +196,12 @@ class Shard:
             raise ImageError(self.fault) from error
 
     def _set_aside(self, error: Exception) -> None:
-        reason = images.printable(str(error).strip() or type(error).__name__)[:200]
+        reason = printable(str(error).strip() or type(error).__name__)[:200]
         if isinstance(error, FileNotFoundError):
             reason = "not there"
         elif isinstance(error, OSError) and error.strerror:
             reason = error.strerror.lower()
-        self.fault = f"{images.printable(self.url)}: {reason}; write or fetch this shard again"
+        self.fault = f"{printable(self.url)}: {reason}; write or fetch this shard again"
 
     def _actual_size(self) -> int:
         if _is_remote(self.url):
@@ -296,9 +296,9 @@ def _store(url: str, storage: Mapping[str, Any]) -> tuple[Any, str]:
 
         return url_to_fs(url, **storage)
     except (ImportError, ValueError, TypeError) as error:
-        reason = images.printable(str(error))[:200]
+        reason = printable(str(error))[:200]
         raise _Unavailable(
-            f"data.shards={images.printable(url)}: {reason}; pip install 'impasto[shards]' and what fsspec needs for this store"
+            f"data.shards={printable(url)}: {reason}; pip install 'impasto[shards]' and what fsspec needs for this store"
         ) from error
 
 
@@ -320,7 +320,7 @@ def _listed(name: str, storage: Mapping[str, Any]) -> list[Shard]:
             Shard(files.unstrip_protocol(found), storage) for found in _patiently(lambda: files.glob(f"{path}/*.tar"))
         ]
     except Exception as error:
-        raise DataError(f"data.shards={images.printable(name)}: cannot be listed; name the shards") from error
+        raise DataError(f"data.shards={printable(name)}: cannot be listed; name the shards") from error
 
 
 def _joined(folder: str, name: str) -> str:
@@ -338,16 +338,14 @@ def _read_index(folder: str, storage: Mapping[str, Any]) -> dict[str, dict[str, 
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"{images.printable(url)}: cannot be read ({images.printable(str(error))[:200]})") from error
+        raise DataError(f"{printable(url)}: cannot be read ({printable(str(error))[:200]})") from error
     if not data:
         return {}
     try:
         return records(data)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = images.printable(str(error))[:100]
-        raise DataError(
-            f"{images.printable(url)}: not an index of shards ({reason}); write it again or remove it"
-        ) from error
+        reason = printable(str(error))[:100]
+        raise DataError(f"{printable(url)}: not an index of shards ({reason}); write it again or remove it") from error
 
 
 def _read_small(url: str, storage: Mapping[str, Any]) -> bytes:
@@ -414,7 +412,7 @@ def scan(stream: BinaryIO, size: int) -> list[Place]:
         if kind in b"0\0" and length and PurePosixPath(name).suffix.lower() in images.IMAGE_SUFFIXES:
             if length > _MAX_IMAGE or len(places) == _MAX_IMAGES:
                 raise _Torn(f"more than {_MAX_IMAGE >> 20} MB in an image or {_MAX_IMAGES} images")
-            places.append(Place(images.printable(name)[:200], start, length))
+            places.append(Place(printable(name)[:200], start, length))
     return places
 
 
