@@ -22,11 +22,12 @@ from torch import Tensor
 
 from impasto.benchmark import SIZES, STYLES, peak_memory, picture, timed
 from impasto.cli.options import size_from
-from impasto.engine import BACKENDS, is_installed
+from impasto.engine import is_installed
 from impasto.errors import UsageError
 from impasto.inference import Stylizer
 from impasto.networks import build_network
-from impasto.runtime import provenance
+from impasto.system.choices import BACKENDS
+from impasto.system.machine import provenance
 
 Choice = tuple[str, str, str]  # network, backend, precision
 REFERENCE: Choice = ("reference", "torch", "float32")

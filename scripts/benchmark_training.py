@@ -24,7 +24,7 @@ from impasto.losses.features import IMAGENET_MEAN, IMAGENET_STD, LAYERS, VGGFeat
 from impasto.losses.functional import gram_matrix, relative_gram_loss, total_variation
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
-from impasto.runtime import has_fast_bfloat16, pick_device, provenance
+from impasto.system.machine import has_fast_bfloat16, pick_device, provenance
 from impasto.training.module import StyleModule
 
 

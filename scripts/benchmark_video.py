@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from impasto import images, video
 from impasto.inference import Stylizer
-from impasto.runtime import pick_device, provenance
+from impasto.system.machine import pick_device, provenance
 from impasto.training.procedural import procedural_image
 
 

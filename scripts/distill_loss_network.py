@@ -30,7 +30,8 @@ from impasto.losses.features import IMAGENET_MEAN, IMAGENET_STD, LAYERS, SLIM_LA
 from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
-from impasto.runtime import has_fast_bfloat16, pick_device, provenance, written_whole
+from impasto.system.files import written_whole
+from impasto.system.machine import has_fast_bfloat16, pick_device, provenance
 from impasto.training.data import random_crop
 from impasto.training.muon import Muon
 from impasto.training.plain import update

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from impasto.checkpoint import read_papers, shipped_styles
-from impasto.runtime import asset_dir
+from impasto.system.files import asset_dir
 
 HEAD = """# Style models
 

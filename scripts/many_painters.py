@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from impasto import images
 from impasto.losses.functional import grid_energy
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.runtime import has_fast_bfloat16, usable_cores
+from impasto.system.machine import has_fast_bfloat16, usable_cores
 from impasto.training.data import CropDataset, FolderImages, random_crop
 from impasto.training.muon import Muon
 from impasto.training.plain import inner

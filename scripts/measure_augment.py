@@ -24,7 +24,7 @@ from typing import Any
 
 from pycocotools.coco import COCO
 
-from impasto.runtime import provenance
+from impasto.system.machine import provenance
 
 HEAD = "| run | images | start, s | images/s | files as with one worker |\n| --- | --- | --- | --- | --- |"
 KEPT = ("bbox", "segmentation", "area", "iscrowd", "category_id")

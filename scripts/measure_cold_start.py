@@ -21,8 +21,9 @@ from pathlib import Path
 from PIL import Image
 
 from impasto.cli.options import size_from
-from impasto.engine import BACKENDS, is_installed
-from impasto.runtime import provenance
+from impasto.engine import is_installed
+from impasto.system.choices import BACKENDS
+from impasto.system.machine import provenance
 from impasto.training.procedural import procedural_image
 
 _STYLIZE = "import sys; from impasto import cli; cli.main(sys.argv[1:]); print('torch' in sys.modules)"

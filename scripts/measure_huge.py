@@ -24,7 +24,7 @@ from PIL import Image
 from impasto.checkpoint import find_style_model, load_style_model
 from impasto.inference import Stylizer
 from impasto.networks import StagedNetwork
-from impasto.runtime import provenance
+from impasto.system.machine import provenance
 from impasto.tiles import TiledPainter
 from impasto.training.procedural import procedural_image
 

@@ -25,7 +25,7 @@ from impasto.inference import Stylizer
 from impasto.losses.features import SLIM_LAYERS, VGGFeatures
 from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.runtime import provenance
+from impasto.system.machine import provenance
 
 
 def distances(network: VGGFeatures, pictures: Sequence[Tensor]) -> dict[str, tuple[Tensor, Tensor]]:

@@ -20,7 +20,7 @@ from impasto.compare import judge_of
 from impasto.inference import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.optimize import optimize_image
-from impasto.runtime import has_fast_bfloat16, provenance
+from impasto.system.machine import has_fast_bfloat16, provenance
 
 
 def lowest(photograph: Tensor, loss: PerceptualLoss, init: str | Tensor, steps: int) -> float:

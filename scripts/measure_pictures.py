@@ -21,7 +21,7 @@ from types import ModuleType
 
 from impasto import images
 from impasto.inference import Stylizer
-from impasto.runtime import provenance
+from impasto.system.machine import provenance
 
 STYLES = ("starry_night", "wave", "the_scream", "composition_vii")
 Judge = Callable[[Path, Path, Sequence[Path]], list[dict[str, float]]]

@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 
-from impasto.runtime import provenance
+from impasto.system.machine import provenance
 from impasto.training.checkpoint_io import DurableCheckpointIO, checkpoints_at, is_whole
 
 options: argparse.Namespace

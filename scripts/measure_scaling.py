@@ -25,7 +25,7 @@ from impasto import images
 from impasto.inference import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
-from impasto.runtime import pick_device, provenance
+from impasto.system.machine import pick_device, provenance
 from impasto.training.data import CropDataset, FolderImages
 from impasto.training.muon import Muon
 from impasto.training.plain import update

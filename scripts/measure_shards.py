@@ -24,7 +24,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from impasto.runtime import provenance
+from impasto.system.machine import provenance
 from impasto.training.data import ContentDataModule, CropDataset, FolderImages, Source, StreamSampler, list_images
 from impasto.training.shards import open_shards
 

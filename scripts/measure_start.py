@@ -20,7 +20,7 @@ from pathlib import Path
 from make_model_cards import iterations
 
 from impasto.checkpoint import read_papers
-from impasto.runtime import provenance
+from impasto.system.machine import provenance
 
 HEAD = """| style | loss network | start | optimizer | minutes | steps | photographs | VGG-19's loss | equal iterations from noise / photograph | in the median | gap | screen |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""

@@ -32,7 +32,8 @@ from impasto.benchmark import convolution_peak, macs_per_pixel, picture
 from impasto.checkpoint import read_papers
 from impasto.engine import build_engine
 from impasto.networks import build_network
-from impasto.runtime import pick_device, provenance, written_whole
+from impasto.system.files import written_whole
+from impasto.system.machine import pick_device, provenance
 from impasto.training.procedural import procedural_image
 
 NETWORKS = ("brush", "johnson")

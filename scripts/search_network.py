@@ -25,7 +25,7 @@ from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import StagedNetwork, build_network
 from impasto.networks.brush import Coarse
 from impasto.networks.johnson import ConvLayer, ResidualBlock, upsample
-from impasto.runtime import pick_device, provenance
+from impasto.system.machine import pick_device, provenance
 
 CROP, SIZE = 416, 512
 CANDIDATES = ("swift", "16x1-3-1", "16x1-3-124", "16x0-4-1241", "16x1-4-1242", "20x0-3-12", "brush", "johnson")

@@ -13,7 +13,7 @@ from typing import Any
 
 from impasto.checkpoint import load_style_model, save_style_model
 from impasto.errors import ImpastoError
-from impasto.runtime import asset_dir
+from impasto.system.files import asset_dir
 
 KEPT = (
     "network",

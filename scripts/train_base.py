@@ -25,7 +25,7 @@ from impasto.errors import ImageError
 from impasto.losses.features import MIN_SIDE
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
-from impasto.runtime import pick_device, provenance
+from impasto.system.machine import pick_device, provenance
 
 CROP, BATCH = 416, 4
 SIZES = (384, 448, 512, 576, 640)

@@ -28,7 +28,8 @@ from impasto.losses.features import SLIM
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
-from impasto.runtime import asset_dir, pick_device, provenance
+from impasto.system.files import asset_dir
+from impasto.system.machine import pick_device, provenance
 
 EACH = 8  # crops of every photograph
 

@@ -27,7 +27,8 @@ import torch
 
 from impasto import images
 from impasto.errors import ImageError, ImpastoError, UsageError
-from impasto.runtime import usable_cores, written_whole
+from impasto.system.files import written_whole
+from impasto.system.machine import usable_cores
 from impasto.training.data import fingerprint, reduced
 from impasto.training.shards import INDEX, INDEX_FORMAT, records, scan
 

@@ -16,14 +16,15 @@ from torch import nn
 
 from impasto import cli, engine
 from impasto.checkpoint import load_style_model, shipped_styles
-from impasto.engine import BACKENDS, build_engine, is_installed
+from impasto.engine import build_engine, is_installed
 from impasto.engine.rewrite import rewritten
 from impasto.errors import UsageError
 from impasto.images import to_levels
 from impasto.inference import Stylizer
 from impasto.networks import build_network, network_names
 from impasto.networks.johnson import ConvLayer
-from impasto.runtime import has_fast_bfloat16
+from impasto.system.choices import BACKENDS
+from impasto.system.machine import has_fast_bfloat16
 from impasto.training.procedural import procedural_image
 
 HALF = has_fast_bfloat16(torch.device("cpu"))

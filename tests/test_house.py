@@ -31,27 +31,21 @@ from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_names
 from impasto.training import __main__ as training
 
-FLOORS = [
-    {"errors", "later"},
-    {"runtime", "streams"},
-    {"images", "networks", "losses"},
-    {"checkpoint", "optimize", "coco", "tiles"},
-    {"engine"},
-    {"inference", "video"},
-    {"training", "compare", "augment", "benchmark", "importer"},
-    {"cli", "__init__"},
-    {"__main__"},
-]
 SOURCE = ROOT / "src" / "impasto"
 TRAINING_ONLY = {"pytorch_lightning", "hydra", "omegaconf", "wandb"}
 
 
+def floors() -> dict[str, int]:
+    """Room -> floor, as the table in CONTRIBUTING.md says."""
+    rows = re.findall(r"^\| (\d+) \| (.+?) \|", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.MULTILINE)
+    return {name: int(number) for number, rooms in rows for name in re.findall(r"`(\w+)`", rooms)}
+
+
+FLOORS = floors()
+
+
 def room(path: Path) -> str:
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
-
-
-def floor(name: str) -> int:
-    return next(level for level, rooms in enumerate(FLOORS) if name in rooms)
 
 
 def imports(path: Path) -> list[tuple[str, bool]]:
@@ -74,8 +68,13 @@ def test_imports_go_strictly_down(path: Path) -> None:
     for module, _ in imports(path):
         if module.startswith("impasto."):
             there = module.split(".")[1]
-            assert there == here or floor(there) < floor(here), f"{here} imports {there}, which is not below it"
+            assert there == here or FLOORS[there] < FLOORS[here], f"{here} imports {there}, which is not below it"
         assert here == "training" or module.split(".")[0] not in TRAINING_ONLY, f"{module} belongs in training/"
+
+
+def test_the_table_of_floors_names_every_room_and_no_other() -> None:
+    rooms = {room(path) for path in SOURCE.rglob("*.py")}
+    assert rooms == FLOORS.keys()
 
 
 def test_the_command_line_imports_nothing_heavy() -> None:

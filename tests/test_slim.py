@@ -15,7 +15,7 @@ from impasto.errors import WeightsError
 from impasto.losses.features import LAYERS, SLIM_LAYERS, VGGFeatures
 from impasto.losses.functional import gram_matrix, mean_and_covariance, relative_feature_loss, relative_gram_loss
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.runtime import asset_dir
+from impasto.system.files import asset_dir
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from impasto.losses.defects import DEFECTS
 from impasto.losses.functional import grid_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
-from impasto.runtime import asset_dir
+from impasto.system.files import asset_dir
 from impasto.training.__main__ import find_start
 from impasto.training.callbacks import KeepBest
 from impasto.training.data import (

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from impasto.checkpoint import load_style_model
 from impasto.networks.johnson import ConvLayer
-from impasto.runtime import asset_dir
+from impasto.system.files import asset_dir
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from PIL import Image
 from impasto import cli, video
 from impasto.errors import VideoError
 from impasto.inference import Stylizer
-from impasto.runtime import used_memory
+from impasto.system.machine import used_memory
 from impasto.training.procedural import procedural_image
 
 av = pytest.importorskip("av")

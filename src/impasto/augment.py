@@ -34,9 +34,9 @@ from impasto.coco import read_annotated, read_coco
 from impasto.errors import DataError, ImageError, ImpastoError, UsageError, printable
 from impasto.images import from_levels, read_image, write_image
 from impasto.inference import Stylizer
-from impasto.runtime import pick_device, usable_cores, written_whole
+from impasto.system.files import written_whole
+from impasto.system.machine import pick_device, usable_cores
 
-ENGINES = ("local", "ray")
 _RECORD = "augment.json"
 _BLOCKS = 1000  # that Ray deals out: enough for balance and progress, few enough to be handed out at once
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from impasto.checkpoint import find_style_model, load_style_model
-from impasto.engine import BACKENDS, build_engine, is_installed
+from impasto.engine import build_engine, is_installed
 from impasto.errors import ImpastoError
-from impasto.runtime import has_fast_bfloat16, pick_device, provenance, used_memory
+from impasto.system.choices import BACKENDS
+from impasto.system.machine import has_fast_bfloat16, pick_device, provenance, used_memory
 
 STYLES = {"brush": "starry_night", "johnson": "starry_night_johnson"}
 SIZES = ((512, 512), (1280, 720), (1920, 1080))  # width, height

@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 
 from impasto.errors import ModelError, printable
 from impasto.images import IMAGE_SUFFIXES, is_address
-from impasto.later import later
-from impasto.runtime import asset_dir, written_whole
+from impasto.system.files import asset_dir, written_whole
+from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from impasto import networks
 else:
-    torch, networks = later("torch"), later("impasto.networks")
+    torch, networks = lazy("torch"), lazy("impasto.networks")
 
 FORMAT = 1  # raised when an older impasto could not read the file any more
 SUFFIX = ".safetensors"

@@ -26,7 +26,8 @@ from impasto.losses.features import SLIM
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.optimize import Optimized, optimize_image
-from impasto.runtime import cache_dir, provenance, written_whole
+from impasto.system.files import cache_dir, written_whole
+from impasto.system.machine import provenance
 
 Curve = dict[int, dict[str, float]]
 _TERMS = ("content", "style", "tv", "total")

@@ -25,15 +25,15 @@ import numpy as np
 from PIL import ExifTags, IcoImagePlugin, Image, ImageCms, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from impasto.errors import ImageError, UsageError, printable
-from impasto.later import later
-from impasto.runtime import written_whole
+from impasto.system.files import written_whole
+from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
     from torch.nn import functional
 else:
-    torch, functional = later("torch"), later("torch.nn.functional")
+    torch, functional = lazy("torch"), lazy("torch.nn.functional")
 
 Source = str | Path | BinaryIO
 

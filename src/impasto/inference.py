@@ -16,8 +16,10 @@ from impasto.checkpoint import SUFFIX, StyleModel, find_style_model, load_style_
 from impasto.engine import backends, build_engine
 from impasto.engine.kept import Blueprint, KeptBlueprint
 from impasto.errors import ImageError, ImpastoError, UsageError
-from impasto.later import later
-from impasto.runtime import asset_dir, free_memory, used_memory
+from impasto.system.choices import STATISTICS
+from impasto.system.files import asset_dir
+from impasto.system.lazy import lazy
+from impasto.system.machine import free_memory, used_memory
 
 if TYPE_CHECKING:
     import torch
@@ -25,10 +27,9 @@ if TYPE_CHECKING:
 
     from impasto import tiles
 else:
-    torch, tiles = later("torch"), later("impasto.tiles")
+    torch, tiles = lazy("torch"), lazy("impasto.tiles")
 
 Batch = TypeVar("Batch", "Tensor", np.ndarray)
-STATISTICS = ("exact", "thumbnail")
 _TORCH_ALONE = 640 * 2**20  # bytes
 
 

@@ -25,7 +25,7 @@ from impasto.errors import ImpastoError
 from impasto.images import from_levels, padding, to_levels
 from impasto.networks import StagedNetwork
 from impasto.networks.brush import Canvas
-from impasto.runtime import trim_memory
+from impasto.system.machine import trim_memory
 
 _LEAST_SIDE = 32  # of a tile's own part; smaller ones would be mostly surroundings
 _MOST_MEMORY = 2**27  # for a tile; larger ones are no faster

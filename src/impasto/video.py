@@ -25,7 +25,7 @@ import numpy as np
 
 from impasto import images
 from impasto.errors import VideoError, printable
-from impasto.runtime import written_whole
+from impasto.system.files import written_whole
 
 Painter = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 -> the same
 Progress = Callable[[int, int | None], None]  # frames done, frames in all as far as they are known

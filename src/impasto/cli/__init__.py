@@ -7,11 +7,11 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from impasto import streams
 from impasto.cli import augment, benchmark, compare, import_model, optimize, styles, stylize, train
 from impasto.cli.options import OneLineParser, complain, reason_of, tell_json
 from impasto.errors import ImpastoError, UsageError
-from impasto.runtime import keep_to_ourselves
+from impasto.system import streams
+from impasto.system.files import keep_to_ourselves
 
 _COMMANDS = {
     "stylize": stylize, "train": train, "optimize": optimize, "compare": compare, "augment": augment,

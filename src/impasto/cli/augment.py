@@ -8,7 +8,6 @@ from contextlib import ExitStack, suppress
 from functools import cache
 from typing import Any
 
-from impasto import streams
 from impasto.cli.options import (
     Once,
     add_command,
@@ -21,6 +20,8 @@ from impasto.cli.options import (
     seed_from,
     tell_json,
 )
+from impasto.system import streams
+from impasto.system.choices import AUGMENT_ENGINES
 
 _MOST_TOLD = 20  # failures, of which there may be thousands
 
@@ -55,7 +56,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--workers", type=_workers_from, metavar="N", help="processes (default: auto, one a core or GPU)"
     )
-    command.add_argument("--engine", choices=("local", "ray"), default="local",
+    command.add_argument("--engine", choices=AUGMENT_ENGINES, default="local",
                          help="processes of this machine, or the Ray cluster that RAY_ADDRESS names (default: local)")  # fmt: skip
     add_device_and_json(command)
 

@@ -6,8 +6,9 @@ import argparse
 import sys
 from typing import Any
 
-from impasto import streams
-from impasto.cli.options import BACKENDS, add_command, add_device_and_json, positive_from, size_from, tell_json
+from impasto.cli.options import add_command, add_device_and_json, positive_from, size_from, tell_json
+from impasto.system import streams
+from impasto.system.choices import BACKENDS
 
 
 def add(commands: Any) -> None:

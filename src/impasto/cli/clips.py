@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto import streams
 from impasto.cli.options import note
 from impasto.cli.results import STDOUT, Destination
 from impasto.errors import UsageError
+from impasto.system import streams
 
 if TYPE_CHECKING:
     from impasto.inference import Stylizer

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from functools import cache, partial
 from typing import Any
 
-from impasto import streams
 from impasto.cli import results
 from impasto.cli.options import (
     Once,
@@ -27,6 +26,7 @@ from impasto.cli.options import (
     wants_bfloat16,
 )
 from impasto.errors import ImpastoError, UsageError
+from impasto.system import streams
 
 _BACKEND, _PRECISION = "torch", "float32"  # of the painter
 

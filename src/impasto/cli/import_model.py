@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from impasto import streams
 from impasto.cli.options import Once, add_command, path_from, tell_json
 from impasto.errors import UsageError
+from impasto.system import streams
 
 
 def add(commands: Any) -> None:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto import streams
 from impasto.cli.options import (
     Once,
     add_command,
@@ -25,6 +24,7 @@ from impasto.cli.options import (
     wants_bfloat16,
 )
 from impasto.errors import UsageError
+from impasto.system import streams
 
 if TYPE_CHECKING:
     from impasto.optimize import Iterate
@@ -66,7 +66,7 @@ def _optimize(options: argparse.Namespace) -> int:
     from impasto.inference import Stylizer
     from impasto.losses.perceptual import PerceptualLoss
     from impasto.optimize import Interrupted, optimize_image
-    from impasto.runtime import pick_device
+    from impasto.system.machine import pick_device
 
     images.check_writable(options.output)
     for given in (options.content, options.style, Path(options.init)):

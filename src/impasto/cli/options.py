@@ -13,11 +13,9 @@ from mimetypes import MimeTypes
 from pathlib import Path
 from typing import Any, NoReturn
 
-from impasto import streams
 from impasto.errors import UsageError
-
-# As in impasto.engine, which would bring torch into `impasto --help`.
-BACKENDS = ("openvino", "onnxruntime", "torch", "compile")
+from impasto.system import streams
+from impasto.system.choices import BACKENDS, PRECISIONS
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -53,7 +51,7 @@ def add_device_and_json(command: argparse.ArgumentParser) -> None:
 def add_backend(command: argparse.ArgumentParser) -> None:
     command.add_argument("--backend", choices=("auto", *BACKENDS), default="auto",
                          help="what does the arithmetic (default: the fastest that is installed)")  # fmt: skip
-    command.add_argument("--precision", choices=("auto", "float32", "half"), default="auto",
+    command.add_argument("--precision", choices=PRECISIONS, default="auto",
                          help="half moves few pixels by more than a level (default: half where the processor is made for it)")  # fmt: skip
 
 
@@ -63,7 +61,7 @@ def add_precision(command: argparse.ArgumentParser) -> None:
 
 
 def wants_bfloat16(options: argparse.Namespace, device: Any) -> bool:
-    from impasto.runtime import has_fast_bfloat16
+    from impasto.system.machine import has_fast_bfloat16
 
     return options.precision == "bfloat16" or (options.precision == "auto" and has_fast_bfloat16(device))
 

@@ -98,7 +98,7 @@ class Records:
     """What the results in one folder were made from, as far as it is known: a line each in a file of the cache folder."""
 
     def __init__(self, folder: Path):
-        from impasto.runtime import cache_dir
+        from impasto.system.files import cache_dir
 
         digest = hashlib.sha256(os.fsencode(absolute(folder))).hexdigest()[:32]
         self._place = cache_dir() / "results" / f"{digest}.jsonl"

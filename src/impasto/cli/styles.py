@@ -6,9 +6,9 @@ import argparse
 import sys
 from typing import Any
 
-from impasto import streams
 from impasto.cli.options import add_command, complain, in_words, reach_in_words, tell_json
 from impasto.errors import ModelError
+from impasto.system import streams
 
 
 def add(commands: Any) -> None:

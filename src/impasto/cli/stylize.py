@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from impasto import streams
 from impasto.cli import clips, results
 from impasto.cli.options import (
     Once,
@@ -27,6 +26,8 @@ from impasto.cli.options import (
 )
 from impasto.cli.results import Destination, Made, Records
 from impasto.errors import ImageError, ImpastoError, UsageError, VideoError
+from impasto.system import streams
+from impasto.system.choices import STATISTICS
 
 if TYPE_CHECKING:
     from impasto.images import Found
@@ -64,7 +65,7 @@ def add(commands: Any) -> None:
     command.add_argument("--max-memory", type=memory_from, metavar="SIZE",
                          help="keep to about that much, as 1G or 500M, on a GPU of its memory: what does not fit is painted in "
                          "tiles, with the same result (default: half of what is free)")  # fmt: skip
-    command.add_argument("--statistics", choices=("exact", "thumbnail"), default="exact",
+    command.add_argument("--statistics", choices=STATISTICS, default="exact",
                          help="of a picture painted in tiles: thumbnail is faster, and says how far it is off (default: exact)")  # fmt: skip
     add_backend(command)
     add_device_and_json(command)

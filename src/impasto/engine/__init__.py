@@ -16,13 +16,12 @@ import numpy as np
 from impasto.engine import backends
 from impasto.engine.kept import Blueprint
 from impasto.errors import UsageError
-from impasto.runtime import has_fast_bfloat16, is_without_gpu, pick_device
+from impasto.system.choices import BACKENDS, PRECISIONS
+from impasto.system.machine import has_fast_bfloat16, is_without_gpu, pick_device
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-BACKENDS = ("openvino", "onnxruntime", "torch", "compile")
-PRECISIONS = ("auto", "float32", "half")
 _FASTEST_FIRST = ("openvino", "onnxruntime", "torch")  # on a CPU; compile takes a minute to start
 _NEEDS = {"openvino": ("openvino", "onnx"), "onnxruntime": ("onnxruntime", "onnx")}
 _START: dict[str, Callable[[Any, str, bool], backends.Run]] = {

@@ -18,14 +18,14 @@ import numpy as np
 
 from impasto.errors import ImpastoError, UsageError
 from impasto.images import to_levels
-from impasto.later import later
-from impasto.runtime import thread_count
+from impasto.system.lazy import lazy
+from impasto.system.machine import thread_count
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 else:
-    torch = later("torch")
+    torch = lazy("torch")
 
 Run = Callable[[np.ndarray], np.ndarray]
 Graph = Callable[[bool], bytes]  # whether it takes levels -> an ONNX file's bytes

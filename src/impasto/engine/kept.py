@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.later import later
-from impasto.runtime import cache_dir, written_whole
+from impasto.system.files import cache_dir, written_whole
+from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from impasto import networks, tiles
     from impasto.engine import graph, rewrite
 else:
-    networks, tiles = later("impasto.networks"), later("impasto.tiles")
-    graph, rewrite = later("impasto.engine.graph"), later("impasto.engine.rewrite")
+    networks, tiles = lazy("impasto.networks"), lazy("impasto.tiles")
+    graph, rewrite = lazy("impasto.engine.graph"), lazy("impasto.engine.rewrite")
 
 _MOST_KEPT = 64
 _LONGEST = 100_000_000  # bytes

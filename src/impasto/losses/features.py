@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from impasto.errors import UsageError, WeightsError
 from impasto.losses.functional import mapped_mean_and_covariance, mean_and_covariance
-from impasto.runtime import asset_dir
+from impasto.system.files import asset_dir
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, per RGB channel
 _BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # channels, convolutions; a 2x2 max pooling between blocks

@@ -42,7 +42,7 @@ from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_every
 from pytorch_lightning.loggers import Logger
 from torch.optim import Optimizer
 
-from impasto import images, streams
+from impasto import images
 from impasto.checkpoint import (
     SUFFIX,
     StyleModel,
@@ -58,7 +58,9 @@ from impasto.losses.features import MIN_SIDE, SLIM, SLIM_LAYERS
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_spec
-from impasto.runtime import asset_dir, has_fast_bfloat16, pick_device, provenance, written_whole
+from impasto.system import streams
+from impasto.system.files import asset_dir, written_whole
+from impasto.system.machine import has_fast_bfloat16, pick_device, provenance
 from impasto.training.beginning import BeginRun
 from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of, rank_zero_print
 from impasto.training.checkpoint_io import checkpoints_at, is_whole

@@ -15,7 +15,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from impasto.errors import ImpastoError, printable
-from impasto.runtime import written_whole
+from impasto.system.files import written_whole
 
 
 class DurableCheckpointIO(TorchCheckpointIO):

@@ -19,7 +19,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset
 from impasto import images
 from impasto.coco import read_coco
 from impasto.errors import DataError, ImageError, printable
-from impasto.runtime import usable_cores
+from impasto.system.machine import usable_cores
 from impasto.training.callbacks import SHEET, rank_zero_print
 from impasto.training.procedural import procedural_image
 from impasto.training.shards import open_shards

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.losses.perceptual import LossTerms, PerceptualLoss
-from impasto.runtime import has_fast_bfloat16
+from impasto.system.machine import has_fast_bfloat16
 
 
 def update(

@@ -17,7 +17,8 @@ from impasto.errors import UsageError, printable
 from impasto.losses import __path__ as losses
 from impasto.losses.perceptual import MAX_OCTAVES
 from impasto.networks import network_names
-from impasto.runtime import asset_dir, pick_device, usable_cores
+from impasto.system.files import asset_dir
+from impasto.system.machine import pick_device, usable_cores
 
 
 class Rule(NamedTuple):

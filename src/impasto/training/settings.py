@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
-from impasto.runtime import asset_dir
+from impasto.system.files import asset_dir
 from impasto.training.quoting import quoted
 
 _ALL = "`impasto train --cfg job` prints all"

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from impasto import images
 from impasto.errors import DataError, ImageError, printable
-from impasto.runtime import cache_dir, written_whole
+from impasto.system.files import cache_dir, written_whole
 
 INDEX = "index.json"
 INDEX_FORMAT = "impasto shards 1"

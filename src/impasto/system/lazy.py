@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import Any
 
 
-class later:
-    """`torch = later("torch")` imports torch when the first of its names is used."""
+class lazy:
+    """`torch = lazy("torch")` imports torch when the first of its names is used."""
 
     def __init__(self, name: str):
         self._name = name
