@@ -124,7 +124,7 @@ def mend_checksums(rng: random.Random, data: bytearray, samples: Samples) -> byt
 
 
 def load_picture(path: Path) -> None:
-    from impasto.images import read_picture
+    from impasto.images.reading import read_picture
 
     picture = read_picture(path, max_pixels=MAX_PIXELS)
     channels, height, width = picture.pixels.shape

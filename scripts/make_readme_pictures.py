@@ -16,6 +16,7 @@ from torch import Tensor
 import impasto
 from impasto import images
 from impasto.checkpoint import read_papers, shipped_styles
+from impasto.images.contact_sheet import contact_sheet
 
 PHOTOGRAPHS = ("astronaut.png", "rocket.jpg", "chelsea.png")
 TARGET = Path(__file__).resolve().parents[1] / "docs" / "painted.jpg"
@@ -40,7 +41,7 @@ def main() -> None:
         painters = [impasto.load(path) for path in part]
         rows.append(squares([pictures[path.stem] for path in part]))
         rows += [[paint(photograph) for paint in painters] for photograph in photographs]
-    images.write_image(TARGET, images.contact_sheet(rows, tile=TILE))
+    images.write_image(TARGET, contact_sheet(rows, tile=TILE))
     print(TARGET)
 
 

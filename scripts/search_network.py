@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from impasto import images
 from impasto.benchmark import macs_per_pixel
+from impasto.images.contact_sheet import contact_sheet
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import StagedNetwork, build_network
 from impasto.networks.brush import Coarse
@@ -104,7 +105,7 @@ def main() -> None:
         print(f"| {name} | {macs_per_pixel(network):,} | {parameters:,} | {'; '.join(terms)} |")
     for path in options.styles:
         rows = [paintings(painters[path.stem, name], unseen) for name in options.candidates]
-        images.write_image(options.output / f"{path.stem}.png", images.contact_sheet([unseen, *rows], tile=320))
+        images.write_image(options.output / f"{path.stem}.png", contact_sheet([unseen, *rows], tile=320))
 
 
 if __name__ == "__main__":

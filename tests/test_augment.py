@@ -21,10 +21,13 @@ from PIL import Image
 from pycocotools import mask as masks
 from pycocotools.coco import COCO
 
-from impasto import augment, cli, images
+from impasto import augment, cli
 from impasto.checkpoint import load_style_model, save_style_model
 from impasto.coco import read_annotated
 from impasto.errors import ImageError
+from impasto.images.reading import read_image
+from impasto.images.tensors import from_levels, to_levels
+from impasto.images.writing import write_image
 from impasto.training.procedural import procedural_image
 
 FILES = ["000.jpg", "below/000.jpg", "below/000.png", "001.jpg", "002.png", "no annotations.jpg"]
@@ -128,11 +131,11 @@ def test_the_result_is_a_coco_data_set_with_the_same_annotations(run: Callable[.
 def test_a_painting_is_blended_by_its_strength(run: Callable[..., int], photos: Path, painter: Path, tmp_path: Path) -> None:  # fmt: skip
     from impasto.inference import Stylizer
 
-    photo = images.read_image(photos / "002.png")
-    painted = images.from_levels(Stylizer(painter, "cpu")(images.to_levels(photo)))
+    photo = read_image(photos / "002.png")
+    painted = from_levels(Stylizer(painter, "cpu")(to_levels(photo)))
     for strength in (0.0, 0.25, 1.0):
         assert run(tmp_path / str(strength), "--strength", strength, painters=[painter]) == 0
-        images.write_image(tmp_path / "expected.jpg", torch.lerp(photo, painted, strength))
+        write_image(tmp_path / "expected.jpg", torch.lerp(photo, painted, strength))
         assert (tmp_path / str(strength) / "images" / "002.tiny.jpg").read_bytes() == (
             tmp_path / "expected.jpg"
         ).read_bytes()
@@ -243,10 +246,10 @@ def test_pixels_lie_where_their_annotations_say(tmp_path: Path, turn: int) -> No
     exif[0x0112] = turn
     path = tmp_path / "turned.jpg"
     Image.fromarray(pixels).save(path, exif=exif, quality=95)
-    assert images.from_levels(read_annotated(path, 40, 24))[:, 2:10, 2:18].min() > 0.9
+    assert from_levels(read_annotated(path, 40, 24))[:, 2:10, 2:18].min() > 0.9
     if turn > 4:  # annotated upright, which its size betrays
-        upright = images.from_levels(read_annotated(path, 24, 40))
-        assert upright.shape == (3, 40, 24) and torch.equal(upright, images.read_image(path))
+        upright = from_levels(read_annotated(path, 24, 40))
+        assert upright.shape == (3, 40, 24) and torch.equal(upright, read_image(path))
     for size in ((41, 24), (24, 41)):
         with pytest.raises(ImageError, match="pixels, but"):
             read_annotated(path, *size)

@@ -19,7 +19,7 @@ from impasto.checkpoint import load_style_model, shipped_styles
 from impasto.engine import build_engine, is_installed
 from impasto.engine.rewrite import rewritten
 from impasto.errors import UsageError
-from impasto.images import to_levels
+from impasto.images.tensors import to_levels
 from impasto.inference import Stylizer
 from impasto.networks import build_network, network_names
 from impasto.networks.johnson import ConvLayer

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto import images
+from impasto.images.reading import read_image
 from impasto.training.procedural import procedural_image
 
 
@@ -47,7 +47,7 @@ def test_a_killed_run_over_a_folder_is_taken_up_again(hundred: Path, painter: Pa
     done = sorted(out.glob("*.jpg"))
     assert 15 <= len(done) < 80
     for path in done:
-        assert images.read_image(path).shape == (3, 200, 200)
+        assert read_image(path).shape == (3, 200, 200)
     torn = done[3]
     torn.write_bytes(torn.read_bytes()[:900])  # as a copy that was cut off
     stamps = {path: path.stat().st_mtime_ns for path in done if path != torn}

@@ -14,7 +14,9 @@ import torch
 from PIL import Image
 
 from impasto.errors import ImageError, printable
-from impasto.images import find_images, read_image, read_picture, write_image
+from impasto.images.finding import find_images
+from impasto.images.reading import read_image, read_picture
+from impasto.images.writing import write_image
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:PIL", "ignore::PIL.Image.DecompressionBombWarning")
 

@@ -24,7 +24,7 @@ from impasto import cli
 from impasto.checkpoint import find_style_model, read_papers, shipped_styles
 from impasto.cli import results, train
 from impasto.errors import ModelError, UsageError
-from impasto.images import Found
+from impasto.images.finding import Found
 from impasto.losses import build_loss
 from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.losses.perceptual import PerceptualLoss

@@ -16,19 +16,13 @@ from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
 from torch import Tensor
 
 from impasto.errors import ImageError, UsageError, printable
-from impasto.images import (
-    IMAGE_SUFFIXES,
-    centre_square,
-    contact_sheet,
-    find_images,
-    from_array,
-    from_pil,
-    read_image,
-    read_picture,
-    resize,
-    to_pil,
-    write_image,
-)
+from impasto.images.contact_sheet import contact_sheet
+from impasto.images.finding import find_images
+from impasto.images.formats import IMAGE_SUFFIXES
+from impasto.images.geometry import centre_square, resize
+from impasto.images.reading import from_pil, read_image, read_picture
+from impasto.images.tensors import from_array, to_pil
+from impasto.images.writing import write_image
 
 QUICK = settings(max_examples=25, deadline=None)
 EXACT = ["png", "bmp", "tif", "ppm", "jp2", "tga"]
@@ -447,7 +441,7 @@ def test_picture_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     def full(*arguments: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("impasto.images._File.write", full)
+    monkeypatch.setattr("impasto.images.writing._File.write", full)
     with pytest.raises(ImageError, match="no space left"):
         write_image(path, torch.ones(3, 4, 4))
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

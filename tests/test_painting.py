@@ -29,7 +29,7 @@ from impasto.checkpoint import StyleModel, load_style_model, save_style_model, s
 from impasto.compare import best_so_far, compare, first_at_or_below, judge_of, mean_curve, median_step, write_report
 from impasto.engine import is_installed
 from impasto.errors import ModelError, UsageError
-from impasto.images import to_pil
+from impasto.images.tensors import to_pil
 from impasto.inference import Stylizer, pad_to_multiple
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_names, network_spec

@@ -180,7 +180,7 @@ def test_a_folder_that_may_not_be_read_is_named(
 
 
 def test_our_own_leavings_are_no_photographs(folder: Path, painter: Path) -> None:
-    from impasto.images import find_images
+    from impasto.images.finding import find_images
 
     photo(folder / "f/a.png", 1)
     photo(folder / "f/contact_sheet.png", 2)

@@ -26,9 +26,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from impasto import images
 from impasto.cli import train
 from impasto.errors import DataError
+from impasto.images.finding import find_images
+from impasto.images.reading import read_image
+from impasto.images.writing import write_image
 from impasto.training import shards as shards_module
 from impasto.training.data import ContentDataModule, CropDataset, StreamSampler
 from impasto.training.shards import ShardImages, expand, open_shards, records, scan
@@ -115,10 +117,10 @@ def test_the_stream_is_a_pure_function_and_resumes_exactly(packed: Path) -> None
 
 
 def test_shards_hold_what_the_folder_holds(packed: Path, photographs: Path) -> None:
-    found, source = images.find_images([photographs]), open_shards(str(packed))
+    found, source = find_images([photographs]), open_shards(str(packed))
     by_number = {int(source.name(i).rpartition(":")[2][:8]): i for i in range(len(source))}
     for number, path in enumerate(found):
-        wanted = images.read_image(path)
+        wanted = read_image(path)
         read = source.read(by_number[number])
         assert read.shape == (3, 64, 64)
         small = torch.nn.functional.interpolate(wanted[None], size=64, mode="bicubic", antialias=True)[0]
@@ -141,7 +143,7 @@ def test_webdataset_reads_them(packed: Path) -> None:
 
 def test_what_webdataset_writes_is_read(tmp_path: Path, photographs: Path) -> None:
     with webdataset.TarWriter(str(tmp_path / "a.tar")) as sink:
-        for path in images.find_images([photographs]):
+        for path in find_images([photographs]):
             sink.write({"__key__": "x" * 150 + path.stem, "png": path.read_bytes(), "json": {"seen": 1}})
     source = open_shards(str(tmp_path / "a.tar"))
     assert len(source) == EACH and all(source.name(i).endswith(".png") for i in range(EACH))
@@ -162,7 +164,7 @@ def test_writing_goes_on_and_gives_the_same_bytes(packed: Path, copied: Path, ph
 def test_writing_leaves_bad_photographs_out_and_strange_shards_alone(photographs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "some"
     folder.mkdir()
-    for path in images.find_images([photographs])[:4]:
+    for path in find_images([photographs])[:4]:
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "torn.jpg").write_bytes(b"\xff\xd8\xff nothing")
     result = write(folder, tmp_path / "out", "--shards", 2, "--size", 64)
@@ -334,7 +336,7 @@ def member(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, **fields
 
 
 JPEG = io.BytesIO()
-images.write_image(JPEG, torch.rand(3, 40, 40, generator=torch.Generator().manual_seed(0)), format="jpg")
+write_image(JPEG, torch.rand(3, 40, 40, generator=torch.Generator().manual_seed(0)), format="jpg")
 GOOD, END = member("good.jpg", JPEG.getvalue()), b"\0" * 1024
 HOSTILE = {
     "empty": b"", "rubbish": b"\x07" * 5000, "gzip": b"\x1f\x8b" + b"\0" * 600, "no end": GOOD,

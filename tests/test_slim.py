@@ -78,15 +78,16 @@ def test_altered_weights_are_one_clear_error(part: str, tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_slim_and_vgg_agree_on_what_is_better() -> None:
-    from impasto import images
+    from impasto.images.geometry import centre_square, resize
+    from impasto.images.reading import read_image
 
-    style = images.resize(images.read_image(SHARED / "styles" / "the_scream.jpg"), 256)[None]
+    style = resize(read_image(SHARED / "styles" / "the_scream.jpg"), 256)[None]
     totals = []
     for weights in ("slim", str(REAL_VGG)):
         loss = PerceptualLoss.from_spec(weights)
         loss.set_style(style)
         paths = sorted((SHARED / "data" / "bsds500" / "val").rglob("*.jpg"))[:12]
-        photographs = [images.centre_square(images.read_image(path), 128)[None] for path in paths]
+        photographs = [centre_square(read_image(path), 128)[None] for path in paths]
         with torch.no_grad():
             outputs = [torch.lerp(p, q, 0.5) for p, q in itertools.pairwise(photographs)]
             pairs = zip([*photographs[1:], *outputs], [*photographs[:-1], *photographs[:-1]], strict=True)

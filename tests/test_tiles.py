@@ -16,9 +16,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
-from impasto import cli, images
+from impasto import cli
 from impasto.cli.options import memory_from
 from impasto.errors import ImpastoError, UsageError
+from impasto.images.reading import read_image, read_picture
+from impasto.images.tensors import from_levels, to_levels, to_pil
+from impasto.images.writing import write_image
 from impasto.inference import Stylizer, pad_to_multiple
 from impasto.networks import StagedNetwork, build_network, network_names
 from impasto.tiles import TiledPainter, reach, working_memory
@@ -90,37 +93,38 @@ def test_a_halo_too_narrow_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_bytes_come_back_as_bytes_and_agree_with_floats() -> None:
-    levels = images.to_levels(picture(120, 201))
+    levels = to_levels(picture(120, 201))
     for memory in (2**40, 1):
         painter = Stylizer("oils", "cpu", max_memory=memory)
         painted = painter(levels)
         floats = painter(levels.float() / 255)
         assert painted.dtype == torch.uint8 and painted.shape == levels.shape
-        assert torch.equal(painted, images.to_levels(floats))
+        assert torch.equal(painted, to_levels(floats))
         batch = torch.stack([levels, levels.flip(2)])
         assert painter(batch).shape == batch.shape
 
 
 def test_a_huge_array_is_never_widened(monkeypatch: pytest.MonkeyPatch) -> None:
-    array = images.to_levels(picture(90, 110)).permute(1, 2, 0).numpy()
+    array = to_levels(picture(90, 110)).permute(1, 2, 0).numpy()
     painter = Stylizer("oils", "cpu", max_memory=1)
     expected = painter(array)
-    monkeypatch.setattr(images, "from_array", None)
+    for place in ("images.tensors", "inference"):
+        monkeypatch.setattr(f"impasto.{place}.from_array", None)
     assert np.array_equal(painter(array), expected) and expected.dtype == np.uint8
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "P", "RGBA", "I;16"])
 def test_a_picture_read_as_bytes_is_the_picture(mode: str, tmp_path: Path) -> None:
     suffix = "tiff" if mode == "CMYK" else "png"
-    levels = np.array(images.to_pil(picture(300, 40)))
+    levels = np.array(to_pil(picture(300, 40)))
     image = Image.fromarray(levels[..., 0].astype(np.uint16) * 256) if mode == "I;16" else Image.fromarray(levels)
     (image if mode == "I;16" else image.convert(mode)).save(tmp_path / f"p.{suffix}")
-    lean = images.read_picture(tmp_path / f"p.{suffix}", as_levels=True)
-    usual = images.read_picture(tmp_path / f"p.{suffix}")
+    lean = read_picture(tmp_path / f"p.{suffix}", as_levels=True)
+    usual = read_picture(tmp_path / f"p.{suffix}")
     assert usual.pixels.dtype == torch.float32 and isinstance(lean.pixels, np.ndarray) == (mode != "I;16")
-    assert torch.equal(images.to_levels(usual.pixels), images.to_levels(images.from_levels(lean.pixels)))
-    images.write_image(tmp_path / "again.png", lean.pixels)
-    assert torch.equal(images.to_levels(images.read_image(tmp_path / "again.png")), images.to_levels(usual.pixels))
+    assert torch.equal(to_levels(usual.pixels), to_levels(from_levels(lean.pixels)))
+    write_image(tmp_path / "again.png", lean.pixels)
+    assert torch.equal(to_levels(read_image(tmp_path / "again.png")), to_levels(usual.pixels))
 
 
 def test_the_estimate_of_the_whole_pass_is_near_what_was_measured() -> None:
@@ -167,7 +171,7 @@ def test_the_command_paints_the_same_in_little_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = tmp_path / "p.jpg"
-    images.write_image(source, picture(420, 655))
+    write_image(source, picture(420, 655))
     unlimited = stylized(source, tmp_path / "whole.png", "--max-memory", "1T", "--precision", "float32")
     tiled = stylized(source, tmp_path / "tiled.png", "--max-memory", "1M")
     assert unlimited.shape == (420, 655, 3) and abs(unlimited - tiled).max() <= 1
@@ -179,7 +183,7 @@ def test_quick_statistics_say_how_far_they_are_off(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, words = tmp_path / "p.png", ("--max-memory", "1M", "--statistics", "thumbnail")
-    images.write_image(source, picture(260, 400))
+    write_image(source, picture(260, 400))
     exact, said, off = stylized(source, tmp_path / "exact.png", "--max-memory", "1M"), [], []
     for side in (400, 100):
         monkeypatch.setattr("impasto.tiles._THUMBNAIL", side)

@@ -23,9 +23,9 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
-from impasto import images
 from impasto.checkpoint import load_style_model, read_papers
 from impasto.errors import DataError
+from impasto.images.finding import find_images
 from impasto.losses.defects import DEFECTS
 from impasto.losses.functional import grid_energy
 from impasto.losses.perceptual import PerceptualLoss
@@ -47,7 +47,7 @@ from impasto.training.schedule import rate_factor, scheduled
 
 
 def dataset(folder: Path, seed: int = 0) -> CropDataset:
-    return CropDataset(FolderImages(images.find_images([folder])), crop=32, seed=seed)
+    return CropDataset(FolderImages(find_images([folder])), crop=32, seed=seed)
 
 
 def test_a_sample_is_a_pure_function_of_seed_epoch_and_index(photographs: Path) -> None:

@@ -32,7 +32,9 @@ import torch
 from impasto.checkpoint import find_style_model, load_style_model
 from impasto.coco import read_annotated, read_coco
 from impasto.errors import DataError, ImageError, ImpastoError, UsageError, printable
-from impasto.images import from_levels, read_image, write_image
+from impasto.images.reading import read_image
+from impasto.images.tensors import from_levels
+from impasto.images.writing import write_image
 from impasto.inference import Stylizer
 from impasto.system.files import written_whole
 from impasto.system.machine import pick_device, usable_cores

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from impasto.errors import ModelError, printable
-from impasto.images import IMAGE_SUFFIXES, is_address
-from impasto.system.files import asset_dir, written_whole
+from impasto.images.formats import IMAGE_SUFFIXES
+from impasto.system.files import asset_dir, is_address, written_whole
 from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:

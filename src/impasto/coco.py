@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from impasto.errors import DataError, ImageError, printable
-from impasto.images import is_address, read_levels, size_of, stored_size
+from impasto.images.geometry import size_of
+from impasto.images.reading import read_levels, stored_size
+from impasto.system.files import is_address
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +64,7 @@ def read_coco(path: Path, folder: Path | None = None, tell: Tell = lambda line: 
 
 
 def read_annotated(path: Path, width: Any, height: Any) -> Tensor | np.ndarray:
-    """Read an image whose annotations were made for `width` x `height` pixels, as `images.read_levels` does.
+    """Read an image whose annotations were made for `width` x `height` pixels, as `images.reading.read_levels` does.
 
     COCO's annotations refer to the pixels as stored, before a viewer turns them as the EXIF says, so that is how the
     image is read. Some tools annotate the upright picture instead; where only that has the annotated size, it is read.

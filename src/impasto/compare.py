@@ -17,9 +17,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from impasto import images
 from impasto.checkpoint import SUFFIX, StyleModel
 from impasto.errors import ImageError, ModelError, UsageError
+from impasto.images.contact_sheet import contact_sheet
+from impasto.images.geometry import centre_square, resize
+from impasto.images.reading import read_image
+from impasto.images.writing import write_image
 from impasto.inference import Stylizer
 from impasto.losses import build_loss
 from impasto.losses.features import SLIM
@@ -78,7 +81,7 @@ def judge_of(model: StyleModel, weights: str | None = None, style_image: Path | 
         size = model.style.get("size")
         if type(size) is not int or not 16 <= size <= 8192:
             raise ModelError(f"{model.name}: the model does not say at what size its style was taken; train it again")
-        loss.set_style(images.resize(images.read_image(style_image), size)[None])
+        loss.set_style(resize(read_image(style_image), size)[None])
     elif set(loss.style_layers) <= set(known):
         layers = {name: name.partition(".")[0].partition("/")[0] for name in known}
         if any(known[name].shape[-1] != loss.features.channels(layer) for name, layer in layers.items()):
@@ -125,7 +128,7 @@ def compare(
     results = []
     for path in paths:
         try:
-            photograph = images.centre_square(images.read_image(path, at_least=size), size)[None]
+            photograph = centre_square(read_image(path, at_least=size), size)[None]
         except ImageError as error:
             failed(error)
             continue
@@ -279,7 +282,7 @@ def write_report(folder: Path, report: dict[str, Any], results: Sequence[Compari
         for result in results[:_SHEET_ROWS]
     ]
     titles = ["content", "network", f"{report['steps']} steps from noise", f"{report['steps']} steps from content"]
-    images.write_image(paths[2], images.contact_sheet(rows, titles=titles))
+    write_image(paths[2], contact_sheet(rows, titles=titles))
     return paths
 
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, TypeVar, overload
 import numpy as np
 from PIL import Image
 
-from impasto import images
 from impasto.checkpoint import SUFFIX, StyleModel, find_style_model, load_style_model
 from impasto.engine import backends, build_engine
 from impasto.engine.kept import Blueprint, KeptBlueprint
 from impasto.errors import ImageError, ImpastoError, UsageError
+from impasto.images.geometry import padding
+from impasto.images.reading import picture_from_pil
+from impasto.images.tensors import from_array, to_pil
 from impasto.system.choices import STATISTICS
 from impasto.system.files import asset_dir
 from impasto.system.lazy import lazy
@@ -106,17 +108,17 @@ class Stylizer:
         raise UsageError(f"cannot paint {type(image).__name__}; give a PIL image, an array or a float tensor (3, H, W)")
 
     def _paint_pil(self, image: Image.Image) -> Image.Image:
-        picture = images.picture_from_pil(image)
-        painted = images.to_pil(self(picture.pixels))
+        picture = picture_from_pil(image)
+        painted = to_pil(self(picture.pixels))
         if picture.alpha is not None:
-            painted.putalpha(images.to_pil(picture.alpha))
+            painted.putalpha(to_pil(picture.alpha))
         return painted
 
     def _paint_array(self, image: np.ndarray) -> np.ndarray:
         if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] != 1:
             return self.paint(image[None])[0]
         try:
-            tensor = images.from_array(image)
+            tensor = from_array(image)
         except ImageError as error:
             raise UsageError(f"cannot paint this: {error}") from error
         return _like_array(self.paint(tensor[None])[0], image)
@@ -212,8 +214,8 @@ def _sides(batch: np.ndarray) -> tuple[int, int]:
 
 
 def pad_to_multiple(batch: np.ndarray, multiple: int) -> np.ndarray:
-    """Pad (N, H, W, 3) uint8 or (N, 3, H, W) floats on the right and at the bottom as `images.padding` says."""
-    bottom, right, mode = images.padding(*_sides(batch), multiple)
+    """Pad (N, H, W, 3) uint8 or (N, 3, H, W) floats on the right and at the bottom as `images.geometry.padding` says."""
+    bottom, right, mode = padding(*_sides(batch), multiple)
     if not (bottom or right):
         return batch
     sides = [(0, 0), (0, bottom), (0, right)]

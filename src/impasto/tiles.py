@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import ImpastoError
-from impasto.images import from_levels, padding, to_levels
+from impasto.images.geometry import padding
+from impasto.images.tensors import from_levels, to_levels
 from impasto.networks import StagedNetwork
 from impasto.networks.brush import Canvas
 from impasto.system.machine import trim_memory

@@ -23,8 +23,8 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
-from impasto import images
 from impasto.errors import VideoError, printable
+from impasto.images.formats import MAX_PIXELS
 from impasto.system.files import written_whole
 
 Painter = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 -> the same
@@ -79,7 +79,7 @@ def paint_video(
     target: str | Path,
     *,
     size: int | None = None,
-    max_pixels: int = images.MAX_PIXELS,
+    max_pixels: int = MAX_PIXELS,
     keep_metadata: bool = False,
     progress: Progress | None = None,
 ) -> VideoReport:

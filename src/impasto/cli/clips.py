@@ -34,10 +34,11 @@ def is_animation(path: Path) -> bool:
 
 def result_suffix(source: Path) -> str:
     """Return the source's own suffix where such a file can be written, else that of a usual format that holds all of it."""
-    from impasto import images, video
+    from impasto import video
+    from impasto.images.formats import WRITABLE_SUFFIXES
 
     suffix, is_video = source.suffix.lower(), is_clip(source)
-    if suffix in (video.WRITABLE_SUFFIXES if is_video else images.WRITABLE_SUFFIXES):
+    if suffix in (video.WRITABLE_SUFFIXES if is_video else WRITABLE_SUFFIXES):
         return suffix
     return video.suffix_for(source) if is_video else ".png"
 

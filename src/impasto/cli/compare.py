@@ -62,9 +62,9 @@ def add(commands: Any) -> None:
 def _compare(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from impasto import images
     from impasto.compare import compare, judge_of, write_report
     from impasto.errors import printable
+    from impasto.images.formats import IMAGE_SUFFIXES
     from impasto.inference import Stylizer
 
     if importlib.util.find_spec("matplotlib") is None:
@@ -76,7 +76,7 @@ def _compare(options: argparse.Namespace) -> int:
         failed.append({"input": None if source is None else str(source), "error": str(error)})
 
     loss = judge_of(painter.model, options.loss_weights, options.style_image)
-    found = results.photographs(options.sources, painter.name, cache(results.Records), fail, images.IMAGE_SUFFIXES)
+    found = results.photographs(options.sources, painter.name, cache(results.Records), fail, IMAGE_SUFFIXES)
     paths = [photograph.path for photograph in found][: options.limit]
     if not paths:
         raise UsageError("nothing to compare: no images, or all of them are results")

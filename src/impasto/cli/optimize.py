@@ -61,22 +61,24 @@ def add(commands: Any) -> None:
 def _optimize(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from impasto import images
     from impasto.errors import printable
+    from impasto.images.geometry import resize
+    from impasto.images.reading import read_image
+    from impasto.images.writing import check_writable, write_image
     from impasto.inference import Stylizer
     from impasto.losses.perceptual import PerceptualLoss
     from impasto.optimize import Interrupted, optimize_image
     from impasto.system.machine import pick_device
 
-    images.check_writable(options.output)
+    check_writable(options.output)
     for given in (options.content, options.style, Path(options.init)):
         if options.output.exists() and given.exists() and options.output.samefile(given):
             raise UsageError(f"{printable(options.output)} is one of the inputs; choose another -o")
     device = pick_device(options.device)
     loss = PerceptualLoss.from_spec(options.loss_weights).to(device)
     loss.style_weight *= options.strength
-    loss.set_style(images.resize(images.read_image(options.style), options.style_size)[None].to(device))
-    content = images.resize(images.read_image(options.content), options.size)[None].to(device)
+    loss.set_style(resize(read_image(options.style), options.style_size)[None].to(device))
+    content = resize(read_image(options.content), options.size)[None].to(device)
     init = options.init
     if init not in ("content", "noise"):
         init = Stylizer(init, options.device, backend="torch", precision="float32").paint(content.cpu()).to(device)
@@ -97,7 +99,7 @@ def _optimize(options: argparse.Namespace) -> int:
             if stop.result.best_step == 0:
                 raise  # nothing better than what it began with, and there may be an earlier result
             result, code = stop.result, 130
-    images.write_image(options.output, result.image[0].cpu())
+    write_image(options.output, result.image[0].cpu())
     if code:
         complain(f"interrupted; the best so far, of step {result.best_step}, is written")
     if options.json:

@@ -19,7 +19,7 @@ from impasto.cli.options import note, path_from
 from impasto.errors import UsageError
 
 if TYPE_CHECKING:
-    from impasto.images import Found
+    from impasto.images.finding import Found
 
 STDOUT = Path("/dev/stdout")
 _MOST_KEPT = 4096  # folders
@@ -40,19 +40,21 @@ class Destination:
         Raises:
             UsageError: the name of a kind of file that cannot be written.
         """
-        from impasto import images, video
+        from impasto import video
         from impasto.errors import printable
+        from impasto.images.formats import WRITABLE_SUFFIXES
+        from impasto.system.files import is_address
 
         if not word:
             return cls()
         path = path_from(word)
         if word == "-" or (path.exists() and not path.is_file() and not path.is_dir()):
             return cls(stream=STDOUT if word == "-" else path)
-        if images.is_address(word):
+        if is_address(word):
             raise UsageError(f"-o {printable(word)}: an address; give a file or a folder")
         if path.is_dir() or word.endswith(("/", os.sep)) or not (_is_of_a_file(path) or path.is_file()):
             return cls(folder=path)
-        if path.suffix.lower() not in images.WRITABLE_SUFFIXES | video.WRITABLE_SUFFIXES:
+        if path.suffix.lower() not in WRITABLE_SUFFIXES | video.WRITABLE_SUFFIXES:
             raise UsageError(
                 f"-o {printable(path)}: cannot write {path.suffix or 'without a suffix'}; choose .png, .jpg, .webp, .avif, "
                 ".tiff, or .mp4, .mov, .mkv, .webm for clips; the name of a new folder ends in /"
@@ -64,9 +66,10 @@ def _is_of_a_file(path: Path) -> bool:
     """Whether the suffix is one that files have, so that no folder is meant: `v2.1` has none."""
     from mimetypes import MimeTypes
 
-    from impasto import images, video
+    from impasto import video
+    from impasto.images.formats import FOREIGN, IMAGE_SUFFIXES
 
-    ours = images.IMAGE_SUFFIXES | images.FOREIGN.keys() | video.VIDEO_SUFFIXES
+    ours = IMAGE_SUFFIXES | FOREIGN.keys() | video.VIDEO_SUFFIXES
     return path.suffix.lower() in ours or MimeTypes().guess_type(f"x{path.suffix.lower()}")[0] is not None
 
 
@@ -165,8 +168,8 @@ def photographs(
 
     What may be missed is said; `fail` is called for a word that means nothing and for a folder that may not be read.
     """
-    from impasto import images
     from impasto.checkpoint import SUFFIX, shipped_styles
+    from impasto.images.finding import find
 
     styles = [style, *(path.name.removesuffix(SUFFIX) for path in shipped_styles())]
     found: dict[Path, Found] = {}
@@ -174,7 +177,7 @@ def photographs(
     for word in words:
         given = os.path.expanduser(word)  # noqa: PTH111 - a string: an address has two slashes
         try:
-            matches = images.find([given], suffixes, note, lambda error: fail(error.filename, error))
+            matches = find([given], suffixes, note, lambda error: fail(error.filename, error))
         except UsageError as error:
             fail(word, error)
             continue

@@ -30,7 +30,7 @@ from impasto.system import streams
 from impasto.system.choices import STATISTICS
 
 if TYPE_CHECKING:
-    from impasto.images import Found
+    from impasto.images.finding import Found
     from impasto.inference import Stylizer
 
 
@@ -72,13 +72,13 @@ def add(commands: Any) -> None:
 
 
 def _stylize(options: argparse.Namespace) -> int:
-    from impasto import images
     from impasto.checkpoint import SUFFIX, check_name, find_style_model
+    from impasto.images.formats import MAX_PIXELS
     from impasto.inference import Stylizer
 
     destination = Destination.of(options.output)
     clips.check(options, destination)
-    options.max_pixels = options.max_pixels or images.MAX_PIXELS
+    options.max_pixels = options.max_pixels or MAX_PIXELS
     model = find_style_model(options.style)
     # Not the name inside: a painter trained further and saved beside its first state is known by its file.
     style = model.name.removesuffix(SUFFIX)
@@ -198,14 +198,14 @@ def _is_done(made: Made, source: Path, target: Path, records: Records, max_pixel
 
 def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
     """Whether a picture other than the input is there and can be decoded to its end."""
-    from impasto import images
+    from impasto.images.reading import read_picture
 
     if not result.is_file() or result.samefile(source):
         return False
     if clips.is_clip(result):
         return clips.is_whole(result, source)
     try:
-        images.read_picture(result, max_pixels=max_pixels, as_levels=True)
+        read_picture(result, max_pixels=max_pixels, as_levels=True)
     except ImageError:
         return False
     return True
@@ -213,7 +213,7 @@ def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
 
 def _sources(words: list[str], style: str, records: Callable[[Path], Records], report: _Report) -> list[Found]:
     """The images and clips that the words mean; a word that means none fails."""
-    from impasto.images import IMAGE_SUFFIXES
+    from impasto.images.formats import IMAGE_SUFFIXES
     from impasto.video import VIDEO_SUFFIXES
 
     found = results.photographs(words, style, records, report.fail, IMAGE_SUFFIXES | VIDEO_SUFFIXES)
@@ -256,35 +256,37 @@ def _paint_to(
 def _paint_picture(
     painter: Stylizer, source: Path | BinaryIO, target: Path | BinaryIO, suffix: str, options: argparse.Namespace
 ) -> None:
-    from impasto import images
     from impasto.errors import printable
+    from impasto.images.geometry import resize, size_of
+    from impasto.images.reading import read_picture
+    from impasto.images.writing import write_image
 
-    picture = images.read_picture(source, max_pixels=options.max_pixels, as_levels=True)
+    picture = read_picture(source, max_pixels=options.max_pixels, as_levels=True)
     pixels, alpha = picture.pixels, picture.alpha
     if options.size:
-        sides = images.size_of(pixels)
+        sides = size_of(pixels)
         if options.size * options.size * min(sides) > max(sides) * options.max_pixels:
             raise UsageError(f"--size {options.size} makes more pixels than --max-pixels allows")
-        pixels = images.resize(pixels, options.size)
-        alpha = None if alpha is None else images.resize(alpha, options.size)
+        pixels = resize(pixels, options.size)
+        alpha = None if alpha is None else resize(alpha, options.size)
     exif, notes = picture.exif if options.keep_metadata else None, picture.notes
     del picture  # a huge one and its painting need not be there both while the file is written
     pixels = painter(pixels)
     if any(painter.deviation):
         off = "off by {:.2f} standard deviations on average over the norms, {:.2f} at most".format(*painter.deviation)
         notes += (f"statistics from a thumbnail: {off}; --statistics exact is not",)
-    notes += images.write_image(target, pixels, alpha=alpha, exif=exif, format=suffix.removeprefix("."))
+    notes += write_image(target, pixels, alpha=alpha, exif=exif, format=suffix.removeprefix("."))
     for line in notes:
         note(f"{printable(source)}: {line}")
 
 
 def _paint_stdin(painter: Stylizer, destination: Destination, options: argparse.Namespace, report: _Report) -> None:
     """Paint the picture that stdin holds."""
-    from impasto import images
+    from impasto.images.reading import buffered, suffix_of
 
     try:
-        data = images.buffered(sys.stdin.buffer)
-        suffix = images.suffix_of(data)
+        data = buffered(sys.stdin.buffer)
+        suffix = suffix_of(data)
         target = destination.file or destination.stream or results.STDOUT
         if destination.folder:
             target = destination.folder / f"stdin.{report.style}{suffix}"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from impasto.errors import ImpastoError, UsageError
-from impasto.images import to_levels
+from impasto.images.tensors import to_levels
 from impasto.system.lazy import lazy
 from impasto.system.machine import thread_count
 

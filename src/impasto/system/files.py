@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -40,6 +41,11 @@ def _temporary_cache() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="impasto-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def is_address(source: object) -> bool:
+    """Whether what should be a path is an address such as https://…, which `Path` writes with one slash."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(source)) is not None
 
 
 def keep_to_ourselves() -> None:

@@ -42,7 +42,6 @@ from pytorch_lightning import Callback, LightningDataModule, Trainer, seed_every
 from pytorch_lightning.loggers import Logger
 from torch.optim import Optimizer
 
-from impasto import images
 from impasto.checkpoint import (
     SUFFIX,
     StyleModel,
@@ -52,6 +51,9 @@ from impasto.checkpoint import (
     read_papers,
 )
 from impasto.errors import ImageError, ImpastoError, ModelError, UsageError, WeightsError, printable
+from impasto.images.geometry import resize
+from impasto.images.reading import read_image
+from impasto.images.tensors import to_pil
 from impasto.losses import build_loss
 from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.losses.features import MIN_SIDE, SLIM, SLIM_LAYERS
@@ -402,7 +404,7 @@ def take_duration_from(config: DictConfig, run: Path) -> None:
 
 def read_style(config: DictConfig) -> torch.Tensor:
     """Return the style picture (3, H, W), its longer side `style.size` pixels."""
-    style = images.resize(read_picture(config.style.image, config.style.size), config.style.size)
+    style = resize(read_picture(config.style.image, config.style.size), config.style.size)
     if min(style.shape[1:]) < MIN_SIDE:
         raise UsageError(
             f"{config.style.image}: too narrow, {style.shape[2]} x {style.shape[1]} pixels at style.size={config.style.size}; "
@@ -421,9 +423,9 @@ def read_picture(path: str, size: int) -> torch.Tensor:
     if re.match(r"\w+://|https?:", path):
         raise UsageError(f"style.image={printable(path)}: addresses are not fetched; download the picture first")
     with suppress(ImageError):
-        return images.read_image(path)
+        return read_image(path)
     try:
-        return images.read_image(path, at_least=size)
+        return read_image(path, at_least=size)
     except ImageError as error:
         raise ImageError(f"style.image={error}") from error
 
@@ -608,7 +610,7 @@ def describe(
 def thumbnail(style: torch.Tensor) -> str:
     """Return a small JPEG of the style picture in base64."""
     buffer = io.BytesIO()
-    images.to_pil(images.resize(style, _THUMBNAIL)).save(buffer, "JPEG", quality=80)
+    to_pil(resize(style, _THUMBNAIL)).save(buffer, "JPEG", quality=80)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -625,7 +627,7 @@ def _quieten_lightning() -> None:
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
         warnings.filterwarnings("ignore", module=name)
-    warnings.simplefilter("ignore", DecompressionBombWarning)  # images.py has a limit of its own
+    warnings.simplefilter("ignore", DecompressionBombWarning)  # images/reading.py has a limit of its own
 
 
 OmegaConf.register_new_resolver("demo_photographs", demo_photographs)

@@ -19,9 +19,11 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 from tqdm import tqdm
 
-from impasto import images
 from impasto.checkpoint import StyleModel, save_style_model
 from impasto.errors import ModelError
+from impasto.images.contact_sheet import contact_sheet
+from impasto.images.tensors import to_pil
+from impasto.images.writing import write_image
 from impasto.losses.defects import visible_defects
 
 SHEET = "contact_sheet.png"
@@ -85,11 +87,11 @@ class ContactSheet(Callback):
         if not trainer.is_global_zero or not pl_module.painted:
             return
         columns = pl_module.painted[: self.pictures]
-        sheet = images.contact_sheet([[photo for photo, _ in columns], [painted for _, painted in columns]])
-        images.write_image(self.path, sheet)
+        sheet = contact_sheet([[photo for photo, _ in columns], [painted for _, painted in columns]])
+        write_image(self.path, sheet)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                logger.log_image("contact_sheet", [images.to_pil(sheet)], step=trainer.global_step)
+                logger.log_image("contact_sheet", [to_pil(sheet)], step=trainer.global_step)
             elif isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image("contact_sheet", sheet, trainer.global_step)
 

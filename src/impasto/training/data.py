@@ -16,9 +16,12 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
-from impasto import images
 from impasto.coco import read_coco
 from impasto.errors import DataError, ImageError, printable
+from impasto.images.finding import find_images
+from impasto.images.geometry import centre_square
+from impasto.images.reading import from_pil, read_image
+from impasto.images.tensors import to_pil
 from impasto.system.machine import usable_cores
 from impasto.training.callbacks import SHEET, rank_zero_print
 from impasto.training.procedural import procedural_image
@@ -52,7 +55,7 @@ def list_images(
     if annotations is None:
         if categories:
             raise DataError("data.categories needs data.annotations=FILE.json, which says what the images show")
-        found = _without_runs(images.find_images([root]), root)
+        found = _without_runs(find_images([root]), root)
         return [path for path in found if not include or any(path.match(pattern) for pattern in include)]
     names = _coco_file_names(annotations, set(categories))
     return sorted({_located(root, name) for name in names})
@@ -113,7 +116,7 @@ class Source(Protocol):
         ...
 
     def read(self, index: int, at_least: int = 0) -> Tensor:
-        """Return photograph `index` as `images.read_image` does.
+        """Return photograph `index` as `images.reading.read_image` does.
 
         Raises:
             ImageError: it cannot be read.
@@ -150,7 +153,7 @@ class FolderImages:
         return str(self.paths[index])
 
     def read(self, index: int, at_least: int = 0) -> Tensor:
-        return images.read_image(self.paths[index], at_least=at_least)
+        return read_image(self.paths[index], at_least=at_least)
 
     def blame(self, index: int) -> tuple[str, int]:
         return self.name(index), 1
@@ -280,7 +283,7 @@ class CropDataset(Dataset):
 
 def reduced(image: Tensor, shorter: int) -> Image.Image:
     """Return `image` (3, H, W) with 8 bits, its shorter side reduced to `shorter` pixels, never enlarged."""
-    picture = images.to_pil(image)
+    picture = to_pil(image)
     if min(picture.size) <= shorter:
         return picture
     width, height = (round(side * shorter / min(picture.size)) for side in picture.size)
@@ -300,7 +303,7 @@ def random_crop(pixels: np.ndarray, crop: int, random: np.random.Generator) -> T
     picture = Image.fromarray(pixels).resize((crop, crop), Image.Resampling.BICUBIC, box=box)
     if random.random() < 0.5:
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return images.from_pil(picture)
+    return from_pil(picture)
 
 
 class StreamSampler(BatchSampler):
@@ -399,7 +402,7 @@ class ContentDataModule(LightningDataModule):
                 continue
             try:
                 photograph = source.read(index, at_least=self.heldout_size)
-                kept.append(images.centre_square(photograph, self.heldout_size))
+                kept.append(centre_square(photograph, self.heldout_size))
             except ImageError as error:
                 name, count = source.blame(index)
                 self.bad.add(name, str(error), count)

@@ -23,8 +23,9 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 import numpy as np
 from torch import Tensor
 
-from impasto import images
 from impasto.errors import DataError, ImageError, printable
+from impasto.images.formats import IMAGE_SUFFIXES
+from impasto.images.reading import read_image
 from impasto.system.files import cache_dir, written_whole
 
 INDEX = "index.json"
@@ -70,7 +71,7 @@ class ShardImages:
 
     def read(self, index: int, at_least: int = 0) -> Tensor:
         shard, place = self._at(index)
-        return images.read_image(_Member(shard.read(place), self.name(index)), at_least=at_least)
+        return read_image(_Member(shard.read(place), self.name(index)), at_least=at_least)
 
     def blame(self, index: int) -> tuple[str, int]:
         shard, _ = self._at(index)
@@ -409,7 +410,7 @@ def scan(stream: BinaryIO, size: int) -> list[Place]:
             label = _long_name(stream, start, length, kind) or label
             continue
         name, label = label or name, ""
-        if kind in b"0\0" and length and PurePosixPath(name).suffix.lower() in images.IMAGE_SUFFIXES:
+        if kind in b"0\0" and length and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
             if length > _MAX_IMAGE or len(places) == _MAX_IMAGES:
                 raise _Torn(f"more than {_MAX_IMAGE >> 20} MB in an image or {_MAX_IMAGES} images")
             places.append(Place(printable(name)[:200], start, length))
