@@ -24,7 +24,7 @@ from impasto.benchmark import SIZES, STYLES, peak_memory, picture, timed
 from impasto.cli.options import size_from
 from impasto.engine import is_installed
 from impasto.errors import UsageError
-from impasto.inference import Stylizer
+from impasto.inference.stylizer import Stylizer
 from impasto.networks import build_network
 from impasto.system.choices import BACKENDS
 from impasto.system.machine import provenance

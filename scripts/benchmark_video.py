@@ -19,8 +19,13 @@ import av
 import numpy as np
 from tqdm import tqdm
 
-from impasto import images, video
-from impasto.inference import Stylizer
+from impasto import images
+from impasto.inference.stylizer import Stylizer
+from impasto.inference.video.chain import Frame, painted_frames
+from impasto.inference.video.colours import FramePlan, upright_frames
+from impasto.inference.video.paint_video import paint_video
+from impasto.inference.video.reading import opened
+from impasto.inference.video.writing import Writer
 from impasto.system.machine import pick_device, provenance
 from impasto.training.procedural import procedural_image
 
@@ -45,25 +50,25 @@ def make_clip(path: Path, frames: int, width: int, height: int) -> None:
 
 def decode_alone(source: Path) -> int:
     """Read the clip as `paint_video` reads it, and do nothing with it."""
-    with video._opened(source) as clip:
+    with opened(source) as clip:
         first, items = clip.peeked()
-        plan = video._Plan.of(clip, first, None, images.MAX_PIXELS, step=2)
-        return sum(isinstance(item, video._Frame) for item in video._upright(items, clip, plan))
+        plan = FramePlan.of(clip, first, None, images.MAX_PIXELS, step=2)
+        return sum(isinstance(item, Frame) for item in upright_frames(items, clip, plan))
 
 
 def paint_alone(painter: Stylizer, frames: int, width: int, height: int) -> int:
-    frame = video._Frame(procedural_image(7, 2 * max(width, height))[:height, :width])
-    return sum(1 for _ in video._painted(painter, (frame for _ in range(frames))))
+    frame = Frame(procedural_image(7, 2 * max(width, height))[:height, :width])
+    return sum(1 for _ in painted_frames(painter, (frame for _ in range(frames))))
 
 
 def encode_alone(source: Path, target: Path) -> float:
     """Write the painted clip once more; return the seconds that took, without those for reading it."""
     seconds = 0.0
-    with video._opened(source) as clip:
+    with opened(source) as clip:
         first, items = clip.peeked()
-        plan = video._Plan.of(clip, first, None, images.MAX_PIXELS, step=2)
-        with video._Writer(target, target, clip, plan, keep_metadata=False) as writer:
-            for item in video._upright(items, clip, plan):
+        plan = FramePlan.of(clip, first, None, images.MAX_PIXELS, step=2)
+        with Writer(target, target, clip, plan, keep_metadata=False) as writer:
+            for item in upright_frames(items, clip, plan):
                 started = time.perf_counter()
                 writer.write(item)
                 seconds += time.perf_counter() - started
@@ -98,7 +103,7 @@ def main() -> None:
         source, target, again = (Path(name, f"{word}.mp4") for word in ("clip", "painted", "again"))
         make_clip(source, options.frames, *size)
         with tqdm(total=options.frames, desc="painting", unit="frame") as bar:
-            report = video.paint_video(painter, source, target, progress=lambda *_: bar.update())
+            report = paint_video(painter, source, target, progress=lambda *_: bar.update())
         alone = {
             "decode": seconds_of(lambda: decode_alone(source)),
             "paint": seconds_of(lambda: paint_alone(painter, options.frames, *size)),

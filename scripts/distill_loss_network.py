@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from impasto import images
 from impasto.errors import ImageError
-from impasto.inference import Stylizer
+from impasto.inference.stylizer import Stylizer
 from impasto.losses.features import IMAGENET_MEAN, IMAGENET_STD, LAYERS, SLIM_LAYERS, VGGFeatures
 from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
 from impasto.losses.perceptual import PerceptualLoss

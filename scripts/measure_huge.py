@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from impasto.checkpoint import find_style_model, load_style_model
-from impasto.inference import Stylizer
+from impasto.inference.stylizer import Stylizer
 from impasto.networks import StagedNetwork
 from impasto.system.machine import provenance
 from impasto.tiles import TiledPainter

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from impasto import images
-from impasto.inference import Stylizer
+from impasto.inference.stylizer import Stylizer
 from impasto.losses.features import SLIM_LAYERS, VGGFeatures
 from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
 from impasto.losses.perceptual import PerceptualLoss

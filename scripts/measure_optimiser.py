@@ -17,7 +17,7 @@ from torch import Tensor
 
 from impasto import images
 from impasto.compare import judge_of
-from impasto.inference import Stylizer
+from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.optimize import optimize_image
 from impasto.system.machine import has_fast_bfloat16, provenance

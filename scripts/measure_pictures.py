@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 from impasto import images
-from impasto.inference import Stylizer
+from impasto.inference.stylizer import Stylizer
 from impasto.system.machine import provenance
 
 STYLES = ("starry_night", "wave", "the_scream", "composition_vii")

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from impasto import images
-from impasto.inference import Stylizer
+from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
 from impasto.system.machine import pick_device, provenance

@@ -129,7 +129,7 @@ def test_the_result_is_a_coco_data_set_with_the_same_annotations(run: Callable[.
 
 
 def test_a_painting_is_blended_by_its_strength(run: Callable[..., int], photos: Path, painter: Path, tmp_path: Path) -> None:  # fmt: skip
-    from impasto.inference import Stylizer
+    from impasto.inference.stylizer import Stylizer
 
     photo = read_image(photos / "002.png")
     painted = from_levels(Stylizer(painter, "cpu")(to_levels(photo)))

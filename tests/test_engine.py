@@ -20,7 +20,7 @@ from impasto.engine import build_engine, is_installed
 from impasto.engine.rewrite import rewritten
 from impasto.errors import UsageError
 from impasto.images.tensors import to_levels
-from impasto.inference import Stylizer
+from impasto.inference.stylizer import Stylizer
 from impasto.networks import build_network, network_names
 from impasto.networks.johnson import ConvLayer
 from impasto.system.choices import BACKENDS

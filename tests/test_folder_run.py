@@ -67,7 +67,7 @@ def test_a_killed_run_over_a_folder_is_taken_up_again(hundred: Path, painter: Pa
 
 
 def test_every_small_size_comes_back_with_its_size(painter: Path) -> None:
-    from impasto.inference import Stylizer
+    from impasto.inference.stylizer import Stylizer
 
     stylizer, random = Stylizer(painter, "cpu"), np.random.default_rng(0)
     pixels = random.integers(0, 256, (64, 64, 3), dtype=np.uint8)

@@ -16,7 +16,7 @@ from impasto import engine
 from impasto.checkpoint import load_style_model, save_style_model
 from impasto.engine import is_installed, kept
 from impasto.errors import ModelError
-from impasto.inference import Stylizer
+from impasto.inference.stylizer import Stylizer
 from impasto.training.procedural import procedural_image
 
 pytestmark = pytest.mark.skipif(not is_installed("openvino"), reason="openvino is not installed")

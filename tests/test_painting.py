@@ -30,7 +30,8 @@ from impasto.compare import best_so_far, compare, first_at_or_below, judge_of, m
 from impasto.engine import is_installed
 from impasto.errors import ModelError, UsageError
 from impasto.images.tensors import to_pil
-from impasto.inference import Stylizer, pad_to_multiple
+from impasto.inference.convert import pad_to_multiple
+from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_names, network_spec
 from impasto.optimize import Interrupted, Iterate, optimize_image, scored_steps

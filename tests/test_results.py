@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from impasto import cli
-from impasto.inference import Stylizer
+from impasto.inference.stylizer import Stylizer
 from impasto.training.procedural import procedural_image
 
 

@@ -22,7 +22,8 @@ from impasto.errors import ImpastoError, UsageError
 from impasto.images.reading import read_image, read_picture
 from impasto.images.tensors import from_levels, to_levels, to_pil
 from impasto.images.writing import write_image
-from impasto.inference import Stylizer, pad_to_multiple
+from impasto.inference.convert import pad_to_multiple
+from impasto.inference.stylizer import Stylizer
 from impasto.networks import StagedNetwork, build_network, network_names
 from impasto.tiles import TiledPainter, reach, working_memory
 
@@ -108,7 +109,7 @@ def test_a_huge_array_is_never_widened(monkeypatch: pytest.MonkeyPatch) -> None:
     array = to_levels(picture(90, 110)).permute(1, 2, 0).numpy()
     painter = Stylizer("oils", "cpu", max_memory=1)
     expected = painter(array)
-    for place in ("images.tensors", "inference"):
+    for place in ("images.tensors", "inference.stylizer"):
         monkeypatch.setattr(f"impasto.{place}.from_array", None)
     assert np.array_equal(painter(array), expected) and expected.dtype == np.uint8
 

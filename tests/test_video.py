@@ -17,9 +17,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto import cli, video
+from impasto import cli
 from impasto.errors import VideoError
-from impasto.inference import Stylizer
+from impasto.inference.stylizer import Stylizer
+from impasto.inference.video.chain import ahead
+from impasto.inference.video.paint_video import paint_raw, paint_video
+from impasto.inference.video.reading import is_whole_clip
 from impasto.system.machine import used_memory
 from impasto.training.procedural import procedural_image
 
@@ -115,7 +118,7 @@ def seen_by_a_painter(source: Path, target: Path, size: int | None = None) -> li
         seen.append(frame)
         return frame
 
-    video.paint_video(paint, source, target, size=size)
+    paint_video(paint, source, target, size=size)
     return seen
 
 
@@ -124,7 +127,7 @@ def test_every_frame_keeps_its_time_and_the_sound_is_copied(tmp_path: Path, suff
     source = make_clip(tmp_path / "in.mkv" if suffix == ".webm" else tmp_path / "in.mp4", sounds=2)
     target = tmp_path / f"out{suffix}"
     seen: list[tuple[int, int | None]] = []
-    report = video.paint_video(identity, source, target, progress=lambda done, total: seen.append((done, total)))
+    report = paint_video(identity, source, target, progress=lambda done, total: seen.append((done, total)))
     assert report.frames == 20 == len(frames(source)) == len(frames(target)) and report.damage is None
     assert seen[-1][0] == 20 and report.frames_per_second > 0
     shift = moments(target)[0] - moments(source)[0]
@@ -143,7 +146,7 @@ def test_every_frame_keeps_its_time_and_the_sound_is_copied(tmp_path: Path, suff
 def test_variable_frame_rates_stay(tmp_path: Path, suffix: str) -> None:
     times = np.cumsum([0, *np.random.default_rng(1).integers(10, 200, 29)]).tolist()
     source = make_clip(tmp_path / f"in{suffix}", times=times, time_base=Fraction(1, 1000))
-    video.paint_video(identity, source, tmp_path / f"out{suffix}")
+    paint_video(identity, source, tmp_path / f"out{suffix}")
     assert moments(tmp_path / f"out{suffix}") == moments(source) == [Fraction(moment, 1000) for moment in times]
     with av.open(str(source)) as one, av.open(str(tmp_path / f"out{suffix}")) as other:
         assert abs(one.duration - other.duration) <= 1000
@@ -189,7 +192,7 @@ def untagged(source: Path, target: Path) -> Path:
 @pytest.mark.parametrize("turn", [(90,), (-90,), (180,), (0, True, False), (90, True, False), (90, False, True)])
 def test_turned_and_mirrored_clips_come_out_upright(tmp_path: Path, suffix: str, turn: tuple) -> None:
     source = make_clip(tmp_path / f"in{suffix}", turn=turn, times=[0, 1, 2])
-    video.paint_video(identity, source, tmp_path / "out.mp4")
+    paint_video(identity, source, tmp_path / "out.mp4")
     upright = np.rot90(scene(0), turn[0] // 90)
     if turn[1:]:
         upright = upright[:, ::-1] if turn[1] else upright[::-1]
@@ -200,27 +203,27 @@ def test_turned_and_mirrored_clips_come_out_upright(tmp_path: Path, suffix: str,
 @pytest.mark.parametrize(("suffix", "made"), [(".mp4", (96, 66)), (".webm", (95, 65))])
 def test_odd_sizes_are_kept_where_the_codec_can(tmp_path: Path, suffix: str, made: tuple[int, int]) -> None:
     source = make_clip(tmp_path / "in.webm", codec="libvpx-vp9", size=(95, 65), times=[0, 1, 2])
-    report = video.paint_video(identity, source, tmp_path / f"out{suffix}")
+    report = paint_video(identity, source, tmp_path / f"out{suffix}")
     result = frames(tmp_path / f"out{suffix}")[0]
     assert (result.width, result.height) == made and bool(report.notes) == (suffix == ".mp4")
     assert distance(pixels(result)[:65, :95], pixels(frames(source)[0])) < 4
-    report = video.paint_video(identity, source, tmp_path / "small.mp4", size=48)
+    report = paint_video(identity, source, tmp_path / "small.mp4", size=48)
     assert (frames(tmp_path / "small.mp4")[0].width, report.notes) == (48, ())
 
 
 def test_one_pixel_ten_bits_rgb_and_old_avi(tmp_path: Path) -> None:
     assert (
-        video.paint_video(
+        paint_video(
             identity, make_clip(tmp_path / "1.webm", codec="libvpx-vp9", size=(1, 1)), tmp_path / "1.mp4"
         ).frames
         == 20
     )
-    report = video.paint_video(identity, make_clip(tmp_path / "10.mkv", pix_fmt="yuv420p10le"), tmp_path / "10.mp4")
+    report = paint_video(identity, make_clip(tmp_path / "10.mkv", pix_fmt="yuv420p10le"), tmp_path / "10.mp4")
     assert "8" in report.notes[0] and distance(pixels(frames(tmp_path / "10.mp4")[0]), scene(0)) < 3
-    video.paint_video(identity, make_clip(tmp_path / "rgb.mkv", codec="ffv1", pix_fmt="bgr0"), tmp_path / "rgb.mp4")
+    paint_video(identity, make_clip(tmp_path / "rgb.mkv", codec="ffv1", pix_fmt="bgr0"), tmp_path / "rgb.mp4")
     assert distance(pixels(frames(tmp_path / "rgb.mp4")[0], "709"), scene(0)) < 3
     old = make_clip(tmp_path / "old.avi", codec="mpeg4")
-    assert video.paint_video(identity, old, tmp_path / "old.mp4").frames == 20 and moments(tmp_path / "old.mp4") == [
+    assert paint_video(identity, old, tmp_path / "old.mp4").frames == 20 and moments(tmp_path / "old.mp4") == [
         Fraction(number, 30) for number in range(20)
     ]
 
@@ -250,7 +253,7 @@ def test_a_broken_place_is_passed_over(tmp_path: Path) -> None:
     with av.open(str(source)) as clip:
         broken = [bytes(packet) for packet in clip.demux(video=0)][8]
     source.write_bytes(source.read_bytes().replace(broken, b"\xff" * len(broken)))
-    report = video.paint_video(identity, source, tmp_path / "out.mp4")
+    report = paint_video(identity, source, tmp_path / "out.mp4")
     assert 15 <= report.frames < 20 and report.damage and "broken" in report.damage
 
 
@@ -275,12 +278,12 @@ def test_sound_without_pictures_and_sound_that_does_not_fit(tmp_path: Path) -> N
         stream = out.add_stream("aac", rate=48000)
         out.mux(stream.encode(None))
     with pytest.raises(VideoError, match=r"sound\.mp4"):
-        video.paint_video(identity, tmp_path / "sound.mp4", tmp_path / "out.mp4")
+        paint_video(identity, tmp_path / "sound.mp4", tmp_path / "out.mp4")
     with pytest.raises(VideoError, match="its sound"):
-        video.paint_video(identity, make_clip(tmp_path / "in.mp4", sounds=1), tmp_path / "out.webm")
+        paint_video(identity, make_clip(tmp_path / "in.mp4", sounds=1), tmp_path / "out.webm")
     for target in ("out.png", "out.avi", "out"):
         with pytest.raises(VideoError, match="choose"):
-            video.paint_video(identity, tmp_path / "in.mp4", tmp_path / target)
+            paint_video(identity, tmp_path / "in.mp4", tmp_path / target)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith((".impasto", "out"))]
 
 
@@ -290,7 +293,7 @@ def test_a_painter_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
     source = make_clip(tmp_path / "in.mp4")
     with pytest.raises(RuntimeError, match="no paint"):
-        video.paint_video(fails, source, tmp_path / "out.mp4")
+        paint_video(fails, source, tmp_path / "out.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
@@ -298,7 +301,7 @@ def test_a_slow_painter_is_not_run_away_from() -> None:
     made = []
     most = 0
     items = (made.append(number) or number for number in range(300))
-    for taken, _ in enumerate(video._ahead(items, depth=3), 1):
+    for taken, _ in enumerate(ahead(items, depth=3), 1):
         if taken % 20 == 0:
             time.sleep(0.01)
         most = max(most, len(made) - taken)
@@ -315,7 +318,7 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
 
     if not Path("/proc/self/statm").exists():
         pytest.skip("no /proc here")
-    video.paint_video(identity, source, tmp_path / "out.mp4", progress=look)
+    paint_video(identity, source, tmp_path / "out.mp4", progress=look)
     assert at[230] - at[90] < 15e6  # 140 frames kept would be 32 MB
 
 
@@ -382,8 +385,8 @@ def test_raw_frames_go_through_a_pipe(painter: Path) -> None:
 
 def test_raw_frames_unchanged_by_an_identity() -> None:
     raw, out = np.stack([procedural_image(seed, 24) for seed in range(9)]), io.BytesIO()
-    assert video.paint_raw(identity, io.BytesIO(raw.tobytes()), out, 24, 24) == 9 and out.getvalue() == raw.tobytes()
-    assert video.paint_raw(identity, io.BytesIO(), out, 24, 24) == 0
+    assert paint_raw(identity, io.BytesIO(raw.tobytes()), out, 24, 24) == 9 and out.getvalue() == raw.tobytes()
+    assert paint_raw(identity, io.BytesIO(), out, 24, 24) == 0
 
 
 @pytest.mark.parametrize(
@@ -425,13 +428,13 @@ def test_cameras(
     source = make_clip(
         tmp_path / "seen.mkv", times=[5000 + 40 * number for number in range(30)], time_base=Fraction(1, 1000)
     )
-    monkeypatch.setattr(video, "_camera", lambda number: av.open(str(source)))
+    monkeypatch.setattr("impasto.inference.video.reading._camera", lambda number: av.open(str(source)))
 
     def stops(done: int, _: int | None) -> None:
         if done == 12:
             raise KeyboardInterrupt
 
-    report = video.paint_video(identity, 0, tmp_path / "film.mp4", progress=stops)
+    report = paint_video(identity, 0, tmp_path / "film.mp4", progress=stops)
     assert report.frames == 12 and moments(tmp_path / "film.mp4")[0] == 0 and report.damage is None
     assert cli.main(["stylize", "0", "-s", str(painter), "-o", str(tmp_path), "--device", "cpu"]) == 0
     assert len(frames(tmp_path / "camera0.tiny.mp4")) == 30
@@ -452,12 +455,12 @@ def test_a_clip_may_begin_late(tmp_path: Path, painter: Path, suffix: str) -> No
     source = make_clip(tmp_path / f"in{suffix}", times=[150 + number for number in range(60)], codec=codec)
     target = tmp_path / ("out.mp4" if suffix == ".ts" else f"out{suffix}")
     seen: list[int | None] = []
-    report = video.paint_video(identity, source, target, progress=lambda done, total: seen.append(total))
+    report = paint_video(identity, source, target, progress=lambda done, total: seen.append(total))
     assert report.damage is None and report.frames == 60 and seen[-1] in (59, 60, 61, None)
-    assert video.is_whole(target)
+    assert is_whole_clip(target)
     cut(source, tmp_path / f"cut{suffix}")
     if suffix == ".mkv":  # the others lose their index, or have none
-        assert not video.is_whole(tmp_path / f"cut{suffix}")
+        assert not is_whole_clip(tmp_path / f"cut{suffix}")
 
 
 def with_sound(path: Path, video_codec: str, sound_codec: str) -> Path:
@@ -512,7 +515,7 @@ def test_what_a_clip_loses_gets_its_note_and_what_can_be_kept_is(tmp_path: Path)
             out.mux(stream.encode(av.VideoFrame.from_ndarray(procedural_image(number // 9, 64), "rgb24")))
         out.mux(stream.encode(None))
     for suffix in (".mp4", ".mkv", ".mov"):
-        video.paint_video(identity, tmp_path / "chapters.mp4", tmp_path / f"out{suffix}")
+        paint_video(identity, tmp_path / "chapters.mp4", tmp_path / f"out{suffix}")
         with av.open(str(tmp_path / f"out{suffix}")) as painted:
             assert [chapter["metadata"].get("title") for chapter in painted.chapters()] == ["one"]
 
@@ -525,9 +528,7 @@ def test_what_a_clip_loses_gets_its_note_and_what_can_be_kept_is(tmp_path: Path)
             out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgba")))
         out.mux(stream.encode(None))
     seen: list[np.ndarray] = []
-    report = video.paint_video(
-        lambda frame: seen.append(frame) or frame, tmp_path / "clear.mov", tmp_path / "clear.mp4"
-    )
+    report = paint_video(lambda frame: seen.append(frame) or frame, tmp_path / "clear.mov", tmp_path / "clear.mp4")
     assert any("transparency" in note for note in report.notes)
     assert seen[0][:, :16].min() == 255 and seen[0][0, 31].tolist() == [200, 30, 30]
 
@@ -538,9 +539,9 @@ def test_what_a_clip_loses_gets_its_note_and_what_can_be_kept_is(tmp_path: Path)
         for number in range(10):
             out.mux(stream.encode(av.VideoFrame.from_ndarray(procedural_image(number, 64), "rgb24")))
         out.mux(stream.encode(None))
-    report = video.paint_video(identity, tmp_path / "combs.mkv", tmp_path / "combs.mp4")
+    report = paint_video(identity, tmp_path / "combs.mkv", tmp_path / "combs.mp4")
     assert any("interlaced" in note for note in report.notes)
-    assert video.paint_video(identity, tmp_path / "chapters.mp4", tmp_path / "plain.mp4").notes == ()
+    assert paint_video(identity, tmp_path / "chapters.mp4", tmp_path / "plain.mp4").notes == ()
 
 
 def test_an_animation_becomes_a_clip(tmp_path: Path, painter: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from impasto.inference import Stylizer, load
+    from impasto.inference.stylizer import Stylizer, load
 
 __all__ = ["Stylizer", "load"]
 
@@ -17,7 +17,7 @@ __all__ = ["Stylizer", "load"]
 def __getattr__(name: str) -> Any:
     # Imported on first use: `impasto --help` must not wait for torch.
     if name in __all__:
-        from impasto import inference
+        from impasto.inference import stylizer
 
-        return getattr(inference, name)
+        return getattr(stylizer, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -35,7 +35,7 @@ from impasto.errors import DataError, ImageError, ImpastoError, UsageError, prin
 from impasto.images.reading import read_image
 from impasto.images.tensors import from_levels
 from impasto.images.writing import write_image
-from impasto.inference import Stylizer
+from impasto.inference.stylizer import Stylizer
 from impasto.system.files import written_whole
 from impasto.system.machine import pick_device, usable_cores
 

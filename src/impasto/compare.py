@@ -23,7 +23,7 @@ from impasto.images.contact_sheet import contact_sheet
 from impasto.images.geometry import centre_square, resize
 from impasto.images.reading import read_image
 from impasto.images.writing import write_image
-from impasto.inference import Stylizer
+from impasto.inference.stylizer import Stylizer
 from impasto.losses import build_loss
 from impasto.losses.features import SLIM
 from impasto.losses.functional import screen_energy

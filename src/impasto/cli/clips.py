@@ -16,48 +16,48 @@ from impasto.errors import UsageError
 from impasto.system import streams
 
 if TYPE_CHECKING:
-    from impasto.inference import Stylizer
+    from impasto.inference.stylizer import Stylizer
 
 
 def is_clip(path: Path) -> bool:
-    from impasto.video import VIDEO_SUFFIXES
+    from impasto.inference.video.reading import VIDEO_SUFFIXES
 
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def is_animation(path: Path) -> bool:
     """Whether a file is of a kind of picture whose frames can be painted into a clip."""
-    from impasto.video import ANIMATION_SUFFIXES
+    from impasto.inference.video.reading import ANIMATION_SUFFIXES
 
     return path.suffix.lower() in ANIMATION_SUFFIXES
 
 
 def result_suffix(source: Path) -> str:
     """Return the source's own suffix where such a file can be written, else that of a usual format that holds all of it."""
-    from impasto import video
     from impasto.images.formats import WRITABLE_SUFFIXES
+    from impasto.inference.video.writing import WRITABLE_CLIP_SUFFIXES, suffix_for
 
     suffix, is_video = source.suffix.lower(), is_clip(source)
-    if suffix in (video.WRITABLE_SUFFIXES if is_video else WRITABLE_SUFFIXES):
+    if suffix in (WRITABLE_CLIP_SUFFIXES if is_video else WRITABLE_SUFFIXES):
         return suffix
-    return video.suffix_for(source) if is_video else ".png"
+    return suffix_for(source) if is_video else ".png"
 
 
 def is_whole(result: Path, source: Path) -> bool:
     """Whether a clip other than the input is there and holds what it announces."""
-    from impasto import video
+    from impasto.inference.video.reading import is_whole_clip
 
-    return result.is_file() and not result.samefile(source) and video.is_whole(result)
+    return result.is_file() and not result.samefile(source) and is_whole_clip(result)
 
 
 def paint_clip(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Paint one clip, or what a camera sees, with progress on stderr; return what to tell of it."""
-    from impasto import video
     from impasto.errors import printable
+    from impasto.inference.video.paint_video import paint_video
 
     name = f"camera {source}" if isinstance(source, int) else printable(source)
     with _progress(name) as progress:
-        report = video.paint_video(
+        report = paint_video(
             painter, source, target, size=options.size, keep_metadata=options.keep_metadata, progress=progress,
             max_pixels=options.max_pixels,
         )  # fmt: skip
@@ -105,10 +105,10 @@ def _is_camera(word: str) -> bool:
 
 def paint_pipe(painter: Stylizer, options: argparse.Namespace) -> int:
     """Paint raw RGB24 frames from stdin to stdout."""
-    from impasto import video
+    from impasto.inference.video.paint_video import paint_raw
 
     with _progress("-") as progress:
-        video.paint_raw(painter, sys.stdin.buffer, streams.results().buffer, *options.frame_size, progress=progress)
+        paint_raw(painter, sys.stdin.buffer, streams.results().buffer, *options.frame_size, progress=progress)
     return 0
 
 

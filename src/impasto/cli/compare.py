@@ -65,7 +65,7 @@ def _compare(options: argparse.Namespace) -> int:
     from impasto.compare import compare, judge_of, write_report
     from impasto.errors import printable
     from impasto.images.formats import IMAGE_SUFFIXES
-    from impasto.inference import Stylizer
+    from impasto.inference.stylizer import Stylizer
 
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("comparing draws a curve; pip install 'impasto[compare]'")

@@ -65,7 +65,7 @@ def _optimize(options: argparse.Namespace) -> int:
     from impasto.images.geometry import resize
     from impasto.images.reading import read_image
     from impasto.images.writing import check_writable, write_image
-    from impasto.inference import Stylizer
+    from impasto.inference.stylizer import Stylizer
     from impasto.losses.perceptual import PerceptualLoss
     from impasto.optimize import Interrupted, optimize_image
     from impasto.system.machine import pick_device

@@ -40,9 +40,9 @@ class Destination:
         Raises:
             UsageError: the name of a kind of file that cannot be written.
         """
-        from impasto import video
         from impasto.errors import printable
         from impasto.images.formats import WRITABLE_SUFFIXES
+        from impasto.inference.video.writing import WRITABLE_CLIP_SUFFIXES
         from impasto.system.files import is_address
 
         if not word:
@@ -54,7 +54,7 @@ class Destination:
             raise UsageError(f"-o {printable(word)}: an address; give a file or a folder")
         if path.is_dir() or word.endswith(("/", os.sep)) or not (_is_of_a_file(path) or path.is_file()):
             return cls(folder=path)
-        if path.suffix.lower() not in WRITABLE_SUFFIXES | video.WRITABLE_SUFFIXES:
+        if path.suffix.lower() not in WRITABLE_SUFFIXES | WRITABLE_CLIP_SUFFIXES:
             raise UsageError(
                 f"-o {printable(path)}: cannot write {path.suffix or 'without a suffix'}; choose .png, .jpg, .webp, .avif, "
                 ".tiff, or .mp4, .mov, .mkv, .webm for clips; the name of a new folder ends in /"
@@ -66,10 +66,10 @@ def _is_of_a_file(path: Path) -> bool:
     """Whether the suffix is one that files have, so that no folder is meant: `v2.1` has none."""
     from mimetypes import MimeTypes
 
-    from impasto import video
     from impasto.images.formats import FOREIGN, IMAGE_SUFFIXES
+    from impasto.inference.video.reading import VIDEO_SUFFIXES
 
-    ours = IMAGE_SUFFIXES | FOREIGN.keys() | video.VIDEO_SUFFIXES
+    ours = IMAGE_SUFFIXES | FOREIGN.keys() | VIDEO_SUFFIXES
     return path.suffix.lower() in ours or MimeTypes().guess_type(f"x{path.suffix.lower()}")[0] is not None
 
 

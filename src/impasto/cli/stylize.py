@@ -31,7 +31,7 @@ from impasto.system.choices import STATISTICS
 
 if TYPE_CHECKING:
     from impasto.images.finding import Found
-    from impasto.inference import Stylizer
+    from impasto.inference.stylizer import Stylizer
 
 
 def add(commands: Any) -> None:
@@ -74,7 +74,7 @@ def add(commands: Any) -> None:
 def _stylize(options: argparse.Namespace) -> int:
     from impasto.checkpoint import SUFFIX, check_name, find_style_model
     from impasto.images.formats import MAX_PIXELS
-    from impasto.inference import Stylizer
+    from impasto.inference.stylizer import Stylizer
 
     destination = Destination.of(options.output)
     clips.check(options, destination)
@@ -214,7 +214,7 @@ def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
 def _sources(words: list[str], style: str, records: Callable[[Path], Records], report: _Report) -> list[Found]:
     """The images and clips that the words mean; a word that means none fails."""
     from impasto.images.formats import IMAGE_SUFFIXES
-    from impasto.video import VIDEO_SUFFIXES
+    from impasto.inference.video.reading import VIDEO_SUFFIXES
 
     found = results.photographs(words, style, records, report.fail, IMAGE_SUFFIXES | VIDEO_SUFFIXES)
     if not found:

@@ -15,9 +15,9 @@ from impasto.checkpoint import SUFFIX, StyleModel, find_style_model, load_style_
 from impasto.engine import backends, build_engine
 from impasto.engine.kept import Blueprint, KeptBlueprint
 from impasto.errors import ImageError, ImpastoError, UsageError
-from impasto.images.geometry import padding
 from impasto.images.reading import picture_from_pil
 from impasto.images.tensors import from_array, to_pil
+from impasto.inference.convert import check_batch, like_array, pad_to_multiple, sides_of
 from impasto.system.choices import STATISTICS
 from impasto.system.files import asset_dir
 from impasto.system.lazy import lazy
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from impasto import tiles
 else:
-    torch, tiles = lazy("torch"), lazy("impasto.tiles")
+    torch = lazy("torch")
+    tiles = lazy("impasto.tiles")
 
 Batch = TypeVar("Batch", "Tensor", np.ndarray)
 _TORCH_ALONE = 640 * 2**20  # bytes
@@ -121,7 +122,7 @@ class Stylizer:
             tensor = from_array(image)
         except ImageError as error:
             raise UsageError(f"cannot paint this: {error}") from error
-        return _like_array(self.paint(tensor[None])[0], image)
+        return like_array(self.paint(tensor[None])[0], image)
 
     def paint(self, batch: Batch) -> Batch:
         """Paint (N, 3, H, W) images, floats in [0, 1] or uint8; returns the same shape and range, float32 or uint8, on the CPU.
@@ -132,7 +133,7 @@ class Stylizer:
             UsageError: another shape or another type.
             ImpastoError: the device has not enough memory for the picture.
         """
-        _check(batch)
+        check_batch(batch)
         if not isinstance(batch, np.ndarray):
             return backends.as_tensor(self._paint(backends.as_array(batch)))
         return self._paint(batch)
@@ -144,13 +145,13 @@ class Stylizer:
         except Exception as error:  # every backend has its own
             if not isinstance(error, MemoryError) and not any(word in str(error) for word in ("memory", "bad_alloc")):
                 raise
-            height, width = _sides(batch)
+            height, width = sides_of(batch)
             raise ImpastoError(
                 f"not enough memory on {self.device.partition(':')[0]} for {width} x {height} pixels; choose a smaller --size"
             ) from error
 
     def _paint_whole(self, batch: np.ndarray) -> np.ndarray:
-        height, width = _sides(batch)
+        height, width = sides_of(batch)
         painted = self.engine(pad_to_multiple(batch, self.stride))
         if batch.dtype == np.uint8:
             return painted[:, :height, :width]
@@ -195,42 +196,6 @@ def _loaded(model: StyleModel | str | Path) -> tuple[Callable[[], StyleModel], B
     return read, KeptBlueprint(path, read), path.name.removesuffix(SUFFIX) if is_shipped else path.absolute()
 
 
-def _check(batch: Tensor | np.ndarray) -> None:
-    """Refuse what is no batch of pictures, before a backend does so in its own words."""
-    shape = tuple(batch.shape)
-    if isinstance(batch, np.ndarray):
-        if len(shape) == 4 and shape[3] == 3 and 0 not in shape and batch.dtype == np.uint8:
-            return
-        raise UsageError(f"cannot paint {batch.dtype} of shape {shape[1:]}; give (H, W, 3), no side of them 0")
-    if len(shape) != 4 or shape[1] != 3 or 0 in shape:
-        raise UsageError(f"cannot paint a tensor of shape {shape}; give (3, H, W) or (N, 3, H, W), no side of them 0")
-    if not (batch.is_floating_point() or batch.dtype == torch.uint8):
-        raise UsageError(f"cannot paint a tensor of {batch.dtype}; give floats in [0, 1] or uint8")
-
-
-def _sides(batch: np.ndarray) -> tuple[int, int]:
-    height, width = batch.shape[1:3] if batch.dtype == np.uint8 else batch.shape[2:]
-    return height, width
-
-
-def pad_to_multiple(batch: np.ndarray, multiple: int) -> np.ndarray:
-    """Pad (N, H, W, 3) uint8 or (N, 3, H, W) floats on the right and at the bottom as `images.geometry.padding` says."""
-    bottom, right, mode = padding(*_sides(batch), multiple)
-    if not (bottom or right):
-        return batch
-    sides = [(0, 0), (0, bottom), (0, right)]
-    sides.insert(3 if batch.dtype == np.uint8 else 1, (0, 0))  # the channels
-    return np.pad(batch, sides, "reflect" if mode == "reflect" else "edge")
-
-
 def load(style: str | Path, device: str = "auto", *, backend: str = "auto", precision: str = "auto") -> Stylizer:
     """Return the painter for `style`, the name of a shipped style or the path of a style model; the rest as for `Stylizer`."""
     return Stylizer(style, device, backend=backend, precision=precision)
-
-
-def _like_array(image: Tensor, array: np.ndarray) -> np.ndarray:
-    painted = image.permute(1, 2, 0).numpy()
-    if np.issubdtype(array.dtype, np.floating):
-        return painted.astype(array.dtype)
-    levels = np.iinfo(array.dtype).max
-    return np.rint(painted * levels).astype(array.dtype)

@@ -1,0 +1,53 @@
+"""Kinds of pictures in and out: batches as engines take them, padded and checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from impasto.errors import UsageError
+from impasto.images.geometry import padding
+from impasto.system.lazy import lazy
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+else:
+    torch = lazy("torch")
+
+
+def check_batch(batch: Tensor | np.ndarray) -> None:
+    """Refuse what is no batch of pictures, before a backend does so in its own words."""
+    shape = tuple(batch.shape)
+    if isinstance(batch, np.ndarray):
+        if len(shape) == 4 and shape[3] == 3 and 0 not in shape and batch.dtype == np.uint8:
+            return
+        raise UsageError(f"cannot paint {batch.dtype} of shape {shape[1:]}; give (H, W, 3), no side of them 0")
+    if len(shape) != 4 or shape[1] != 3 or 0 in shape:
+        raise UsageError(f"cannot paint a tensor of shape {shape}; give (3, H, W) or (N, 3, H, W), no side of them 0")
+    if not (batch.is_floating_point() or batch.dtype == torch.uint8):
+        raise UsageError(f"cannot paint a tensor of {batch.dtype}; give floats in [0, 1] or uint8")
+
+
+def sides_of(batch: np.ndarray) -> tuple[int, int]:
+    height, width = batch.shape[1:3] if batch.dtype == np.uint8 else batch.shape[2:]
+    return height, width
+
+
+def pad_to_multiple(batch: np.ndarray, multiple: int) -> np.ndarray:
+    """Pad (N, H, W, 3) uint8 or (N, 3, H, W) floats on the right and at the bottom as `images.geometry.padding` says."""
+    bottom, right, mode = padding(*sides_of(batch), multiple)
+    if not (bottom or right):
+        return batch
+    sides = [(0, 0), (0, bottom), (0, right)]
+    sides.insert(3 if batch.dtype == np.uint8 else 1, (0, 0))  # the channels
+    return np.pad(batch, sides, "reflect" if mode == "reflect" else "edge")
+
+
+def like_array(image: Tensor, array: np.ndarray) -> np.ndarray:
+    painted = image.permute(1, 2, 0).numpy()
+    if np.issubdtype(array.dtype, np.floating):
+        return painted.astype(array.dtype)
+    levels = np.iinfo(array.dtype).max
+    return np.rint(painted * levels).astype(array.dtype)
