@@ -20,10 +20,10 @@ from datetime import date
 import torch
 from torch import Tensor
 
-from impasto.benchmark import SIZES, STYLES, peak_memory, picture, timed
 from impasto.cli.options import size_from
-from impasto.engine import is_installed
 from impasto.errors import UsageError
+from impasto.inference.benchmark import SIZES, STYLES, peak_memory, picture, timed
+from impasto.inference.engine import is_installed
 from impasto.inference.stylizer import Stylizer
 from impasto.networks import build_network
 from impasto.system.choices import BACKENDS

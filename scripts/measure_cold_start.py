@@ -21,7 +21,7 @@ from pathlib import Path
 from PIL import Image
 
 from impasto.cli.options import size_from
-from impasto.engine import is_installed
+from impasto.inference.engine import is_installed
 from impasto.system.choices import BACKENDS
 from impasto.system.machine import provenance
 from impasto.training.procedural import procedural_image

@@ -23,9 +23,9 @@ from PIL import Image
 
 from impasto.checkpoint import find_style_model, load_style_model
 from impasto.inference.stylizer import Stylizer
+from impasto.inference.tiles import TiledPainter
 from impasto.networks import StagedNetwork
 from impasto.system.machine import provenance
-from impasto.tiles import TiledPainter
 from impasto.training.procedural import procedural_image
 
 

@@ -28,9 +28,9 @@ from many_painters import Painter, crop_pool
 from train_styles import known_experiments, train_styles
 
 from impasto import images
-from impasto.benchmark import convolution_peak, macs_per_pixel, picture
 from impasto.checkpoint import read_papers
-from impasto.engine import build_engine
+from impasto.inference.benchmark import convolution_peak, macs_per_pixel, picture
+from impasto.inference.engine import build_engine
 from impasto.networks import build_network
 from impasto.system.files import written_whole
 from impasto.system.machine import pick_device, provenance

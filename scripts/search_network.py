@@ -20,8 +20,8 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from impasto import images
-from impasto.benchmark import macs_per_pixel
 from impasto.images.contact_sheet import contact_sheet
+from impasto.inference.benchmark import macs_per_pixel
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import StagedNetwork, build_network
 from impasto.networks.brush import Coarse

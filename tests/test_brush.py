@@ -7,7 +7,7 @@ import torch
 from conftest import photograph
 from torch import Tensor
 
-from impasto.engine import build_engine, is_installed
+from impasto.inference.engine import build_engine, is_installed
 from impasto.networks import build_network
 from impasto.networks.brush import Canvas
 from impasto.training.plain import inner

@@ -14,12 +14,13 @@ from conftest import photograph
 from PIL import Image
 from torch import nn
 
-from impasto import cli, engine
+from impasto import cli
 from impasto.checkpoint import load_style_model, shipped_styles
-from impasto.engine import build_engine, is_installed
-from impasto.engine.rewrite import rewritten
 from impasto.errors import UsageError
 from impasto.images.tensors import to_levels
+from impasto.inference import engine
+from impasto.inference.engine import build_engine, is_installed
+from impasto.inference.engine.rewrite import rewritten
 from impasto.inference.stylizer import Stylizer
 from impasto.networks import build_network, network_names
 from impasto.networks.johnson import ConvLayer
@@ -203,7 +204,7 @@ def test_batches_and_sizes_follow_one_another(painter: Path) -> None:
 _TWO_ENGINES_AND_A_SIGNAL = """
 import faulthandler, gc, os, signal
 faulthandler.enable()  # its alternate stack is what Python's handlers run on
-from impasto.engine import build_engine
+from impasto.inference.engine import build_engine
 from impasto.networks import build_network
 engines = [build_engine(build_network("swift"), "cpu", "openvino") for _ in range(2)]
 while engines:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from impasto import engine
 from impasto.checkpoint import load_style_model, save_style_model
-from impasto.engine import is_installed, kept
 from impasto.errors import ModelError
+from impasto.inference import engine
+from impasto.inference.engine import graph_cache, is_installed
 from impasto.inference.stylizer import Stylizer
 from impasto.training.procedural import procedural_image
 
@@ -106,7 +106,7 @@ def test_a_model_that_changes_gets_another_graph(painter: Path, cache: Path, tmp
 
 
 def test_the_longest_unused_goes_first(painter: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "_MOST_KEPT", 2)
+    monkeypatch.setattr(graph_cache, "_MOST_GRAPHS", 2)
     Stylizer(painter, "cpu")
     (first,) = graphs(cache)
     for age, name in ((20, "old"), (30, "oldest")):

@@ -27,10 +27,10 @@ from safetensors.torch import load_file, save_file
 import impasto
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model, shipped_styles
 from impasto.compare import best_so_far, compare, first_at_or_below, judge_of, mean_curve, median_step, write_report
-from impasto.engine import is_installed
 from impasto.errors import ModelError, UsageError
 from impasto.images.tensors import to_pil
 from impasto.inference.convert import pad_to_multiple
+from impasto.inference.engine import is_installed
 from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_names, network_spec

@@ -23,9 +23,10 @@ from impasto.images.reading import read_image, read_picture
 from impasto.images.tensors import from_levels, to_levels, to_pil
 from impasto.images.writing import write_image
 from impasto.inference.convert import pad_to_multiple
+from impasto.inference.receptive_field import reach, working_memory
 from impasto.inference.stylizer import Stylizer
+from impasto.inference.tiles import TiledPainter
 from impasto.networks import StagedNetwork, build_network, network_names
-from impasto.tiles import TiledPainter, reach, working_memory
 
 
 def small(name: str) -> StagedNetwork:
@@ -66,7 +67,7 @@ def test_tiles_equal_the_whole(name: str, size: tuple[int, int]) -> None:
 def test_tiles_of_any_size_equal_the_whole(height: int, width: int, least: int, memory: int) -> None:
     network, image = small("swift"), picture(height, width)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("impasto.tiles._LEAST_SIDE", least)
+        patch.setattr("impasto.inference.tiles._LEAST_SIDE", least)
         assert (TiledPainter(network, memory)(image) - whole(network, image)).abs().max() < 1e-4
 
 
@@ -89,7 +90,7 @@ def test_reach_follows_the_layers() -> None:
 
 def test_a_halo_too_narrow_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     network, image = small("swift"), picture(301, 222)
-    monkeypatch.setattr("impasto.tiles.reach", lambda stage: reach(stage)._replace(halo=0))
+    monkeypatch.setattr("impasto.inference.tiles.reach", lambda stage: reach(stage)._replace(halo=0))
     assert (TiledPainter(network, 0)(image) - whole(network, image)).abs().max() > 1e-3
 
 
@@ -138,7 +139,7 @@ def test_a_full_disk_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("impasto.tiles._Spill.write", full)
+    monkeypatch.setattr("impasto.inference.tiles._Spill.write", full)
     with pytest.raises(ImpastoError, match="No space left on device; let TMPDIR"):
         TiledPainter(small("swift"), 0)(picture(40, 40))
 
@@ -187,7 +188,7 @@ def test_quick_statistics_say_how_far_they_are_off(
     write_image(source, picture(260, 400))
     exact, said, off = stylized(source, tmp_path / "exact.png", "--max-memory", "1M"), [], []
     for side in (400, 100):
-        monkeypatch.setattr("impasto.tiles._THUMBNAIL", side)
+        monkeypatch.setattr("impasto.inference.tiles._THUMBNAIL", side)
         off.append(abs(stylized(source, tmp_path / "quick.png", *words) - exact).mean())
         said += [float(number) for number in re.findall(r"off by ([\d.]+)", capsys.readouterr().err)]
     assert off[0] < 0.01 < off[1] < 60  # a thumbnail as large as the picture is the picture

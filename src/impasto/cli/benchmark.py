@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
 
 
 def _benchmark(options: argparse.Namespace) -> int:
-    from impasto.benchmark import SIZES, benchmark
+    from impasto.inference.benchmark import SIZES, benchmark
 
     def progress(line: str) -> None:
         print(f"measured: {line}", file=sys.stderr)

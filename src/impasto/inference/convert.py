@@ -51,3 +51,18 @@ def like_array(image: Tensor, array: np.ndarray) -> np.ndarray:
         return painted.astype(array.dtype)
     levels = np.iinfo(array.dtype).max
     return np.rint(painted * levels).astype(array.dtype)
+
+
+def as_array(batch: Tensor) -> np.ndarray:
+    """Show (N, 3, H, W) as the engines take it: bytes with the channels last, floats as they are in float32."""
+    if batch.dtype == torch.uint8:
+        return batch.detach().cpu().permute(0, 2, 3, 1).numpy()
+    return batch.detach().float().cpu().numpy()
+
+
+def as_tensor(array: np.ndarray) -> Tensor:
+    """Show what `as_array` made as (N, 3, H, W) again."""
+    if min(array.strides) < 0 or not array.flags.writeable:  # torch knows no such memory
+        array = array.copy()
+    tensor = torch.from_numpy(array)
+    return tensor.permute(0, 3, 1, 2) if array.dtype == np.uint8 else tensor

@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 
 from impasto.checkpoint import SUFFIX, StyleModel, find_style_model, load_style_model
-from impasto.engine import backends, build_engine
-from impasto.engine.kept import Blueprint, KeptBlueprint
 from impasto.errors import ImageError, ImpastoError, UsageError
 from impasto.images.reading import picture_from_pil
 from impasto.images.tensors import from_array, to_pil
-from impasto.inference.convert import check_batch, like_array, pad_to_multiple, sides_of
+from impasto.inference.convert import as_array, as_tensor, check_batch, like_array, pad_to_multiple, sides_of
+from impasto.inference.engine import build_engine
+from impasto.inference.engine.graph_cache import Blueprint, CachedBlueprint
 from impasto.system.choices import STATISTICS
 from impasto.system.files import asset_dir
 from impasto.system.lazy import lazy
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from impasto import tiles
+    from impasto.inference import tiles
 else:
     torch = lazy("torch")
-    tiles = lazy("impasto.tiles")
+    tiles = lazy("impasto.inference.tiles")
 
 Batch = TypeVar("Batch", "Tensor", np.ndarray)
 _TORCH_ALONE = 640 * 2**20  # bytes
@@ -42,7 +42,7 @@ class Stylizer:
     Args:
         model: a style model, or the path or name of one.
         device: a torch device, `auto` for the fastest here.
-        backend: what does the arithmetic, one of `impasto.engine.BACKENDS`; `auto` is torch on a GPU and the fastest
+        backend: what does the arithmetic, one of `impasto.system.choices.BACKENDS`; `auto` is torch on a GPU and the fastest
             that is installed on a CPU.
         precision: `float32`, `half`, or `auto`: half where the device is made for it. It moves few pixels by more than a level.
         max_memory: bytes that the process aims to keep to, on a GPU bytes of its memory; by default half of what is free.
@@ -135,7 +135,7 @@ class Stylizer:
         """
         check_batch(batch)
         if not isinstance(batch, np.ndarray):
-            return backends.as_tensor(self._paint(backends.as_array(batch)))
+            return as_tensor(self._paint(as_array(batch)))
         return self._paint(batch)
 
     def _paint(self, batch: np.ndarray) -> np.ndarray:
@@ -160,9 +160,9 @@ class Stylizer:
     def _paint_tiles(self, batch: np.ndarray, memory: int) -> np.ndarray:
         network = self.model.network.to(self.device).to(memory_format=torch.channels_last)
         painter = tiles.TiledPainter(network, memory, quick=self.statistics == "thumbnail")  # type: ignore[arg-type]
-        painted = [painter(image) for image in backends.as_tensor(batch)]
+        painted = [painter(image) for image in as_tensor(batch)]
         self.deviation = painter.deviation
-        return backends.as_array(painted[0][None] if len(painted) == 1 else torch.stack(painted))
+        return as_array(painted[0][None] if len(painted) == 1 else torch.stack(painted))
 
     def _memory_for_tiles(self, batch: np.ndarray) -> int | None:
         """Return how many bytes tiles may take, or None where the pictures fit as they are."""
@@ -193,7 +193,7 @@ def _loaded(model: StyleModel | str | Path) -> tuple[Callable[[], StyleModel], B
     path = find_style_model(model)
     read = cache(lambda: load_style_model(path))
     is_shipped = path.parent == asset_dir("checkpoints")
-    return read, KeptBlueprint(path, read), path.name.removesuffix(SUFFIX) if is_shipped else path.absolute()
+    return read, CachedBlueprint(path, read), path.name.removesuffix(SUFFIX) if is_shipped else path.absolute()
 
 
 def load(style: str | Path, device: str = "auto", *, backend: str = "auto", precision: str = "auto") -> Stylizer:

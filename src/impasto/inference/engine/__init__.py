@@ -1,21 +1,22 @@
 """Engines: one way to call a trained network, several programs that do its arithmetic.
 
 What an engine returns differs from the plain network in float32 by rounding alone (tests/test_engine.py holds every backend
-to it). OpenVINO and ONNX Runtime paint without torch where the network's graph was kept (engine/kept.py).
+to it). OpenVINO and ONNX Runtime paint without torch where the network's graph was kept (graph_cache.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from impasto.engine import backends
-from impasto.engine.kept import Blueprint
 from impasto.errors import UsageError
+from impasto.inference.convert import as_array, as_tensor
+from impasto.inference.engine.backends import Run
+from impasto.inference.engine.graph_cache import Blueprint
 from impasto.system.choices import BACKENDS, PRECISIONS
 from impasto.system.machine import has_fast_bfloat16, is_without_gpu, pick_device
 
@@ -23,13 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _FASTEST_FIRST = ("openvino", "onnxruntime", "torch")  # on a CPU; compile takes a minute to start
-_NEEDS = {"openvino": ("openvino", "onnx"), "onnxruntime": ("onnxruntime", "onnx")}
-_START: dict[str, Callable[[Any, str, bool], backends.Run]] = {
-    "openvino": backends.openvino,
-    "onnxruntime": backends.onnxruntime,
-    "torch": backends.eager,
-    "compile": backends.compiled,
-}
 
 
 @dataclass(frozen=True)
@@ -43,20 +37,20 @@ class Engine:
     backend: str
     precision: str
     device: str
-    run: backends.Run
+    run: Run
 
     def __call__(self, batch: np.ndarray | Tensor) -> Any:
         if isinstance(batch, np.ndarray):
             return self.run(batch)
-        return backends.as_tensor(self.run(backends.as_array(batch)))
+        return as_tensor(self.run(as_array(batch)))
 
     def __str__(self) -> str:
         return f"{self.backend}, {self.precision}, {self.device.partition(':')[0]}"
 
 
 def is_installed(backend: str) -> bool:
-    """Whether the packages that `backend` needs are here."""
-    return all(find_spec(package) for package in _NEEDS.get(backend, ()))
+    """Whether the packages that `backend` needs are here; an unknown one needs none."""
+    return backend not in BACKENDS or all(find_spec(package) for package in _backend(backend).NEEDS)
 
 
 def build_engine(
@@ -90,7 +84,7 @@ def build_engine(
 
 def _place(device: str, backend: str) -> str:
     """Choose the device without torch where nothing but the CPU comes into question."""
-    if device == "cpu" or (device == "auto" and (backend in _NEEDS or is_without_gpu())):
+    if device == "cpu" or (device == "auto" and (_takes_graph(backend) or is_without_gpu())):
         return "cpu"
     return str(pick_device(device))
 
@@ -98,13 +92,21 @@ def _place(device: str, backend: str) -> str:
 def _start(blueprint: Blueprint, place: str, backend: str, precision: str) -> Engine:
     if not is_installed(backend):
         raise UsageError(f"--backend {backend} needs a package; pip install 'impasto[fast]'")
-    if backend in _NEEDS and place != "cpu":
+    if _takes_graph(backend) and place != "cpu":
         raise UsageError(f"--backend {backend} paints on the CPU; take --device cpu, or --backend torch")
     half = precision != "float32" and backend != "onnxruntime" and has_fast_bfloat16(place)
     if precision == "half" and not half:
         raise UsageError(f"{backend} has no fast half precision on this {place}; take --precision auto")
-    run = _START[backend](blueprint.graph if backend in _NEEDS else blueprint.rewritten(), place, half)
+    run = _backend(backend).start(blueprint.graph if _takes_graph(backend) else blueprint.rewritten(), place, half)
     return Engine(backend, "half" if half else "float32", place, run)
+
+
+def _backend(name: str) -> Any:
+    return importlib.import_module(f"{__name__}.backends.{name}")
+
+
+def _takes_graph(backend: str) -> bool:
+    return backend in BACKENDS and _backend(backend).TAKES_GRAPH
 
 
 def _words() -> str:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from impasto.checkpoint import find_style_model, load_style_model
-from impasto.engine import build_engine, is_installed
 from impasto.errors import ImpastoError
+from impasto.inference.engine import build_engine, is_installed
 from impasto.system.choices import BACKENDS
 from impasto.system.machine import has_fast_bfloat16, pick_device, provenance, used_memory
 

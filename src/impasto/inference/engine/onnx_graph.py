@@ -15,8 +15,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import fx, nn
 
-from impasto.engine.rewrite import Crop, DepthToSpace, SpaceToDepth
 from impasto.errors import UsageError
+from impasto.inference.engine.rewrite import Crop, DepthToSpace, SpaceToDepth
 from impasto.networks.brush import Canvas, plane_waves
 from impasto.networks.johnson import InstanceNorm
 

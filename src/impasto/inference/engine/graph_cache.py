@@ -15,15 +15,16 @@ from impasto.system.lazy import lazy
 if TYPE_CHECKING:
     from torch import nn
 
-    from impasto import networks, tiles
-    from impasto.engine import graph, rewrite
+    from impasto import networks
+    from impasto.inference import receptive_field
+    from impasto.inference.engine import onnx_graph, rewrite
 else:
-    networks, tiles = lazy("impasto.networks"), lazy("impasto.tiles")
-    graph, rewrite = lazy("impasto.engine.graph"), lazy("impasto.engine.rewrite")
+    networks, receptive_field = lazy("impasto.networks"), lazy("impasto.inference.receptive_field")
+    onnx_graph, rewrite = lazy("impasto.inference.engine.onnx_graph"), lazy("impasto.inference.engine.rewrite")
 
-_MOST_KEPT = 64
+_MOST_GRAPHS = 64
 _LONGEST = 100_000_000  # bytes
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[2]
 
 
 class Blueprint:
@@ -35,8 +36,8 @@ class Blueprint:
         bytes_per_pixel: working memory while a picture is painted whole; None for a network that knows no tiles.
     """
 
-    def __init__(self, load: Callable[[], nn.Module], facts: dict[str, Any], kept: bytes = b""):
-        self._load, self._kept = load, kept
+    def __init__(self, load: Callable[[], nn.Module], facts: dict[str, Any], cached: bytes = b""):
+        self._load, self._cached = load, cached
         self.name, self.stride, self.bytes_per_pixel = facts["name"], facts["stride"], facts["bytes_per_pixel"]
 
     @classmethod
@@ -48,15 +49,15 @@ class Blueprint:
 
     def graph(self, levels: bool) -> bytes:
         """Return the ONNX graph that takes bytes (`levels`) or floats; raises UsageError where the network has none."""
-        if not (levels and self._kept):
-            made = graph.onnx_bytes(self.rewritten(), levels=levels)
+        if not (levels and self._cached):
+            made = onnx_graph.onnx_bytes(self.rewritten(), levels=levels)
             if not levels:
                 return made
-            self._kept = made
-        return self._kept
+            self._cached = made
+        return self._cached
 
 
-class KeptBlueprint(Blueprint):
+class CachedBlueprint(Blueprint):
     """Of a style model's file: its graph is taken from the user's cache folder, or made and put there.
 
     The key is a digest of the file and of the code that makes graphs of it, so that no change of either goes unseen. What is in the
@@ -72,7 +73,7 @@ class KeptBlueprint(Blueprint):
             super().__init__(lambda: model.network, _facts(model.network, model.name))
 
     def graph(self, levels: bool) -> bytes:
-        is_new = levels and not self._kept
+        is_new = levels and not self._cached
         made = super().graph(levels)
         if is_new and self._place:
             with suppress(OSError):  # a cache that cannot be written costs time, nothing else
@@ -82,7 +83,7 @@ class KeptBlueprint(Blueprint):
 
 def _facts(network: nn.Module, name: str) -> dict[str, Any]:
     has_stages = isinstance(network, networks.StagedNetwork)
-    memory = tiles.working_memory(network) if has_stages else None
+    memory = receptive_field.working_memory(network) if has_stages else None
     return {"name": name, "stride": getattr(network, "stride", 1), "bytes_per_pixel": memory}
 
 
@@ -91,7 +92,7 @@ def _place_for(path: Path) -> Path | None:
     with suppress(OSError, RuntimeError):
         if path.stat().st_size < _LONGEST:
             digest = hashlib.sha256(path.read_bytes())
-            for pattern in ("engine/*.py", "networks/*.py", "tiles.py"):
+            for pattern in ("inference/engine/**/*.py", "networks/*.py", "inference/receptive_field.py"):
                 for source in sorted(_PACKAGE.glob(pattern)):
                     digest.update(source.read_bytes())
             return cache_dir() / "graphs" / f"{digest.hexdigest()}.onnx"
@@ -118,5 +119,5 @@ def _write(place: Path, made: bytes, facts: dict[str, Any]) -> None:
     rest = json.dumps(facts).encode() + b"\n" + made
     with written_whole(place) as temporary:
         temporary.write_bytes(hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest)
-    for old in sorted(place.parent.glob("*.onnx"), key=lambda path: path.stat().st_mtime)[:-_MOST_KEPT]:
+    for old in sorted(place.parent.glob("*.onnx"), key=lambda path: path.stat().st_mtime)[:-_MOST_GRAPHS]:
         old.unlink(missing_ok=True)
