@@ -22,9 +22,10 @@ from PIL import Image
 
 from impasto import cli
 from impasto.checkpoint import find_style_model, read_papers, shipped_styles
-from impasto.cli import results, train
+from impasto.cli import train
 from impasto.errors import ModelError, UsageError
 from impasto.images.finding import Found
+from impasto.inference import files
 from impasto.losses import build_loss
 from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.losses.perceptual import PerceptualLoss
@@ -293,10 +294,8 @@ def test_training_imports_nothing_from_the_current_folder(tmp_path: Path) -> Non
 
 def test_many_images_are_paired_with_their_results_in_no_time() -> None:
     sources = [Found(Path(f"{number}/same.png")) for number in range(20_000)]
-    out = results.Destination(folder=Path("out"))
-    targets = [
-        target for _, target in results.paired(sources, "tiny", out, lambda path: ".png", cache(results.Records))
-    ]
+    out = files.Destination(folder=Path("out"))
+    targets = [target for _, target in files.paired(sources, "tiny", out, lambda path: ".png", cache(files.Records))]
     assert len(set(targets)) == 20_000
 
 

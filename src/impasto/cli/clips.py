@@ -11,36 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.options import note
-from impasto.cli.results import STDOUT, Destination
 from impasto.errors import UsageError
+from impasto.inference.files import STDOUT, Destination
 from impasto.system import streams
 
 if TYPE_CHECKING:
     from impasto.inference.stylizer import Stylizer
-
-
-def is_clip(path: Path) -> bool:
-    from impasto.inference.video.reading import VIDEO_SUFFIXES
-
-    return path.suffix.lower() in VIDEO_SUFFIXES
-
-
-def is_animation(path: Path) -> bool:
-    """Whether a file is of a kind of picture whose frames can be painted into a clip."""
-    from impasto.inference.video.reading import ANIMATION_SUFFIXES
-
-    return path.suffix.lower() in ANIMATION_SUFFIXES
-
-
-def result_suffix(source: Path) -> str:
-    """Return the source's own suffix where such a file can be written, else that of a usual format that holds all of it."""
-    from impasto.images.formats import WRITABLE_SUFFIXES
-    from impasto.inference.video.writing import WRITABLE_CLIP_SUFFIXES, suffix_for
-
-    suffix, is_video = source.suffix.lower(), is_clip(source)
-    if suffix in (WRITABLE_CLIP_SUFFIXES if is_video else WRITABLE_SUFFIXES):
-        return suffix
-    return suffix_for(source) if is_video else ".png"
 
 
 def is_whole(result: Path, source: Path) -> bool:

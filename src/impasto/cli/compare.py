@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from functools import cache, partial
 from typing import Any
 
-from impasto.cli import results
 from impasto.cli.options import (
     Once,
     add_command,
@@ -18,6 +17,7 @@ from impasto.cli.options import (
     complain,
     folder_from,
     in_words,
+    note,
     path_from,
     positive_from,
     reach_in_words,
@@ -26,6 +26,7 @@ from impasto.cli.options import (
     wants_bfloat16,
 )
 from impasto.errors import ImpastoError, UsageError
+from impasto.inference import files
 from impasto.system import streams
 
 _BACKEND, _PRECISION = "torch", "float32"  # of the painter
@@ -76,7 +77,7 @@ def _compare(options: argparse.Namespace) -> int:
         failed.append({"input": None if source is None else str(source), "error": str(error)})
 
     loss = judge_of(painter.model, options.loss_weights, options.style_image)
-    found = results.photographs(options.sources, painter.name, cache(results.Records), fail, IMAGE_SUFFIXES)
+    found = files.photographs(options.sources, painter.name, cache(files.Records), fail, IMAGE_SUFFIXES, note)
     paths = [photograph.path for photograph in found][: options.limit]
     if not paths:
         raise UsageError("nothing to compare: no images, or all of them are results")

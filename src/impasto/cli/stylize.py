@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from impasto.cli import clips, results
+from impasto.cli import clips
 from impasto.cli.options import (
     Once,
     add_backend,
@@ -24,8 +24,9 @@ from impasto.cli.options import (
     size_from,
     tell_json,
 )
-from impasto.cli.results import Destination, Made, Records
 from impasto.errors import ImageError, ImpastoError, UsageError, VideoError
+from impasto.inference import files
+from impasto.inference.files import Destination, Made, Records, is_animation, is_clip, result_suffix
 from impasto.system import streams
 from impasto.system.choices import STATISTICS
 
@@ -149,7 +150,7 @@ def _paint_all(
     """Paint every source that the words mean."""
     records = cache(Records)
     style = str(report.style)
-    settings = results.settings_of(
+    settings = files.settings_of(
         model, size=options.size, statistics=options.statistics, keep_metadata=options.keep_metadata
     )
     for source, target in progress_bar(_pairs(options, style, destination, records, report), "image"):
@@ -181,12 +182,12 @@ def _pairs(
     sources = _sources(options.sources, style, records, report)
     one = destination.file or destination.stream
     if not one:
-        return results.paired(sources, style, destination, clips.result_suffix, records, protect=options.resume)
+        return files.paired(sources, style, destination, result_suffix, records, protect=options.resume)
     if len(sources) > 1:
         from impasto.errors import printable
 
         raise UsageError(f"{printable(one)} is one file and these are {len(sources)} sources; name a folder")
-    report.to_stdout = one == results.STDOUT
+    report.to_stdout = one == files.STDOUT
     return [(found.path, one) for found in sources]
 
 
@@ -202,7 +203,7 @@ def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
 
     if not result.is_file() or result.samefile(source):
         return False
-    if clips.is_clip(result):
+    if is_clip(result):
         return clips.is_whole(result, source)
     try:
         read_picture(result, max_pixels=max_pixels, as_levels=True)
@@ -216,7 +217,7 @@ def _sources(words: list[str], style: str, records: Callable[[Path], Records], r
     from impasto.images.formats import IMAGE_SUFFIXES
     from impasto.inference.video.reading import VIDEO_SUFFIXES
 
-    found = results.photographs(words, style, records, report.fail, IMAGE_SUFFIXES | VIDEO_SUFFIXES)
+    found = files.photographs(words, style, records, report.fail, IMAGE_SUFFIXES | VIDEO_SUFFIXES, note)
     if not found:
         report.code = UsageError.exit_code
         if not report.failed:
@@ -232,11 +233,11 @@ def _paint_one(painter: Stylizer, source: Path | int, target: Path, options: arg
         return clips.paint_clip(painter, source, target, options)
     if not options.overwrite and target.exists() and target.samefile(source):
         raise UsageError(f"{printable(target)} is the input itself; choose another -o, or add --overwrite")
-    if clips.is_clip(source) or (clips.is_clip(target) and clips.is_animation(source)):
+    if is_clip(source) or (is_clip(target) and is_animation(source)):
         return clips.paint_clip(painter, source, target, options)
-    if clips.is_clip(target):
+    if is_clip(target):
         raise UsageError(f"{printable(target)}: a clip is made of a clip, or of an animated GIF; choose .png or .jpg")
-    _paint_to(painter, source, target, clips.result_suffix(source), options)
+    _paint_to(painter, source, target, result_suffix(source), options)
     return {}
 
 
@@ -244,7 +245,7 @@ def _paint_to(
     painter: Stylizer, source: Path | BinaryIO, target: Path, suffix: str, options: argparse.Namespace
 ) -> None:
     """Paint a picture into a file; or into a pipe or a device, in the format that files of that suffix have."""
-    if target == results.STDOUT:
+    if target == files.STDOUT:
         _paint_picture(painter, source, streams.results().buffer, suffix, options)  # type: ignore[attr-defined]
     elif target.exists() and not target.is_file():
         with target.open("wb") as stream:
@@ -287,10 +288,10 @@ def _paint_stdin(painter: Stylizer, destination: Destination, options: argparse.
     try:
         data = buffered(sys.stdin.buffer)
         suffix = suffix_of(data)
-        target = destination.file or destination.stream or results.STDOUT
+        target = destination.file or destination.stream or files.STDOUT
         if destination.folder:
             target = destination.folder / f"stdin.{report.style}{suffix}"
-        report.to_stdout = target == results.STDOUT
+        report.to_stdout = target == files.STDOUT
         _paint_to(painter, data, target, suffix, options)
         report.done.append({"input": "-", "output": str(target)})
     except (ImpastoError, OSError) as error:

@@ -1,4 +1,4 @@
-"""Where the results of `impasto stylize` go, what they are called, and what each of them was made from."""
+"""What a source means, what its result is called and where it goes, and what each result was made from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from impasto.cli.options import note, path_from
 from impasto.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Destination:
 
         if not word:
             return cls()
-        path = path_from(word)
+        path = Path(os.path.expanduser(word))  # noqa: PTH111 - Path.expanduser raises for a user who is not there
         if word == "-" or (path.exists() and not path.is_file() and not path.is_dir()):
             return cls(stream=STDOUT if word == "-" else path)
         if is_address(word):
@@ -163,10 +162,11 @@ def photographs(
     records: Callable[[Path], Records],
     fail: Callable[[object, Exception], None],
     suffixes: Set[str],
+    note: Callable[[str], None] = lambda line: None,
 ) -> list[Found]:
     """Return the files that the words mean, without results of any style unless they are named.
 
-    What may be missed is said; `fail` is called for a word that means nothing and for a folder that may not be read.
+    `note` is called with a line on what may be missed; `fail` is called for a word that means nothing and for a folder that may not be read.
     """
     from impasto.checkpoint import SUFFIX, shipped_styles
     from impasto.images.finding import find
@@ -223,6 +223,30 @@ def paired(
         taken.add(_key(target))
         targets[source] = target
     return [(source, targets[source]) for source in folders]
+
+
+def is_clip(path: Path) -> bool:
+    from impasto.inference.video.reading import VIDEO_SUFFIXES
+
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def is_animation(path: Path) -> bool:
+    """Whether a file is of a kind of picture whose frames can be painted into a clip."""
+    from impasto.inference.video.reading import ANIMATION_SUFFIXES
+
+    return path.suffix.lower() in ANIMATION_SUFFIXES
+
+
+def result_suffix(source: Path) -> str:
+    """Return the source's own suffix where such a file can be written, else that of a usual format that holds all of it."""
+    from impasto.images.formats import WRITABLE_SUFFIXES
+    from impasto.inference.video.writing import WRITABLE_CLIP_SUFFIXES, suffix_for
+
+    suffix, is_video = source.suffix.lower(), is_clip(source)
+    if suffix in (WRITABLE_CLIP_SUFFIXES if is_video else WRITABLE_SUFFIXES):
+        return suffix
+    return suffix_for(source) if is_video else ".png"
 
 
 def _folder_for(found: Found, destination: Destination) -> Path:
