@@ -26,8 +26,8 @@ from impasto.inference.video.colours import FramePlan, upright_frames
 from impasto.inference.video.paint_video import paint_video
 from impasto.inference.video.reading import opened
 from impasto.inference.video.writing import Writer
+from impasto.synthetic.contents import procedural_image
 from impasto.system.machine import pick_device, provenance
-from impasto.training.procedural import procedural_image
 
 
 def make_clip(path: Path, frames: int, width: int, height: int) -> None:

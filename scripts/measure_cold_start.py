@@ -22,9 +22,9 @@ from PIL import Image
 
 from impasto.cli.options import size_from
 from impasto.inference.engine import is_installed
+from impasto.synthetic.contents import procedural_image
 from impasto.system.choices import BACKENDS
 from impasto.system.machine import provenance
-from impasto.training.procedural import procedural_image
 
 _STYLIZE = "import sys; from impasto import cli; cli.main(sys.argv[1:]); print('torch' in sys.modules)"
 

@@ -25,8 +25,8 @@ from impasto.checkpoint import find_style_model, load_style_model
 from impasto.inference.stylizer import Stylizer
 from impasto.inference.tiles import TiledPainter
 from impasto.networks import StagedNetwork
+from impasto.synthetic.contents import procedural_image
 from impasto.system.machine import provenance
-from impasto.training.procedural import procedural_image
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from impasto import images
-from impasto.compare import judge_of
+from impasto.compare.judge import judge_of
 from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.optimize import optimize_image

@@ -32,9 +32,9 @@ from impasto.checkpoint import read_papers
 from impasto.inference.benchmark import convolution_peak, macs_per_pixel, picture
 from impasto.inference.engine import build_engine
 from impasto.networks import build_network
+from impasto.synthetic.contents import procedural_image
 from impasto.system.files import written_whole
 from impasto.system.machine import pick_device, provenance
-from impasto.training.procedural import procedural_image
 
 NETWORKS = ("brush", "johnson")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from make_shipped_styles import picture_of
 
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model, shipped_styles
-from impasto.compare import judge_of
+from impasto.compare.judge import judge_of
 from impasto.errors import ImpastoError
 from impasto.losses.features import SLIM
 

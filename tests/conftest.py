@@ -18,7 +18,7 @@ from impasto.checkpoint import StyleModel, save_style_model
 from impasto.losses.features import LAYERS
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
-from impasto.training.procedural import procedural_image
+from impasto.synthetic.contents import procedural_image
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"

@@ -14,7 +14,7 @@ from conftest import training_command
 from PIL import Image
 from test_video import make_clip
 
-from impasto.training.procedural import procedural_image
+from impasto.synthetic.contents import procedural_image
 
 REFUSING = r"""
 #define _GNU_SOURCE

@@ -24,9 +24,9 @@ from impasto.inference.engine.rewrite import rewritten
 from impasto.inference.stylizer import Stylizer
 from impasto.networks import build_network, network_names
 from impasto.networks.johnson import ConvLayer
+from impasto.synthetic.contents import procedural_image
 from impasto.system.choices import BACKENDS
 from impasto.system.machine import has_fast_bfloat16
-from impasto.training.procedural import procedural_image
 
 HALF = has_fast_bfloat16(torch.device("cpu"))
 SIZES = [(16, 16), (24, 40), (56, 32), (104, 64)]

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from impasto.images.reading import read_image
-from impasto.training.procedural import procedural_image
+from impasto.synthetic.contents import procedural_image
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from impasto import cli, load
 from impasto.checkpoint import load_style_model
-from impasto.compare import judge_of
+from impasto.compare.judge import judge_of
 from impasto.errors import ModelError
-from impasto.importer import import_model
+from impasto.exchange.pytorch_examples import import_model
 
 
 class Convolution(nn.Module):

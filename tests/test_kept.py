@@ -17,7 +17,7 @@ from impasto.errors import ModelError
 from impasto.inference import engine
 from impasto.inference.engine import graph_cache, is_installed
 from impasto.inference.stylizer import Stylizer
-from impasto.training.procedural import procedural_image
+from impasto.synthetic.contents import procedural_image
 
 pytestmark = pytest.mark.skipif(not is_installed("openvino"), reason="openvino is not installed")
 

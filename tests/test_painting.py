@@ -26,7 +26,10 @@ from safetensors.torch import load_file, save_file
 
 import impasto
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model, shipped_styles
-from impasto.compare import best_so_far, compare, first_at_or_below, judge_of, mean_curve, median_step, write_report
+from impasto.compare.compare import compare
+from impasto.compare.curves import best_so_far, first_at_or_below, mean_curve, median_step
+from impasto.compare.judge import judge_of
+from impasto.compare.report import write_report
 from impasto.errors import ModelError, UsageError
 from impasto.images.tensors import to_pil
 from impasto.inference.convert import pad_to_multiple
@@ -35,7 +38,7 @@ from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_names, network_spec
 from impasto.optimize import Interrupted, Iterate, optimize_image, scored_steps
-from impasto.training.procedural import procedural_image
+from impasto.synthetic.contents import procedural_image
 
 
 @pytest.mark.parametrize("name", network_names())

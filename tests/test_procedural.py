@@ -1,4 +1,4 @@
-"""Pictures made by code: content (impasto.training.procedural) and styles (scripts/make_styles.py)."""
+"""Pictures made by code: content (impasto.synthetic.contents) and styles (scripts/make_styles.py)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 from conftest import load_script
 from PIL import Image
 
-from impasto.training.procedural import KINDS, clouds, developed, fractal, procedural_image
+from impasto.synthetic.contents import KINDS, clouds, developed, fractal, procedural_image
 
 
 def slope_of(field: np.ndarray) -> float:

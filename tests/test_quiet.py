@@ -14,7 +14,7 @@ import pytest
 from conftest import training_command
 from PIL import Image
 
-from impasto.training.procedural import procedural_image
+from impasto.synthetic.contents import procedural_image
 
 # Runs in every Python that a command starts: writes down each name that is looked up and each address that is called. What
 # libraries in C call, only strace sees.

@@ -16,7 +16,7 @@ from PIL import Image
 
 from impasto import cli
 from impasto.inference.stylizer import Stylizer
-from impasto.training.procedural import procedural_image
+from impasto.synthetic.contents import procedural_image
 
 
 def photo(path: Path, seed: int, **save: object) -> Path:

@@ -15,9 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from impasto.errors import ImpastoError, UsageError
+from impasto.synthetic.contents import procedural_image
 from impasto.system.machine import usable_cores
 from impasto.training import __main__ as training
-from impasto.training.procedural import procedural_image
 from impasto.training.setting_rules import _rule_of, _settings, check_devices, check_settings
 from impasto.training.settings import setting_names
 

@@ -18,7 +18,7 @@ from PIL import Image
 from test_importer import Foreign
 
 from impasto import cli
-from impasto.training.procedural import procedural_image
+from impasto.synthetic.contents import procedural_image
 
 IMPASTO = [sys.executable, "-m", "impasto"]
 

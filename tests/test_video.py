@@ -23,8 +23,8 @@ from impasto.inference.stylizer import Stylizer
 from impasto.inference.video.chain import ahead
 from impasto.inference.video.paint_video import paint_raw, paint_video
 from impasto.inference.video.reading import is_whole_clip
+from impasto.synthetic.contents import procedural_image
 from impasto.system.machine import used_memory
-from impasto.training.procedural import procedural_image
 
 av = pytest.importorskip("av")
 from av.video.reformatter import Colorspace  # noqa: E402

@@ -94,7 +94,7 @@ class _First:
 def _augment(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from impasto.augment import augment
+    from impasto.datasets.augment import augment
     from impasto.errors import printable
 
     failures = _First(_MOST_TOLD)

@@ -63,7 +63,9 @@ def add(commands: Any) -> None:
 def _compare(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
-    from impasto.compare import compare, judge_of, write_report
+    from impasto.compare.compare import compare
+    from impasto.compare.judge import judge_of
+    from impasto.compare.report import write_report
     from impasto.errors import printable
     from impasto.images.formats import IMAGE_SUFFIXES
     from impasto.inference.stylizer import Stylizer

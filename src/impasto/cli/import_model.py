@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
 def _import(options: argparse.Namespace) -> int:
     from impasto.checkpoint import SUFFIX, save_style_model
     from impasto.errors import printable
-    from impasto.importer import import_model
+    from impasto.exchange.pytorch_examples import import_model
 
     if options.output.suffix != SUFFIX:
         raise UsageError(f"-o {options.output}: a style model's name ends in {SUFFIX}")

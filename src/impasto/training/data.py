@@ -16,15 +16,15 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
-from impasto.coco import read_coco
+from impasto.datasets.coco import read_coco
 from impasto.errors import DataError, ImageError, printable
 from impasto.images.finding import find_images
 from impasto.images.geometry import centre_square
 from impasto.images.reading import from_pil, read_image
 from impasto.images.tensors import to_pil
+from impasto.synthetic.contents import procedural_image
 from impasto.system.machine import usable_cores
 from impasto.training.callbacks import SHEET, rank_zero_print
-from impasto.training.procedural import procedural_image
 from impasto.training.shards import open_shards
 
 _SCALES = (1.0, 1.6)  # a crop shows between all and 1/1.6 of the shorter side, but is not magnified

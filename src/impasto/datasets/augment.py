@@ -1,0 +1,153 @@
+"""A data set in, a data set out: every image of a COCO data set painted, its annotations kept.
+
+What is to be painted is settled first, from the annotation file, the styles and the seed alone: one `Job` an image. The
+jobs are then done in any order, by processes here or on a Ray cluster, and the annotation file of the result comes last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from impasto.checkpoint import find_style_model, load_style_model
+from impasto.datasets.coco import read_coco
+from impasto.datasets.plan import Job, plan
+from impasto.datasets.ray import run_on_ray
+from impasto.datasets.workers import Worker, run_here
+from impasto.errors import DataError, UsageError, printable
+from impasto.system.files import written_whole
+
+_RECORD = "augment.json"
+
+
+def augment(
+    annotations: Path,
+    folder: Path,
+    styles: Sequence[str | Path],
+    out: Path,
+    *,
+    per_image: int = 1,
+    seed: int = 0,
+    strength: tuple[float, float] = (1.0, 1.0),
+    keep_originals: bool = False,
+    resume: bool = False,
+    workers: int | None = None,
+    engine: str = "local",
+    device: str = "auto",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    failed: Callable[[str], None] = lambda reason: None,
+    note: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Paint the images of the COCO file `annotations`, which lie in `folder`, and write a COCO data set into `out`.
+
+    `out/images` holds the paintings, `out/annotations.json` the same annotations as before with ids of their own; each image
+    there says its `style`, `strength`, `source` and `source_id`. Files depend on the arguments alone, byte for byte,
+    not on workers, engine or interruptions, on processors of one kind.
+
+    Args:
+        styles: names of shipped styles or paths of style models, no name twice.
+        per_image: paintings of each image, in different styles as far as there are enough.
+        seed: with an image's id, it decides on styles and strengths.
+        strength: lowest and highest share of the painting, in [0, 1]; the rest is the photograph.
+        keep_originals: copy the photographs into the result too.
+        resume: go on with what an earlier call with these arguments left in `out`, keeping files that are whole.
+        workers: processes, or CPUs of the Ray cluster; None for all. On GPUs, one for each.
+        engine: `local`, or `ray`, which needs all folders in the same place on every machine.
+        progress: called with the number of files that are done and that there will be.
+        failed: called with a line for every image that could not be painted, which is left out of the result.
+        note: called with a line for everything in the annotation file that was taken otherwise than it stands there.
+
+    Processes are spawned: a script that calls this needs `if __name__ == "__main__"`.
+
+    Returns:
+        {"annotations": path, "images": number written, "marks": number of annotations, "failed": lines}.
+
+    Raises:
+        DataError: the annotation file is none.
+        UsageError: `out` holds something already, or arguments that do not fit together.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{printable(folder)}: no such folder; give the one with the images")
+    coco = read_coco(annotations, folder, note)
+    paths = _by_name(styles)
+    jobs = plan(coco["images"], list(paths), per_image, seed, strength, keep_originals)
+    settings = {"annotations": _digest(annotations), "styles": {name: _digest(path) for name, path in paths.items()},
+                "per_image": per_image, "seed": seed, "strength": list(strength), "keep_originals": keep_originals}  # fmt: skip
+    _prepare(out, settings, resume)
+    make_worker = partial(Worker, folder.resolve(), (out / "images").resolve(), paths, resume)
+    results = (run_on_ray if engine == "ray" else run_here)(jobs, make_worker, workers, device)
+    done, total, reasons = 0, sum(len(job.outputs) for job in jobs), {}
+    for number, reason in results:
+        if reason:
+            reasons[number] = reason
+            failed(reason)
+        done += len(jobs[number].outputs)
+        progress(done, total)
+    painted = _data_set(coco, [None if number in reasons else job for number, job in enumerate(jobs)])
+    with written_whole(out / "annotations.json") as temporary:
+        temporary.write_text(json.dumps(painted), encoding="ascii")
+    return {
+        "annotations": str(out / "annotations.json"), "images": len(painted["images"]),
+        "marks": len(painted["annotations"]), "failed": [reasons[number] for number in sorted(reasons)],
+    }  # fmt: skip
+
+
+def _by_name(styles: Sequence[str | Path]) -> dict[str, Path]:
+    paths: dict[str, Path] = {}
+    for style in styles:
+        path = find_style_model(style)
+        name = load_style_model(path).name
+        if name in paths:
+            raise UsageError(f"{printable(style)}: a style called {name} is there already; name each once")
+        paths[name] = path.resolve()
+    return paths
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _prepare(out: Path, settings: dict[str, Any], resume: bool) -> None:
+    """Begin the data set in `out`, or make sure that what lies there is the same one, begun."""
+    record, mine = out / _RECORD, [out / name for name in (_RECORD, "images", "annotations.json")]
+    if any(os.path.lexists(path) for path in mine):
+        if not resume:
+            raise UsageError(f"{printable(out)}: holds a data set already; choose another -o, or go on with --resume")
+        if not record.is_file() or record.read_text(encoding="utf-8", errors="replace") != _lines(settings):
+            raise UsageError(f"{printable(out)}: not begun with these options and files; choose another -o")
+        for torn in out.rglob(".impasto-*.part"):  # what a killed run was writing
+            torn.unlink(missing_ok=True)
+    with written_whole(record) as temporary:
+        temporary.write_text(_lines(settings), encoding="utf-8")
+    (out / "images").mkdir(exist_ok=True)
+
+
+def _lines(settings: dict[str, Any]) -> str:
+    return json.dumps(settings, indent=2) + "\n"
+
+
+def _data_set(coco: dict[str, Any], jobs: Sequence[Job | None]) -> dict[str, Any]:
+    """Return the result's annotation file: for each job that succeeded, its images and their annotations."""
+    marks = defaultdict(list)
+    for mark in coco.get("annotations", []):
+        marks[mark["image_id"]].append(mark)
+    entries, copies = [], []
+    for entry, job in zip(coco["images"], jobs, strict=True):
+        for output in job.outputs if job else ():
+            number = len(entries) + 1
+            entries.append(
+                entry
+                | {"id": number, "file_name": output.file_name, "width": int(entry["width"]), "height": int(entry["height"])}
+                | {"style": output.style, "strength": output.strength}
+                | {"source": entry["file_name"], "source_id": entry["id"]}
+            )  # fmt: skip
+            for mark in marks[entry["id"]]:
+                copies.append(mark | {"id": len(copies) + 1, "image_id": number})
+    return coco | {"images": entries, "annotations": copies}

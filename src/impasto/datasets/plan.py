@@ -1,0 +1,99 @@
+"""What is to be painted of a data set, settled from its annotations, the styles and the seed alone."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from impasto.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Output:
+    """One file to be made: its place below OUT/images, and how it is painted; without a style, the original copied."""
+
+    file_name: str
+    style: str | None
+    strength: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image and all that becomes of it; `width` and `height` as the annotation file states them."""
+
+    file_name: str
+    width: Any
+    height: Any
+    outputs: tuple[Output, ...]
+
+
+def plan(
+    entries: Sequence[dict[str, Any]],
+    styles: Sequence[str],
+    per_image: int = 1,
+    seed: int = 0,
+    strength: tuple[float, float] = (1.0, 1.0),
+    keep_originals: bool = False,
+) -> list[Job]:
+    """Return what to make of each of a COCO file's `images`, in their order; no two files have the same name.
+
+    Raises:
+        UsageError: so many paintings of an image that some would be the same.
+    """
+    if not 0 <= strength[0] <= strength[1] <= 1:
+        raise UsageError(f"a strength of {strength[0]:g}:{strength[1]:g} is none; give LOW:HIGH between 0 and 1")
+    if per_image > len(styles) and strength[0] == strength[1]:
+        raise UsageError(
+            f"{per_image} paintings an image in {len(styles)} styles would repeat some; add styles or a range of strengths"
+        )
+    sources = [PurePosixPath(entry["file_name"]) for entry in entries]
+    names = _Names(sources)
+    jobs = []
+    for entry, source in zip(entries, sources, strict=True):
+        outputs = [Output(names.free(source), None, 0.0)] if keep_originals else []
+        for index in range(per_image):
+            style, share = draw(seed, entry["id"], index, styles, strength)
+            number = f"-{index + 1}" if per_image > 1 else ""
+            outputs.append(Output(names.free(source.with_name(f"{source.stem}.{style}{number}.jpg")), style, share))
+        jobs.append(Job(str(source), entry.get("width"), entry.get("height"), tuple(outputs)))
+    return jobs
+
+
+def draw(
+    seed: int, image_id: int | str, index: int, styles: Sequence[str], strength: tuple[float, float]
+) -> tuple[str, float]:
+    """Return style and strength of painting number `index` of an image: a pure function of its arguments.
+
+    An image's first paintings are in different styles, until all were had. A style more leaves the order of the others.
+    """
+    order = sorted(styles, key=lambda style: _uniform(seed, image_id, style))
+    low, high = strength
+    return order[index % len(order)], round(low + (high - low) * _uniform(seed, image_id, index), 4)
+
+
+def _uniform(*words: int | str) -> float:
+    """A number in [0, 1) that is the same for the same words on every machine and in every version."""
+    digest = hashlib.sha256(json.dumps(words).encode()).digest()
+    return (int.from_bytes(digest[:8]) >> 11) / 2**53
+
+
+class _Names:
+    """Hands out file names, none twice, not even to those who do not tell capitals from small letters."""
+
+    def __init__(self, sources: Sequence[PurePosixPath]):
+        self.taken = {str(parent).casefold() for source in sources for parent in source.parents}
+        self.numbers: dict[str, Iterator[int]] = defaultdict(lambda: itertools.count(2))
+
+    def free(self, wanted: PurePosixPath) -> str:
+        name = wanted
+        while str(name).casefold() in self.taken:
+            number = next(self.numbers[str(wanted).casefold()])
+            name = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
+        self.taken.add(str(name).casefold())
+        return str(name)

@@ -1,0 +1,134 @@
+"""The work on one image, and processes on this machine that do it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, as_completed, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait as wait_for
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from impasto.datasets.coco import read_annotated
+from impasto.datasets.plan import Job, Output
+from impasto.errors import ImageError, ImpastoError, printable
+from impasto.images.reading import read_image
+from impasto.images.tensors import from_levels
+from impasto.images.writing import write_image
+from impasto.inference.stylizer import Stylizer
+from impasto.system.files import written_whole
+from impasto.system.machine import pick_device, usable_cores
+
+
+class Worker:
+    """Does jobs, one after the other, with one thread: so there is one result, however many work beside it."""
+
+    def __init__(self, folder: Path, out: Path, styles: dict[str, Path], resume: bool, device: str):
+        torch.set_num_threads(1)
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd files are not for those who paint thousands
+        self.folder, self.out, self.resume = folder, out, resume
+        self.painters = {name: Stylizer(path, device) for name, path in styles.items()}
+
+    def __call__(self, job: Job) -> str:
+        """Make the job's files; return what is wrong with the image, in one line, or nothing."""
+        source = self.folder / job.file_name
+        try:
+            missing = [output for output in job.outputs if not (self.resume and self._is_whole(output, job))]
+            if missing:
+                self._make(missing, source, job)
+        except ImageError as error:
+            return str(error)
+        except (ImpastoError, OSError) as error:
+            return f"{printable(source)}: {getattr(error, 'strerror', None) or error}; check the disk and the device"
+        return ""
+
+    def _is_whole(self, output: Output, job: Job) -> bool:
+        path = self.out / output.file_name
+        try:
+            if output.style is None:
+                return path.stat().st_size == (self.folder / job.file_name).stat().st_size
+            return read_image(path).shape == (3, job.height, job.width)
+        except (ImageError, OSError):
+            return False
+
+    def _make(self, outputs: Sequence[Output], source: Path, job: Job) -> None:
+        photograph = read_annotated(source, job.width, job.height)
+        for output in outputs:
+            target = self.out / output.file_name
+            if output.style is None:
+                with written_whole(target) as temporary:
+                    shutil.copyfile(source, temporary)
+            else:
+                painted = self.painters[output.style](photograph)
+                if output.strength < 1:
+                    painted = torch.lerp(from_levels(photograph), from_levels(painted), output.strength)
+                write_image(target, painted)
+
+
+MakeWorker = Callable[[str], Worker]  # from a device
+Results = Iterator[tuple[int, str]]  # of each job that is done, its number and what was wrong with its image
+
+_worker: Worker | None = None  # of this process
+
+
+def run_here(jobs: Sequence[Job], make_worker: MakeWorker, workers: int | None, device: str) -> Results:
+    """Do the jobs in processes of this machine."""
+    context = multiprocessing.get_context("spawn")  # torch's threads and CUDA do not survive a fork
+    devices = _devices(device, workers)[: len(jobs)]
+    if not devices:
+        return
+    for_each = context.SimpleQueue()
+    for name in devices:
+        for_each.put(name)
+    pool = ProcessPoolExecutor(len(devices), context, _start, (make_worker, for_each))
+    try:
+        with pool:
+            waiting = set()
+            for number, job in enumerate(jobs):
+                waiting.add(pool.submit(_do, number, job))
+                if len(waiting) > 4 * len(devices):
+                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            yield from (future.result() for future in as_completed(waiting))
+    except BrokenProcessPool as error:
+        raise ImpastoError(
+            "a worker ended early, perhaps for want of memory; go on with --resume and fewer --workers"
+        ) from error
+
+
+def _devices(device: str, workers: int | None) -> list[str]:
+    """The device of each process: as many cores as there are, or every GPU once."""
+    chosen = pick_device(device)
+    if chosen.type == "cpu":
+        return ["cpu"] * (workers or usable_cores())
+    if chosen.type == "cuda" and chosen.index is None:
+        return [f"cuda:{index}" for index in range(torch.cuda.device_count())][:workers]
+    return [str(chosen)]
+
+
+def _start(make_worker: MakeWorker, devices: Any) -> None:
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which lets us finish the file at hand
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _worker = make_worker(devices.get())
+
+
+def _end_with_parent() -> None:
+    # A killed parent cannot tell its children, who would wait for work for ever.
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait_for([parent.sentinel])
+    os._exit(1)
+
+
+def _do(number: int, job: Job) -> tuple[int, str]:
+    assert _worker is not None
+    return number, _worker(job)

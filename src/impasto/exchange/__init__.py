@@ -1,0 +1,1 @@
+"""Painters from other projects: `pytorch_examples` makes style models of those of pytorch/examples."""
