@@ -32,7 +32,7 @@ from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
 from impasto.system.files import written_whole
 from impasto.system.machine import has_fast_bfloat16, pick_device, provenance
-from impasto.training.data import random_crop
+from impasto.training.data.crops import random_crop
 from impasto.training.muon import Muon
 from impasto.training.plain import update
 from impasto.training.schedule import scheduled

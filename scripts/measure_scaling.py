@@ -26,7 +26,8 @@ from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
 from impasto.system.machine import pick_device, provenance
-from impasto.training.data import CropDataset, FolderImages
+from impasto.training.data.crops import CropDataset
+from impasto.training.data.sources import FolderImages
 from impasto.training.muon import Muon
 from impasto.training.plain import update
 

@@ -25,8 +25,10 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from impasto.system.machine import provenance
-from impasto.training.data import ContentDataModule, CropDataset, FolderImages, Source, StreamSampler, list_images
-from impasto.training.shards import open_shards
+from impasto.training.data.crops import CropDataset, StreamSampler
+from impasto.training.data.module import ContentDataModule
+from impasto.training.data.shards import open_shards
+from impasto.training.data.sources import FolderImages, Source, list_images
 
 
 class Numbered(CropDataset):

@@ -29,8 +29,10 @@ from impasto import images
 from impasto.errors import ImageError, ImpastoError, UsageError
 from impasto.system.files import written_whole
 from impasto.system.machine import usable_cores
-from impasto.training.data import fingerprint, reduced
-from impasto.training.shards import INDEX, INDEX_FORMAT, records, scan
+from impasto.training.data.crops import reduced
+from impasto.training.data.shard_index import INDEX, INDEX_FORMAT, records
+from impasto.training.data.sources import fingerprint
+from impasto.training.data.tar_headers import scan
 
 
 class Task(NamedTuple):

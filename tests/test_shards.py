@@ -31,16 +31,18 @@ from impasto.errors import DataError
 from impasto.images.finding import find_images
 from impasto.images.reading import read_image
 from impasto.images.writing import write_image
-from impasto.training import shards as shards_module
-from impasto.training.data import ContentDataModule, CropDataset, StreamSampler
-from impasto.training.shards import ShardImages, expand, open_shards, records, scan
+from impasto.training.data.crops import CropDataset, StreamSampler
+from impasto.training.data.module import ContentDataModule
+from impasto.training.data.shard_index import records
+from impasto.training.data.shards import Shard, ShardImages, expand, open_shards
+from impasto.training.data.tar_headers import Place, Torn, scan
 
 EACH = 12  # photographs in the folder that the fixture packs
 
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(shards_module, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("impasto.training.data.shard_store._PAUSES", (0.0, 0.0, 0.0))
     monkeypatch.setenv("IMPASTO_CACHE", str(tmp_path / "cache"))
 
 
@@ -217,15 +219,15 @@ def test_a_shard_lost_in_the_middle_is_set_aside_as_a_whole(copied: Path, capsys
 
 def test_a_hiccup_is_waited_for(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, tries = open_shards(str(packed)), []
-    fetched = shards_module.Shard._fetched
+    fetched = Shard._fetched
 
-    def moody(shard: shards_module.Shard, place: shards_module.Place) -> bytes:
+    def moody(shard: Shard, place: Place) -> bytes:
         tries.append(place)
         if len(tries) < 3:
             raise OSError("the line is busy")
         return fetched(shard, place)
 
-    monkeypatch.setattr(shards_module.Shard, "_fetched", moody)
+    monkeypatch.setattr(Shard, "_fetched", moody)
     assert source.read(0).shape[0] == 3 and len(tries) == 3
 
 
@@ -393,7 +395,7 @@ def test_no_damage_to_a_header_does_worse_than_a_line(place: int, junk: bytes) -
     damaged = (whole[:place] + junk + whole[place + len(junk) :])[: len(whole)]
     try:
         places = scan(io.BytesIO(damaged), len(damaged))
-    except shards_module._Torn:
+    except Torn:
         return
     assert all(found.size > 0 and found.offset + found.size <= len(damaged) for found in places)
 

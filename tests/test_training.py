@@ -33,15 +33,10 @@ from impasto.networks import build_network, network_spec
 from impasto.system.files import asset_dir
 from impasto.training.__main__ import find_start
 from impasto.training.callbacks import KeepBest
-from impasto.training.data import (
-    BadImages,
-    ContentDataModule,
-    CropDataset,
-    FolderImages,
-    StreamSampler,
-    list_images,
-    random_crop,
-)
+from impasto.training.data.bad_images import BadImages
+from impasto.training.data.crops import CropDataset, StreamSampler, random_crop
+from impasto.training.data.module import ContentDataModule
+from impasto.training.data.sources import FolderImages, list_images
 from impasto.training.module import StyleModule
 from impasto.training.schedule import rate_factor, scheduled
 
