@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from impasto.checkpoint import read_papers, shipped_styles
+from impasto.checkpoint import read_metadata as read_papers
+from impasto.checkpoint import shipped_styles
 from impasto.system.files import asset_dir
 
 HEAD = """# Style models

@@ -15,7 +15,8 @@ from torch import Tensor
 
 import impasto
 from impasto import images
-from impasto.checkpoint import read_papers, shipped_styles
+from impasto.checkpoint import read_metadata as read_papers
+from impasto.checkpoint import shipped_styles
 from impasto.images.contact_sheet import contact_sheet
 
 PHOTOGRAPHS = ("astronaut.png", "rocket.jpg", "chelsea.png")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from make_model_cards import iterations
 
-from impasto.checkpoint import read_papers
+from impasto.checkpoint import read_metadata as read_papers
 from impasto.system.machine import provenance
 
 HEAD = """| style | loss network | start | optimizer | minutes | steps | photographs | VGG-19's loss | equal iterations from noise / photograph | in the median | gap | screen |

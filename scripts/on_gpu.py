@@ -28,7 +28,7 @@ from many_painters import Painter, crop_pool
 from train_styles import known_experiments, train_styles
 
 from impasto import images
-from impasto.checkpoint import read_papers
+from impasto.checkpoint import read_metadata as read_papers
 from impasto.inference.benchmark import convolution_peak, macs_per_pixel, picture
 from impasto.inference.engine import build_engine
 from impasto.networks import build_network

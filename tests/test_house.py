@@ -21,7 +21,7 @@ from hydra.utils import instantiate
 from PIL import Image
 
 from impasto import cli
-from impasto.checkpoint import find_style_model, read_papers, shipped_styles
+from impasto.checkpoint import find_style_model, read_metadata, shipped_styles
 from impasto.cli import train
 from impasto.errors import ModelError, UsageError
 from impasto.images.finding import Found
@@ -408,8 +408,8 @@ def test_the_model_cards_are_those_of_the_shipped_files() -> None:
 
 @pytest.mark.parametrize("path", shipped_styles(), ids=lambda path: path.stem)
 def test_shipped_styles_say_what_was_measured_and_show_no_defect(path: Path) -> None:
-    papers = read_papers(path)
-    report, is_of_today = papers["report"], papers["network"]["name"] == "brush"
+    metadata = read_metadata(path)
+    report, is_of_today = metadata["report"], metadata["network"]["name"] == "brush"
     assert visible_defects(report["defects"]) == [] and report["screen"] <= 1.2
     if is_of_today:  # the one on Johnson's network is older, and kept to measure speed by
         assert set(report["defects"]) == set(DEFECTS)

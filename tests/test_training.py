@@ -23,7 +23,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
-from impasto.checkpoint import load_style_model, read_papers
+from impasto.checkpoint import load_style_model, read_metadata
 from impasto.errors import DataError
 from impasto.images.finding import find_images
 from impasto.losses.defects import DEFECTS
@@ -439,7 +439,7 @@ def test_a_run_starts_from_what_init_names(photographs: Path, random_vgg: Path, 
     )
     start, end = (load_style_model(path).network.state_dict() for path in (painter, tmp_path / "style.safetensors"))
     assert all(torch.equal(start[key], end[key]) for key in start)
-    before, now = (read_papers(path)["training"] for path in (painter, tmp_path / "style.safetensors"))
+    before, now = (read_metadata(path)["training"] for path in (painter, tmp_path / "style.safetensors"))
     assert now["start"] == painter.stem and now["before"] == before
 
 

@@ -39,7 +39,7 @@ _NETWORK, _STYLE = "network.", "style."
 
 @dataclass
 class StyleModel:
-    """A trained painter and its papers.
+    """A trained painter and what is known of it.
 
     Attributes:
         network: the module, in evaluation mode and float32.
@@ -64,7 +64,7 @@ class StyleModel:
     style_targets: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
 
-_PAPERS = ("name", "loss", "style", "training", "report")
+_METADATA = ("name", "loss", "style", "training", "report")
 
 
 def save_style_model(path: Path, model: StyleModel) -> None:
@@ -74,8 +74,8 @@ def save_style_model(path: Path, model: StyleModel) -> None:
     """
     from safetensors.torch import save_file
 
-    papers = {"format": FORMAT, "network": model.spec, **{key: getattr(model, key) for key in _PAPERS}}
-    description = json.dumps(papers)
+    metadata = {"format": FORMAT, "network": model.spec, **{key: getattr(model, key) for key in _METADATA}}
+    description = json.dumps(metadata)
     if len(description) > _MAX_JSON:
         raise ModelError(f"{printable(path)}: its description is too long ({len(description)} characters)")
     tensors = {_NETWORK + key: _compact(value) for key, value in model.network.state_dict().items()}
@@ -96,8 +96,8 @@ def load_style_model(path: Path) -> StyleModel:
     Raises:
         ModelError: no such file, not a style model, made by a newer version, damaged, or with values that are not numbers.
     """
-    papers = read_papers(path)
-    spec = networks.complete_spec(_expect(papers, "network", dict, path))
+    metadata = read_metadata(path)
+    spec = networks.complete_spec(_expect(metadata, "network", dict, path))
     network = _build(spec, path)
     with _opened(path) as file:
         if len(file.keys()) > _MAX_TENSORS:
@@ -109,13 +109,13 @@ def load_style_model(path: Path) -> StyleModel:
                 fingerprint, _, layer = key.removeprefix(_STYLE).partition(".")
                 targets.setdefault(fingerprint, {})[layer] = _read_target(file, key, path)
     network.load_state_dict(state, assign=True)
-    model = StyleModel(network.eval().requires_grad_(False), spec, str(papers["name"]), style_targets=targets)
-    for key in _PAPERS[1:]:
-        setattr(model, key, _expect(papers, key, dict, path))
+    model = StyleModel(network.eval().requires_grad_(False), spec, str(metadata["name"]), style_targets=targets)
+    for key in _METADATA[1:]:
+        setattr(model, key, _expect(metadata, key, dict, path))
     return model
 
 
-def read_papers(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path) -> dict[str, Any]:
     """Return the metadata of a style model without touching its weights; raises as `load_style_model`."""
     if not path.is_file():
         raise ModelError(f"{printable(path)}: no such style model; `impasto styles` lists those that are here")
@@ -126,19 +126,19 @@ def read_papers(path: Path) -> dict[str, Any]:
     if not text or len(text) > _MAX_JSON:
         raise ModelError(f"{printable(path)}: a safetensors file, but not a style model of impasto")
     try:
-        papers = json.loads(text)
+        metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ModelError(
             f"{printable(path)}: the description inside is damaged; train or download the model again"
         ) from error
-    if not isinstance(papers, dict) or not isinstance(papers.get("format"), int):
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
         raise ModelError(f"{printable(path)}: the description inside is not one of impasto's")
-    if papers["format"] > FORMAT:
+    if metadata["format"] > FORMAT:
         raise ModelError(
-            f"{printable(path)}: made by a newer impasto (format {papers['format']}); pip install -U impasto"
+            f"{printable(path)}: made by a newer impasto (format {metadata['format']}); pip install -U impasto"
         )
-    check_name(_expect(papers, "name", str, path), path)
-    return papers
+    check_name(_expect(metadata, "name", str, path), path)
+    return metadata
 
 
 def check_name(name: str, source: object) -> None:
@@ -260,8 +260,8 @@ def _finite(value: Tensor, key: str, path: Path) -> Tensor:
     return value
 
 
-def _expect(papers: dict[str, Any], key: str, kind: type, path: Path) -> Any:
-    value = papers.get(key)
+def _expect(metadata: dict[str, Any], key: str, kind: type, path: Path) -> Any:
+    value = metadata.get(key)
     if not isinstance(value, kind):
         raise ModelError(f"{printable(path)}: the description inside has no valid {key!r}; the file was altered")
     return value

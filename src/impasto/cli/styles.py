@@ -17,18 +17,18 @@ def add(commands: Any) -> None:
 
 
 def _styles(options: argparse.Namespace) -> int:
-    from impasto.checkpoint import read_papers, shipped_styles
+    from impasto.checkpoint import read_metadata, shipped_styles
 
     known, failed = [], False
     for path in shipped_styles():
         try:
-            papers = read_papers(path)
+            metadata = read_metadata(path)
         except ModelError as error:  # the rest is listed
             complain(error)
             failed = True
             continue
-        facts = {"name": papers["name"], "network": papers["network"]["name"], "bytes": path.stat().st_size}
-        known.append({**facts, "report": papers["report"]})
+        facts = {"name": metadata["name"], "network": metadata["network"]["name"], "bytes": path.stat().st_size}
+        known.append({**facts, "report": metadata["report"]})
     if options.json:
         tell_json(known)
         return int(failed)

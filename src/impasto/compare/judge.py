@@ -23,7 +23,7 @@ def judge_of(model: StyleModel, weights: str | None = None, style_image: Path | 
 
     Raises:
         UsageError: the style picture is needed and missing.
-        ModelError: the model's papers do not describe a loss.
+        ModelError: the model's metadata do not describe a loss.
     """
     if not model.loss:
         raise ModelError(f"{model.name}: carries no loss to be compared by, as imported models do; it can paint only")

@@ -48,7 +48,7 @@ from impasto.checkpoint import (
     check_name,
     find_style_model,
     load_style_model,
-    read_papers,
+    read_metadata,
 )
 from impasto.errors import ImageError, ImpastoError, ModelError, UsageError, WeightsError, printable
 from impasto.images.geometry import resize
@@ -486,7 +486,7 @@ def find_start(config: DictConfig) -> Path | None:
     if config.init == "auto":
         spec = network_spec(**config.network)
         base = asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}"
-        return base if base.is_file() and complete_spec(read_papers(base)["network"]) == spec else None
+        return base if base.is_file() and complete_spec(read_metadata(base)["network"]) == spec else None
     try:
         return find_style_model(config.init)
     except ModelError as error:
@@ -500,7 +500,7 @@ def name_of(start: Path | None) -> str:
 
 def history_of(start: Path | None) -> dict[str, Any]:
     """Return what a style model says of its start: the name, and how that in turn was trained."""
-    before = read_papers(start)["training"] if start else {}
+    before = read_metadata(start)["training"] if start else {}
     known = before and len(json.dumps(before)) <= _MAX_HISTORY
     return {"start": name_of(start), **({"before": before} if known else {})}
 
@@ -576,7 +576,7 @@ def describe(
     fingerprint: str,
     style_targets: dict[str, dict[str, torch.Tensor]],
 ) -> StyleModel:
-    """Return the style model as it stands: averaged weights, and the papers."""
+    """Return the style model as it stands: averaged weights, and the metadata."""
     known = {key: config.style[key] for key in ("title", "artist", "year") if config.style[key] is not None}
     return StyleModel(
         network=module.ema.module,
