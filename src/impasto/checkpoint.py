@@ -77,7 +77,7 @@ def save_style_model(path: Path, model: StyleModel) -> None:
     metadata = {"format": FORMAT, "network": model.spec, **{key: getattr(model, key) for key in _METADATA}}
     description = json.dumps(metadata)
     if len(description) > _MAX_JSON:
-        raise ModelError(f"{printable(path)}: its description is too long ({len(description)} characters)")
+        raise ModelError(path, f"its description is too long ({len(description)} characters)")
     tensors = {_NETWORK + key: _compact(value) for key, value in model.network.state_dict().items()}
     for fingerprint, targets in model.style_targets.items():
         for name, target in targets.items():
@@ -87,7 +87,7 @@ def save_style_model(path: Path, model: StyleModel) -> None:
             save_file(tensors, temporary, metadata={_KEY: description})
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ModelError(f"{printable(path)}: cannot be written ({reason}); choose another place") from error
+        raise ModelError(path, f"cannot be written ({reason})", "choose another place") from error
 
 
 def load_style_model(path: Path) -> StyleModel:
@@ -101,7 +101,7 @@ def load_style_model(path: Path) -> StyleModel:
     network = _build(spec, path)
     with _opened(path) as file:
         if len(file.keys()) > _MAX_TENSORS:
-            raise ModelError(f"{printable(path)}: too many tensors for a style model")
+            raise ModelError(path, "too many tensors for a style model")
         state = {key: _read_tensor(file, _NETWORK + key, value, path) for key, value in network.state_dict().items()}
         targets: dict[str, dict[str, Tensor]] = {}
         for key in sorted(file.keys()):
@@ -118,25 +118,21 @@ def load_style_model(path: Path) -> StyleModel:
 def read_metadata(path: Path) -> dict[str, Any]:
     """Return the metadata of a style model without touching its weights; raises as `load_style_model`."""
     if not path.is_file():
-        raise ModelError(f"{printable(path)}: no such style model; `impasto styles` lists those that are here")
+        raise ModelError(path, "no such style model", "`impasto styles` lists those that are here")
     if path.stat().st_size > _MAX_BYTES:
-        raise ModelError(f"{printable(path)}: too large for a style model ({path.stat().st_size >> 20} MB)")
+        raise ModelError(path, f"too large for a style model ({path.stat().st_size >> 20} MB)")
     with _opened(path) as file:
         text = (file.metadata() or {}).get(_KEY, "")
     if not text or len(text) > _MAX_JSON:
-        raise ModelError(f"{printable(path)}: a safetensors file, but not a style model of impasto")
+        raise ModelError(path, "a safetensors file, but not a style model of impasto")
     try:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ModelError(
-            f"{printable(path)}: the description inside is damaged; train or download the model again"
-        ) from error
+        raise ModelError(path, "the description inside is damaged", "train or download the model again") from error
     if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
-        raise ModelError(f"{printable(path)}: the description inside is not one of impasto's")
+        raise ModelError(path, "the description inside is not one of impasto's")
     if metadata["format"] > FORMAT:
-        raise ModelError(
-            f"{printable(path)}: made by a newer impasto (format {metadata['format']}); pip install -U impasto"
-        )
+        raise ModelError(path, f"made by a newer impasto (format {metadata['format']})", "pip install -U impasto")
     check_name(_expect(metadata, "name", str, path), path)
     return metadata
 
@@ -153,7 +149,7 @@ def check_name(name: str, source: object) -> None:
         or not name.isprintable()
         or set(name) & set('/\\:*?"<>|')
     ):
-        raise ModelError(f"{printable(source)}: {printable(name[:40])!r} cannot be a style's name; choose a plain word")
+        raise ModelError(source, f"{printable(name[:40])!r} cannot be a style's name", "choose a plain word")
 
 
 def shipped_styles() -> list[Path]:
@@ -169,11 +165,11 @@ def find_style_model(style: str | Path) -> Path:
     """
     path = Path(os.path.expanduser(style))  # noqa: PTH111 - Path.expanduser raises for a user who is not there
     if is_address(style):
-        raise ModelError(f"{printable(style)}: an address, and addresses are not fetched; download it first")
+        raise ModelError(style, "an address, and addresses are not fetched", "download it first")
     if remedy := _remedy_for(path):
         if not path.exists():
-            raise ModelError(f"{printable(style)}: no such file, and no name of a shipped style; check the name")
-        raise ModelError(f"{printable(style)}: {remedy}")
+            raise ModelError(style, "no such file, and no name of a shipped style", "check the name")
+        raise ModelError(style, remedy)
     if path.is_file():
         return path
     beside = path.parent / f"{path.name}{SUFFIX}"
@@ -185,7 +181,7 @@ def find_style_model(style: str | Path) -> Path:
     names = ", ".join(shipped) or "none are installed; train one with `impasto train PICTURE`"
     close = get_close_matches(path.name.removesuffix(SUFFIX).casefold(), shipped, n=1)
     meant = f"; did you mean {close[0]}?" if close else f" ({names})"
-    raise ModelError(f"{printable(style)}: neither a style model file nor a shipped style{meant}")
+    raise ModelError(style, f"neither a style model file nor a shipped style{meant}")
 
 
 def _remedy_for(path: Path) -> str:
@@ -215,11 +211,9 @@ def _opened(path: Path) -> Any:
                 raise SafetensorError("its header is too long for a style model")
         return safe_open(path, framework="pt", device="cpu")
     except PermissionError as error:
-        raise ModelError(f"{printable(path)}: may not be read; change its permissions") from error
+        raise ModelError(path, "may not be read", "change its permissions") from error
     except (SafetensorError, OSError) as error:
-        raise ModelError(
-            f"{printable(path)}: not a whole safetensors file; train or download the model again"
-        ) from error
+        raise ModelError(path, "not a whole safetensors file", "train or download the model again") from error
 
 
 def _build(spec: dict[str, Any], path: Path) -> nn.Module:
@@ -227,17 +221,17 @@ def _build(spec: dict[str, Any], path: Path) -> nn.Module:
         with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
             return networks.build_network(**spec)
     except (ModelError, TypeError) as error:
-        raise ModelError(f"{printable(path)}: {error}") from error
+        raise ModelError(path, str(error)) from error
 
 
 def _read_tensor(file: Any, key: str, like: Tensor, path: Path) -> Tensor:
     try:
         part = file.get_slice(key)
         if tuple(part.get_shape()) != tuple(like.shape) or part.get_dtype() not in ("F16", "BF16", "F32"):
-            raise ModelError(f"{printable(path)}: {key} does not fit the network described; the file was altered")
+            raise ModelError(path, f"{key} does not fit the network described", "the file was altered")
         value = file.get_tensor(key).float()
     except SafetensorError as error:
-        raise ModelError(f"{printable(path)}: {key} is missing; the file was altered") from error
+        raise ModelError(path, f"{key} is missing", "the file was altered") from error
     return _finite(value, key, path)
 
 
@@ -247,23 +241,21 @@ def _read_target(file: Any, key: str, path: Path) -> Tensor:
     channels = 0 if len(shape) != 1 else shape[0] if is_mean else math.isqrt(2 * shape[0])
     fits = is_mean or channels * (channels + 1) // 2 == math.prod(shape)
     if not 0 < channels <= _MAX_CHANNELS or not fits or part.get_dtype() not in ("F32", "BF16"):
-        raise ModelError(f"{printable(path)}: {key} is no mean or Gram matrix; the file was altered")
+        raise ModelError(path, f"{key} is no mean or Gram matrix", "the file was altered")
     value = _finite(file.get_tensor(key).float(), key, path)
     return value[None] if is_mean else _full_matrix(value)
 
 
 def _finite(value: Tensor, key: str, path: Path) -> Tensor:
     if not torch.isfinite(value).all():
-        raise ModelError(
-            f"{printable(path)}: {key} holds values that are not numbers; train or download the model again"
-        )
+        raise ModelError(path, f"{key} holds values that are not numbers", "train or download the model again")
     return value
 
 
 def _expect(metadata: dict[str, Any], key: str, kind: type, path: Path) -> Any:
     value = metadata.get(key)
     if not isinstance(value, kind):
-        raise ModelError(f"{printable(path)}: the description inside has no valid {key!r}; the file was altered")
+        raise ModelError(path, f"the description inside has no valid {key!r}", "the file was altered")
     return value
 
 

@@ -19,8 +19,8 @@ class ImpastoError(Exception):
 
     exit_code = 1
 
-    def __init__(self, source: object, reason: str = "", remedy: str = ""):
-        told = f"{printable(source)}: {reason}" if reason else str(source)
+    def __init__(self, source: object, reason: str | None = None, remedy: str = ""):
+        told = str(source) if reason is None else f"{printable(source)}: {reason}"
         super().__init__(f"{told}; {remedy}" if remedy else told)
 
 

@@ -20,7 +20,7 @@ from impasto.datasets.coco import read_coco
 from impasto.datasets.plan import Job, plan
 from impasto.datasets.ray import run_on_ray
 from impasto.datasets.workers import Worker, run_here
-from impasto.errors import DataError, UsageError, printable
+from impasto.errors import DataError, UsageError
 from impasto.system.files import written_whole
 
 _RECORD = "augment.json"
@@ -73,7 +73,7 @@ def augment(
         UsageError: `out` holds something already, or arguments that do not fit together.
     """
     if not folder.is_dir():
-        raise DataError(f"{printable(folder)}: no such folder; give the one with the images")
+        raise DataError(folder, "no such folder", "give the one with the images")
     coco = read_coco(annotations, folder, note)
     paths = _by_name(styles)
     jobs = plan(coco["images"], list(paths), per_image, seed, strength, keep_originals)
@@ -104,7 +104,7 @@ def _by_name(styles: Sequence[str | Path]) -> dict[str, Path]:
         path = find_style_model(style)
         name = load_style_model(path).name
         if name in paths:
-            raise UsageError(f"{printable(style)}: a style called {name} is there already; name each once")
+            raise UsageError(style, f"a style called {name} is there already", "name each once")
         paths[name] = path.resolve()
     return paths
 
@@ -119,9 +119,9 @@ def _prepare(out: Path, settings: dict[str, Any], resume: bool) -> None:
     record, mine = out / _RECORD, [out / name for name in (_RECORD, "images", "annotations.json")]
     if any(os.path.lexists(path) for path in mine):
         if not resume:
-            raise UsageError(f"{printable(out)}: holds a data set already; choose another -o, or go on with --resume")
+            raise UsageError(out, "holds a data set already", "choose another -o, or go on with --resume")
         if not record.is_file() or record.read_text(encoding="utf-8", errors="replace") != _lines(settings):
-            raise UsageError(f"{printable(out)}: not begun with these options and files; choose another -o")
+            raise UsageError(out, "not begun with these options and files", "choose another -o")
         for torn in out.rglob(".impasto-*.part"):  # what a killed run was writing
             torn.unlink(missing_ok=True)
     with written_whole(record) as temporary:

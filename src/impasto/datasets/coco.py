@@ -56,10 +56,10 @@ def read_coco(path: Path, folder: Path | None = None, tell: Tell = lambda line: 
         if folder:
             _fill_sizes(coco["images"], folder, tell)
     except OSError as error:
-        raise DataError(f"{printable(path)}: {error.strerror}; give a COCO instances file") from error
+        raise DataError(path, f"{error.strerror}", "give a COCO instances file") from error
     except (ValueError, RecursionError, MemoryError) as error:
         reason = printable(str(error))[:200] or "more than fits in memory"
-        raise DataError(f"{printable(path)}: not a COCO instances file ({reason})") from error
+        raise DataError(path, f"not a COCO instances file ({reason})") from error
     return coco
 
 
@@ -78,7 +78,7 @@ def read_annotated(path: Path, width: Any, height: Any) -> Tensor | np.ndarray:
             return image
     stated = printable(f"{width} x {height}")[:40]
     raise ImageError(
-        f"{printable(path)}: {' x '.join(map(str, reversed(size_of(image))))} pixels, but {stated} in its annotations; mend either"
+        path, f"{' x '.join(map(str, reversed(size_of(image))))} pixels, but {stated} in its annotations", "mend either"
     )
 
 

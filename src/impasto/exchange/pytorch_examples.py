@@ -56,18 +56,16 @@ def import_model(path: Path, name: str) -> StyleModel:
     try:
         network = build_network(**spec)
     except ModelError as error:
-        raise ModelError(f"{printable(path)}: {error}") from error
+        raise ModelError(path, str(error)) from error
     keys = _renamed(blocks)
     if set(keys) != set(state):
         odd = sorted(set(keys) ^ set(state))
-        raise ModelError(
-            f"{printable(path)}: not a network of pytorch/examples' fast_neural_style ({printable(odd[0][:80])})"
-        )
+        raise ModelError(path, f"not a network of pytorch/examples' fast_neural_style ({printable(odd[0][:80])})")
     try:
         # Half precision is what the style model will hold, and so what is verified.
         network.load_state_dict({ours: state[theirs].half().float() for theirs, ours in keys.items()})
     except RuntimeError as error:
-        raise ModelError(f"{printable(path)}: its layers have other shapes than fast_neural_style's") from error
+        raise ModelError(path, "its layers have other shapes than fast_neural_style's") from error
     model = StyleModel(network.eval().requires_grad_(False), spec, name, training={"imported": "pytorch/examples"})
     _verify(model, state, blocks, path)
     return model
@@ -75,9 +73,9 @@ def import_model(path: Path, name: str) -> StyleModel:
 
 def _read_state(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
-        raise ModelError(f"{printable(path)}: no such file")
+        raise ModelError(path, "no such file")
     if path.stat().st_size > _MAX_BYTES:
-        raise ModelError(f"{printable(path)}: too large for a style model ({path.stat().st_size >> 20} MB)")
+        raise ModelError(path, f"too large for a style model ({path.stat().st_size >> 20} MB)")
     try:
         if path.suffix.lower() == ".safetensors":
             state = load_file(path)
@@ -85,23 +83,23 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             with path.open("rb") as file:
                 state = torch.load(_vetted(file), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever the unpickler says of bytes that a stranger chose
-        raise ModelError(f"{printable(path)}: not a file of PyTorch weights, or one that wants to run code") from error
+        raise ModelError(path, "not a file of PyTorch weights, or one that wants to run code") from error
     state = _unwrapped(state)
     if not isinstance(state, dict) or len(state) > _MAX_TENSORS:
-        raise ModelError(f"{printable(path)}: not a state dict, a table of names and tensors")
+        raise ModelError(path, "not a state dict, a table of names and tensors")
     if not all(type(key) is str and type(value) in (Tensor, Parameter) for key, value in state.items()):
-        raise ModelError(f"{printable(path)}: not a state dict, a table of names and tensors")
+        raise ModelError(path, "not a state dict, a table of names and tensors")
     if any(value.__dict__ for value in state.values()):
-        raise ModelError(f"{printable(path)}: its tensors carry more than numbers")
+        raise ModelError(path, "its tensors carry more than numbers")
     plain = (value.layout is torch.strided and value.device.type == "cpu" for value in state.values())
     if not all(plain) or sum(value.numel() for value in state.values()) > _MAX_NUMBERS:
-        raise ModelError(f"{printable(path)}: its tensors are not those of a style network")
+        raise ModelError(path, "its tensors are not those of a style network")
     # PyTorch 0.4 wrote statistics that instance norm never used.
     state = {
         key: value for key, value in state.items() if not re.search(r"\.(running_(mean|var)|num_batches_tracked)$", key)
     }
     if not all(value.dtype in _PRECISIONS and torch.isfinite(value).all() for value in state.values()):
-        raise ModelError(f"{printable(path)}: holds values that are not numbers")
+        raise ModelError(path, "holds values that are not numbers")
     return state
 
 
@@ -162,9 +160,7 @@ def _check_pickle(stream: BinaryIO) -> None:
 def _width(state: Mapping[str, Tensor], path: Path) -> int:
     first = state.get("conv1.conv2d.weight")
     if first is None or first.ndim != 4:
-        raise ModelError(
-            f"{printable(path)}: not a network of pytorch/examples' fast_neural_style (conv1.conv2d.weight)"
-        )
+        raise ModelError(path, "not a network of pytorch/examples' fast_neural_style (conv1.conv2d.weight)")
     return len(first)
 
 
@@ -187,7 +183,7 @@ def _verify(model: StyleModel, state: Mapping[str, Tensor], blocks: int, path: P
     picture = _golden_picture()
     off = (model.network(picture) - original(state, picture, blocks)).abs().max().item()
     if not off <= _TOLERANCE:
-        raise ModelError(f"{printable(path)}: paints otherwise than in its own project (off by {255 * off:.1f} levels)")
+        raise ModelError(path, f"paints otherwise than in its own project (off by {255 * off:.1f} levels)")
 
 
 def _golden_picture() -> Tensor:

@@ -51,11 +51,11 @@ def find(
         elif os.path.lexists(source):
             matches = [Found(Path(source))]
         elif is_address(source):
-            raise UsageError(f"{printable(source)}: an address, and addresses are not fetched; download it first")
+            raise UsageError(source, "an address, and addresses are not fetched", "download it first")
         else:
             matches = _globbed(Path(source), suffixes)
         if not matches:
-            raise UsageError(f"{printable(source)}: no picture there; give a file, a folder or a pattern like '*.jpg'")
+            raise UsageError(source, "no picture there", "give a file, a folder or a pattern like '*.jpg'")
         for match in matches:
             found.setdefault(match.path, match)
     return list(found.values())

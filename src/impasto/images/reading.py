@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from PIL import ExifTags, IcoImagePlugin, Image, ImageCms, UnidentifiedImageError
 
-from impasto.errors import ImageError, printable
+from impasto.errors import ImageError
 from impasto.images.colour import fill_hidden, on_white, split_alpha, three_channels, to_srgb
 from impasto.images.exif import turn_upright
 from impasto.images.formats import MAX_PIXELS, SAVE_OPTIONS, SUFFIXES, Source, readable_formats, remedy_for
@@ -66,7 +66,7 @@ def read_picture(
             return _picture(*_loaded(stream, readable_formats(source), max_pixels, at_least), upright, as_levels)
     except Exception as error:  # Pillow raises nearly every class there is on bad data
         remedy = isinstance(error, UnidentifiedImageError) and remedy_for(source)
-        raise ImageError(f"{printable(source)}: {remedy or reason_for(error)}") from error
+        raise ImageError(source, remedy or reason_for(error)) from error
 
 
 def buffered(stream: BinaryIO) -> BinaryIO:
@@ -90,7 +90,7 @@ def suffix_of(stream: BinaryIO) -> str:
         stream.seek(0)
         format = Image.open(stream, formats=readable_formats(stream)).format
     except Exception as error:
-        raise ImageError(f"{printable(stream)}: {reason_for(error)}") from error
+        raise ImageError(stream, reason_for(error)) from error
     return SUFFIXES["JPEG" if format == "MPO" else format][0] if format in {*SAVE_OPTIONS, "MPO"} else ".png"
 
 

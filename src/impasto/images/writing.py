@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from PIL import ImageCms
 
-from impasto.errors import ImageError, printable
+from impasto.errors import ImageError
 from impasto.images.colour import on_white
 from impasto.images.exif import fitting_exif
 from impasto.images.formats import HOLDS_ALPHA, SAVE_OPTIONS, Source, format_of
@@ -31,9 +31,9 @@ def check_writable(path: Path) -> None:
     """
     format_of(path.suffix)
     if path.is_dir():
-        raise ImageError(f"{printable(path)}: a folder; name a file")
+        raise ImageError(path, "a folder", "name a file")
     if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
-        raise ImageError(f"{printable(path)}: its folder cannot be written; choose another place")
+        raise ImageError(path, "its folder cannot be written", "choose another place")
 
 
 def write_image(
@@ -68,7 +68,7 @@ def write_image(
     except BrokenPipeError:
         raise
     except Exception as error:
-        raise ImageError(f"{printable(path)}: {reason_for(error, writing=True)}") from error
+        raise ImageError(path, reason_for(error, writing=True)) from error
 
 
 class _File(io.FileIO):

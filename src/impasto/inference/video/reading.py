@@ -192,16 +192,16 @@ def _file(path: Path) -> AbstractContextManager[Any]:
     av = pyav()
     try:
         if not path.is_file():
-            raise VideoError(f"{printable(path)}: no such file; give a clip")
+            raise VideoError(path, "no such file", "give a clip")
         if not path.stat().st_size:
-            raise VideoError(f"{printable(path)}: the file is empty; get it again")
+            raise VideoError(path, "the file is empty", "get it again")
         return av.open(
             f"file:{path}", options={"format_whitelist": ",".join(_DEMUXERS | _ANIMATIONS)}
         )  # file: a name may look like an address
     except (av.error.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, PermissionError):
-            raise VideoError(f"{printable(path)}: may not be read; check its permissions") from error
-        raise VideoError(f"{printable(path)}: no video, or cut short before its index; get it again") from error
+            raise VideoError(path, "may not be read", "check its permissions") from error
+        raise VideoError(path, "no video, or cut short before its index", "get it again") from error
 
 
 def _camera(number: int) -> AbstractContextManager[Any]:

@@ -46,11 +46,11 @@ def check_clip_writable(path: Path) -> None:
     """
     pyav()
     if path.suffix.lower() not in _MUXERS:
-        raise VideoError(f"{printable(path)}: cannot write a clip there; choose .mp4, .mov, .mkv or .webm")
+        raise VideoError(path, "cannot write a clip there", "choose .mp4, .mov, .mkv or .webm")
     if path.is_dir():
-        raise VideoError(f"{printable(path)}: a folder; name a file")
+        raise VideoError(path, "a folder", "name a file")
     if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
-        raise VideoError(f"{printable(path)}: its folder cannot be written; choose another place")
+        raise VideoError(path, "its folder cannot be written", "choose another place")
 
 
 class Writer:
@@ -123,7 +123,7 @@ class Writer:
         except (OSError, ValueError) as error:
             if stream.codec_context is None or _holds("matroska", codec):
                 raise VideoError(
-                    f"{printable(self.target)}: its sound ({codec}) cannot be put there; choose -o FILE.mkv"
+                    self.target, f"its sound ({codec}) cannot be put there", "choose -o FILE.mkv"
                 ) from error
             track = _Encoded(self.container, stream)
             clip.notes.append(f"its sound ({codec}) can be put into none of our files as it is: encoded anew")
@@ -140,7 +140,7 @@ class Writer:
         except (FFmpegError, ValueError) as error:
             reason = printable(getattr(error, "strerror", None) or error).lower()
             raise VideoError(
-                f"{printable(self.target)}: cannot be written ({reason}); check the disk, or choose another format or size"
+                self.target, f"cannot be written ({reason})", "check the disk, or choose another format or size"
             ) from error
 
 

@@ -23,14 +23,14 @@ def read_index(folder: str, storage: Mapping[str, Any]) -> dict[str, dict[str, A
     except DataError:
         raise
     except Exception as error:
-        raise DataError(f"{printable(url)}: cannot be read ({printable(str(error))[:200]})") from error
+        raise DataError(url, f"cannot be read ({printable(str(error))[:200]})") from error
     if not data:
         return {}
     try:
         return records(data)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = printable(str(error))[:100]
-        raise DataError(f"{printable(url)}: not an index of shards ({reason}); write it again or remove it") from error
+        raise DataError(url, f"not an index of shards ({reason})", "write it again or remove it") from error
 
 
 def records(data: bytes) -> dict[str, dict[str, Any]]:
