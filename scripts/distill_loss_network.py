@@ -1,48 +1,59 @@
 """Distil VGG-19 to relu3_4 into the slim loss network that travels with impasto.
 
-    python scripts/distill_loss_network.py --photographs DIR --paintings DIR [--vgg WEIGHTS] [-o checkpoints/loss/slim.safetensors]
+    python scripts/distill_loss_network.py --photographs DIR --paintings DIR... [--vgg WEIGHTS] [--start slim] [-o FILE]
 
 The student has VGG-19's depth and pooling with half of the channels, and one linear map per named layer back into
-VGG-19's channel space. It starts from VGG-19's own kernels: layer by layer, the channels that a column-pivoted QR of the
-teacher's features picks. Then it learns, in rounds: painters are trained on the student as it stands, their outputs join
-the pictures, and the student is distilled again, because painters find whatever it cannot see. docs/networks.md says what
-the one in checkpoints/ learned from, and how faithful it is.
+VGG-19's channel space. It starts from VGG-19's own kernels, layer by layer the channels that a column-pivoted QR of the
+teacher's features picks, or from a slim network that there is. Then it learns, in rounds, what the perceptual loss asks of it:
+features, means, covariances and the distances between pictures, in colour and in normalised luminance, at every octave. Between the
+rounds painters are trained and pictures optimised on the student as it stands. Their results join the pictures, because both
+find whatever the student cannot see. docs/networks.md says how faithful the one in checkpoints/ is.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import scipy.linalg
 import torch
+from many_painters import Painter, crop_pool, train_all
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto import images
+from impasto.checkpoint import load_style_model
 from impasto.errors import ImageError
-from impasto.inference import Stylizer
 from impasto.losses.features import IMAGENET_MEAN, IMAGENET_STD, LAYERS, SLIM_LAYERS, VGGFeatures
-from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
+from impasto.losses.functional import (
+    halved,
+    mean_and_covariance,
+    normalized_luminance,
+    relative_feature_loss,
+    relative_gram_loss,
+    relative_mean_loss,
+)
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
 from impasto.runtime import has_fast_bfloat16, pick_device, provenance, written_whole
-from impasto.training.data import random_crop
 from impasto.training.muon import Muon
-from impasto.training.plain import update
+from impasto.training.plain import inner
 from impasto.training.schedule import scheduled
 
 NAMED = SLIM_LAYERS
 PATH = list(LAYERS)[: list(LAYERS).index(NAMED[-1]) + 1]
 WIDTHS = (32, 64, 128)  # of the blocks; VGG-19's are 64, 128, 256
-CROP = 128  # pixels
-PAIRS = 4  # in a batch, of crops of paintings and the same of their photographs
-NATURAL = 2  # crops of other pictures beside them
-GRAM_WEIGHT, DISTANCE_WEIGHT = 4.0, 4.0  # of errors beside those of the features
+POOL = 192  # pixels of what crops are taken from: at the coarsest octave 24 are left
+CROP = 128  # pixels, at full size
+OCTAVES, SHARES = 4, (0.4, 0.25, 0.2, 0.15)  # how often each octave is drawn
+PAIRS = 4  # in a batch at full size, of paintings and their photographs; twice as many at each coarser octave
+MARGIN = 96  # pixels around what painters are judged on
+STATISTICS_WEIGHT, DISTANCE_WEIGHT = 4.0, 4.0  # of errors beside those of the features
+FLOOR = 1e-3  # of a distance whose logarithm is taken
 
 
 class Student(nn.Module):
@@ -122,106 +133,229 @@ def linear_map(narrow: Tensor, wide: Tensor) -> tuple[Tensor, Tensor]:
     return matrix, target - matrix @ centre
 
 
+@torch.no_grad()
+def go_on_from(slim: str, teacher: VGGFeatures, pictures: Tensor) -> Student:
+    """The student that a slim network is, its maps fitted to the teacher's channels again."""
+    student, features = Student(), VGGFeatures(NAMED, slim)
+    weights = dict(features.named_buffers())
+    for name in PATH:
+        student.convolutions[name].weight.copy_(weights[f"{name}_weight"])
+        student.convolutions[name].bias.copy_(weights[f"{name}_bias"])
+    narrow, wide = features.narrow(pictures), teacher(pictures)
+    for name in NAMED:
+        matrix, shift = linear_map(narrow[name], wide[name])
+        student.maps[name].weight.copy_(matrix[:, :, None, None])
+        student.maps[name].bias.copy_(shift)
+    return student
+
+
 # ------------------------------------------------------------------------------------------- the pictures
 
 
 class Pictures:
-    """Batches of crops: photographs and paintings as they are and altered, and what painters made of the photographs."""
+    """Batches of crops: paintings beside the same crops of their photographs, and natural pictures, as they are and altered.
 
-    def __init__(self, photographs: Sequence[Tensor], paintings: Sequence[Tensor], seed: int = 0):
-        self.photographs, self.paintings = list(photographs), list(paintings)
+    Args:
+        natural: (M, 192, 192, 3) uint8, crops of photographs, paintings and textures.
+
+    Pictures are drawn with PyTorch's generator of the device, where they all lie.
+    """
+
+    def __init__(self, natural: Tensor):
+        self.natural, self.device = natural, natural.device
         self.painted: list[tuple[Tensor, Tensor]] = []
-        self.random = np.random.default_rng(seed)
 
-    def batch(self) -> Tensor:
-        """`PAIRS` crops of paintings, the same crops of their photographs, and `NATURAL` others."""
-        painted, photographs = zip(*(self._pair() for _ in range(PAIRS)), strict=True)
-        return torch.stack([*painted, *photographs, *(self._natural() for _ in range(NATURAL))])
+    def join(self, paintings: Tensor, photographs: Tensor) -> None:
+        """Add pictures (N, 3, H, W) in [0, 1] and the photographs that they were made of; sides of 192 or more."""
+        for pair in zip(paintings, photographs, strict=True):
+            first, second = (_as_bytes(picture) for picture in pair)
+            self.painted.append((first, second))
 
-    def photograph_batch(self, size: int) -> Tensor:
-        return torch.stack([self._crop(self._pick(self.photographs), size) for _ in range(2)])
+    def batch(self) -> tuple[Tensor, int]:
+        """A batch of one octave and the number of its pairs: paintings, their photographs, then natural pictures."""
+        octave = int(torch.multinomial(torch.tensor(SHARES), 1))
+        pairs = PAIRS * 2**octave
+        pictures = torch.cat([self._pairs(pairs), self._natural(pairs)])
+        for _ in range(octave):
+            pictures = halved(pictures)
+        return self._cut(pictures, pairs) if octave == 0 else pictures, pairs
 
-    def _pair(self) -> tuple[Tensor, Tensor]:
-        if not self.painted:
-            return self._natural(), self._natural()
-        painting, photograph = self._pick(self.painted)
-        share = self.random.choice([1.0, self.random.uniform(0.1, 1.0)])
-        top, left = (self.random.integers(0, side - CROP + 1) for side in painting.shape[1:])
-        window = (slice(None), slice(top, top + CROP), slice(left, left + CROP))
-        return share * painting[window] + (1 - share) * photograph[window], photograph[window]
+    def photographs(self, count: int) -> Tensor:
+        return self._drawn(count)
 
-    def _natural(self) -> Tensor:
-        # Paintings above all: photographs come with what was made of them.
-        crop = self._crop(self._pick(self.photographs if self.random.uniform() < 0.25 else self.paintings), CROP)
-        kind = self.random.integers(0, 8)
-        if kind == 0:
-            crop = crop + self.random.uniform(0, 0.3) * self._normal()
-        elif kind == 1:
-            crop = self.random.uniform() * crop[torch.from_numpy(self.random.permutation(3))]
-        elif kind == 2:
-            crop = 0.5 + self.random.uniform(0.05, 0.3) * self._normal()
-        return crop.clamp(0, 1)
+    def _pairs(self, count: int) -> Tensor:
+        chosen = torch.randint(len(self.painted), (count,)).tolist()
+        tops = torch.randint(10**6, (count, 2)).tolist()
+        pairs = [
+            tuple(_window(side, *top) for side in self.painted[each]) for each, top in zip(chosen, tops, strict=True)
+        ]
+        paintings, photographs = (_as_floats(torch.stack(side)) for side in zip(*pairs, strict=True))
+        share = self._uniform(count).clamp(min=0.1)
+        share = torch.where(self._uniform(count) < 0.5, 1.0, share)  # half of them as they are, half on the way
+        return torch.cat([share * paintings + (1 - share) * photographs, photographs])
 
-    def _crop(self, picture: Tensor, size: int) -> Tensor:
-        return random_crop((picture * 255).byte().permute(1, 2, 0).numpy(), size, self.random)
+    def _natural(self, count: int) -> Tensor:
+        pictures, kind = self._drawn(count), 8 * self._uniform(count)
+        noise = torch.randn_like(pictures)
+        strength = self._uniform(count)
+        mixed = self._uniform(count) * pictures[:, torch.randperm(3, device=self.device)]
+        pictures = torch.where(kind < 1, pictures + 0.3 * strength * noise, pictures)
+        pictures = torch.where((kind >= 1) & (kind < 2), mixed, pictures)
+        return torch.where(kind >= 7.5, 0.5 + 0.3 * strength * noise, pictures).clamp(0, 1)
 
-    def _normal(self) -> Tensor:
-        return torch.from_numpy(self.random.standard_normal((3, CROP, CROP)).astype(np.float32))
+    def _drawn(self, count: int) -> Tensor:
+        return _as_floats(self.natural[torch.randint(len(self.natural), (count,), device=self.device)])
 
-    def _pick(self, items: Sequence):
-        return items[self.random.integers(len(items))]
+    def _uniform(self, count: int) -> Tensor:
+        return torch.rand(count, 1, 1, 1, device=self.device)
+
+    def _cut(self, pictures: Tensor, pairs: int) -> Tensor:
+        top, left = torch.randint(POOL - CROP + 1, (2,)).tolist()
+        return pictures[..., top : top + CROP, left : left + CROP]
+
+
+def _window(picture: Tensor, top: int, left: int) -> Tensor:
+    """The 192 pixels of (H, W, 3) at a place that large random numbers choose."""
+    top, left = top % (picture.shape[0] - POOL + 1), left % (picture.shape[1] - POOL + 1)
+    return picture[top : top + POOL, left : left + POOL]
+
+
+def _as_bytes(picture: Tensor) -> Tensor:
+    return (255 * picture.detach()).round().byte().permute(1, 2, 0).contiguous()
+
+
+def _as_floats(pictures: Tensor) -> Tensor:
+    return pictures.permute(0, 3, 1, 2).float() / 255
 
 
 # ------------------------------------------------------------------------------------------- learning
 
 
 def distil(student: Student, teacher: VGGFeatures, pictures: Pictures, minutes: float, rate: float) -> None:
-    """Lower the errors of features, Gram matrices and distances for so many minutes.
+    """Lower the errors of features, statistics and distances for so many minutes.
 
     Least squares alone keeps less of how a painting differs from its photograph than of the photograph: all content
     losses would come out too low, and painters find what is missing. So the distances are a target of their own.
     """
     optimizer = Muon(student.parameters(), lr=rate, adam_part=0.3)
+    fast = has_fast_bfloat16(pictures.device)
     for step, gone in scheduled(optimizer, 60 * minutes):
-        batch = pictures.batch().contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16, enabled=FAST):
+        colour, pairs = pictures.batch()
+        batch = torch.cat([colour, normalized_luminance(colour[: 2 * pairs])])
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=fast):
             with torch.no_grad():
                 wanted = teacher(batch)
             had = student(batch)
-        errors = [relative_feature_loss(had[name], wanted[name]).mean() for name in NAMED]
-        off = [distance_error(had[name], wanted[name]) for name in NAMED]
-        grams = [relative_gram_loss(gram_matrix(had[name]), gram_matrix(wanted[name])).mean() for name in NAMED]
+        errors = torch.stack([errors_of(had[name], wanted[name], pairs) for name in NAMED])  # (layers, 3)
+        weights = errors.new_tensor([1.0, STATISTICS_WEIGHT, DISTANCE_WEIGHT])
         optimizer.zero_grad()
-        (torch.stack(errors) + GRAM_WEIGHT * torch.stack(grams) + DISTANCE_WEIGHT * torch.stack(off)).sum().backward()
+        (errors * weights).sum().backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
-        if step % 100 == 0:
-            shown = (" ".join(f"{float(error.detach()):.3f}" for error in found) for found in (errors, grams, off))
-            print(
-                f"  step {step}, {gone:4.0%}: features {next(shown)}, Grams {next(shown)}, distances {next(shown)}",
-                flush=True,
-            )
+        if step % 200 == 0:
+            shown = ", ".join(" ".join(f"{each:.3f}" for each in column) for column in errors.detach().T.tolist())
+            print(f"  step {step}, {gone:4.0%}: features, statistics, distances {shown}", flush=True)
 
 
-def distance_error(had: Tensor, wanted: Tensor) -> Tensor:
-    """The mean squared logarithm of the student's content distance over the teacher's, painting to photograph."""
-    ratios = [relative_feature_loss(*f.split((PAIRS, PAIRS, NATURAL))[:2]) for f in (had, wanted)]
-    return (ratios[0] / ratios[1]).log().square().mean()
+def errors_of(had: Tensor, wanted: Tensor, pairs: int) -> Tensor:
+    """The student's errors in one layer: of features, of means and covariances, of distances between pictures."""
+    (mean, covariance), (true_mean, true_covariance) = mean_and_covariance(had), mean_and_covariance(wanted)
+    statistics = relative_mean_loss(mean, true_mean) + relative_gram_loss(covariance, true_covariance)
+    # Content: each painting to its photograph, in colour and in luminance. Style: each painting to a natural picture.
+    groups = (
+        slice(0, pairs),
+        slice(pairs, 2 * pairs),
+        slice(2 * pairs, 3 * pairs),
+        slice(3 * pairs, 4 * pairs),
+        slice(4 * pairs, None),
+    )
+    painting, photograph, natural, grey, grey_photograph = groups
+    contents = [
+        (relative_feature_loss(of[a], of[b]))
+        for a, b in ((painting, photograph), (grey, grey_photograph))
+        for of in (had, wanted)
+    ]
+    styles = [
+        distance(of[painting], of[natural])
+        for distance, both in ((relative_mean_loss, (mean, true_mean)), (relative_gram_loss, (covariance, true_covariance)))
+        for of in both
+    ]  # fmt: skip
+    found = [*contents, *styles]
+    off = [((ours + FLOOR) / (theirs + FLOOR)).log().square().mean() for ours, theirs in zip(found[::2], found[1::2], strict=True)]
+    return torch.stack([relative_feature_loss(had, wanted).mean(), statistics.mean(), torch.stack(off).mean()])
 
 
-def train_painter(loss: PerceptualLoss, pictures: Pictures, minutes: float, start: Path | None) -> nn.Module:
-    """A painter of `loss`'s style, as `impasto train` would make one; its outputs on the way join `pictures`."""
-    network = Stylizer(start).model.network.requires_grad_(True) if start else build_network("johnson", width=16)
-    network.train().to(memory_format=torch.channels_last)
-    optimizer, kept = Muon(network.parameters()), 0.0
-    for _, gone in scheduled(optimizer, 60 * minutes):
-        batch = pictures.photograph_batch(192).contiguous(memory_format=torch.channels_last)
-        output, terms = update(network, loss, optimizer, batch)
-        if gone > kept + 0.025:
-            kept = gone
-            pictures.painted += list(zip(output, batch, strict=True))
-    print(f"    loss {float(terms.total.detach()):.3f}", flush=True)
-    return network.eval()
+class Adversaries:
+    """Painters and pictures that learn on the student as it stands, and what they make of photographs.
+
+    Args:
+        features: a slim network, whose weights each round replaces.
+        start: the style model that painters begin with.
+        pool: photographs for the painters, as `crop_pool` gives them.
+        styles: style pictures, (1, 3, H, W) each.
+    """
+
+    def __init__(self, features: VGGFeatures, start: Path, pool: Tensor, styles: Sequence[Tensor], painters: int):
+        base = load_style_model(start)
+        self.styles, self.pool, self.turn = list(styles), pool, 0
+        self.base = [parameter.to(pool.device) for parameter in base.network.parameters()]
+        self.loss = PerceptualLoss(features)
+        self.painters = []
+        for _ in range(painters):
+            network = build_network(**base.spec).to(pool.device).to(memory_format=torch.channels_last).train()
+            loss = PerceptualLoss(features)
+            loss.set_style(self.styles[0])
+            self.painters.append(Painter(network, loss, pool, 10**6, margin=MARGIN))
+
+    def next_style(self) -> Tensor:
+        self.turn += 1
+        return self.styles[self.turn % len(self.styles)]
+
+    def learn(self, student: Student, pictures: Pictures, updates: int, steps: int) -> None:
+        """Train all painters for so many updates and optimise pictures for so many steps; the results join `pictures`."""
+        replace_weights(self.loss.features, student)
+        for painter in self.painters:
+            painter.restart(self.base)
+            self.loss.set_style(self.next_style())
+            for name, target in self.loss.style_targets.items():
+                if name in painter.loss.style_targets:
+                    painter.loss.style_targets[name].copy_(target)
+        for _ in train_all(self.painters, updates, every=max(1, updates // 3)):
+            for painter in self.painters:
+                batch = painter._batch()
+                with torch.no_grad():
+                    pictures.join(*(inner(each, MARGIN) for each in (painter.network(batch).float(), batch)))
+        for _ in range(len(self.painters)):
+            self.optimize(pictures, steps)
+
+    def optimize(self, pictures: Pictures, steps: int) -> None:
+        """Adam on the pixels of eight photographs, which sees more of the student's weaknesses than any painter."""
+        self.loss.set_style(self.next_style())
+        photographs = pictures.photographs(8)
+        content = self.loss.content_features(photographs)
+        painting = photographs.clone().requires_grad_(True)
+        optimizer = torch.optim.Adam([painting], lr=0.03)
+        for step in range(steps):
+            with torch.autocast(painting.device.type, torch.bfloat16, enabled=has_fast_bfloat16(painting.device)):
+                total = self.loss.compare(painting, content).total
+            optimizer.zero_grad()
+            total.backward()
+            optimizer.step()
+            with torch.no_grad():
+                painting.clamp_(0, 1)
+            if step in (steps // 4, steps - 1):
+                pictures.join(painting, photographs)
+
+
+def replace_weights(features: VGGFeatures, student: Student) -> None:
+    """Let `features` see with the student's eyes; graphs that were recorded with it do, too."""
+    state, buffers = folded(student), dict(features.named_buffers())
+    for name in PATH:
+        for part in ("weight", "bias"):
+            buffers[f"{name}_{part}"].copy_(state[f"features.{LAYERS[name][0]}.{part}"])
+            if name in NAMED:
+                buffers[f"{name}_map_{part}"].copy_(state[f"maps.{name}.{part}"])
 
 
 # ------------------------------------------------------------------------------------------- the file
@@ -234,7 +368,7 @@ def folded(student: Student) -> dict[str, Tensor]:
     ones. An orthonormal basis of that span turned so that all its columns have the same sum gives coordinates, a few
     more than f has, whose relative errors and relative Gram distances are those of the wide features.
     """
-    state = {}
+    student, state = copy.deepcopy(student).cpu(), {}
     for name in PATH:
         convolution = student.convolutions[name]
         state[f"features.{LAYERS[name][0]}.weight"] = convolution.weight
@@ -267,17 +401,14 @@ def save(student: Student, path: Path) -> None:
 # ------------------------------------------------------------------------------------------- the whole
 
 
-def read_folder(folder: Path, size: int) -> list[Tensor]:
-    """The folder's pictures, their shorter side `size`; what cannot be read is passed over."""
+def read_styles(paths: Sequence[Path], size: int, device: torch.device) -> list[Tensor]:
+    """The pictures, their longer side `size`; what cannot be read is named and passed over."""
     pictures = []
-    for path in images.find_images([folder]):
+    for path in paths:
         try:
-            picture = images.read_image(path)
+            pictures.append(images.resize(images.read_image(path), size)[None].to(device))
         except ImageError as error:
             print(error)
-            continue
-        height, width = picture.shape[1:]
-        pictures.append(images.resize(picture, round(size * max(height, width) / min(height, width))))
     return pictures
 
 
@@ -285,45 +416,53 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vgg", default="torchvision", help="VGG-19's weights: torchvision or a path")
     parser.add_argument("--photographs", type=Path, required=True)
-    parser.add_argument("--paintings", type=Path, required=True, help="style pictures; painters are trained on them")
+    parser.add_argument("--paintings", type=Path, nargs="+", required=True, help="folders of style pictures")
     parser.add_argument("--painters", type=Path, nargs="*", default=[], help="style models whose outputs join at once")
+    parser.add_argument(
+        "--start", help="the slim network to go on from: slim or a path (default: VGG-19's own kernels)"
+    )
+    parser.add_argument("--base", type=Path, default=Path("checkpoints/base/brush.safetensors"))
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument(
-        "--minutes", type=float, default=5, help="of distillation in each round; the last one takes three times as long"
+        "--minutes", type=float, default=5, help="of distillation in each round; three times as long in the last"
     )
     parser.add_argument(
-        "--painters-a-round", type=int, default=4, help="trained on the student after each round but the last"
+        "--painters-a-round", type=int, default=8, help="trained on the student after each round but the last"
     )
-    parser.add_argument("--painter-minutes", type=float, default=0.5, help="for each of them")
-    parser.add_argument("--base", type=Path, help="a model that they start from (default: random weights)")
+    parser.add_argument("--updates", type=int, default=120, help="of each of them")
+    parser.add_argument("--steps", type=int, default=60, help="of the pictures optimised beside them")
     parser.add_argument("-o", "--output", type=Path, default=Path("checkpoints/loss/slim.safetensors"))
     options = parser.parse_args()
 
     torch.manual_seed(0)
+    torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = True
+    device = pick_device()
+    photographs, paintings = images.find_images([options.photographs]), images.find_images(options.paintings)
     teacher = VGGFeatures(NAMED, options.vgg)
-    pictures = Pictures(read_folder(options.photographs, 320), read_folder(options.paintings, 384))
-    for painter in map(Stylizer, options.painters):
-        photographs = [pictures.photograph_batch(192) for _ in range(4)]
-        pictures.painted += [(painter.paint(p[None])[0], p) for batch in photographs for p in batch]
-    student = start_from(teacher, torch.stack([pictures._natural() for _ in range(48)]))
-    student.to(memory_format=torch.channels_last)
-    print(f"{sum(p.numel() for p in student.convolutions.parameters())} parameters, {provenance()}")
-    styles = itertools.cycle(pictures.paintings)
+    pictures = Pictures(crop_pool([*photographs, *paintings], POOL, 4, device=str(device)))
+    sample = pictures.photographs(48).cpu()
+    student = go_on_from(options.start, teacher, sample) if options.start else start_from(teacher, sample)
+    student.to(device).to(memory_format=torch.channels_last)
+    save(student, options.output)
+    pool = crop_pool(photographs, POOL + 2 * MARGIN, 2, device=str(device))
+    chosen = np.random.default_rng(0).permutation(len(paintings))[:96]
+    styles = read_styles([paintings[each] for each in chosen], 384, device)
+    adversaries = Adversaries(VGGFeatures(NAMED, str(options.output)).to(device), options.base, pool, styles, options.painters_a_round)  # fmt: skip
+    for path in options.painters:
+        network = load_style_model(path).network.to(device)
+        batch = _as_floats(pool[torch.randint(len(pool), (16,), device=device)])
+        with torch.no_grad():
+            pictures.join(*(inner(each, MARGIN) for each in (network(batch), batch)))
+    teacher.to(device)
+    print(f"{sum(p.numel() for p in student.convolutions.parameters())} parameters, {provenance(device)}")
     for turn in range(options.rounds):
-        print(f"round {turn + 1}: {len(pictures.painted)} painted pictures", flush=True)
+        adversaries.learn(student, pictures, options.updates, options.steps)
         last = turn + 1 == options.rounds
-        distil(student, teacher, pictures, options.minutes * (3 if last else 1), 3e-3 if turn == 0 else 2e-3)
+        print(f"round {turn + 1}: {len(pictures.painted)} painted pictures", flush=True)
+        distil(student, teacher, pictures, options.minutes * (3 if last else 1), 3e-3 if turn == 0 and not options.start else 2e-3)  # fmt: skip
         save(student, options.output)
-        if last:
-            break
-        loss = PerceptualLoss(VGGFeatures(NAMED, str(options.output)))
-        for style in itertools.islice(styles, options.painters_a_round):
-            loss.set_style(style[None])
-            train_painter(loss, pictures, options.painter_minutes, options.base)
     print(options.output)
 
-
-FAST = has_fast_bfloat16(pick_device("cpu"))
 
 if __name__ == "__main__":
     main()
