@@ -405,7 +405,9 @@ def test_the_readme_tells_the_truth_about_commands_and_files() -> None:
 
 
 def test_the_model_cards_are_those_of_the_shipped_files() -> None:
-    assert (ROOT / "checkpoints" / "README.md").read_text(encoding="utf-8") == load_script("make_model_cards").cards()
+    assert (ROOT / "checkpoints" / "README.md").read_text(encoding="utf-8") == load_script(
+        "release/make_model_cards"
+    ).cards()
 
 
 @pytest.mark.parametrize("path", shipped_styles(), ids=lambda path: path.stem)

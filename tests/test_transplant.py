@@ -1,4 +1,4 @@
-"""scripts/transplant.py: Johnson's network takes over what a light one has learned."""
+"""scripts/research/transplant.py: Johnson's network takes over what a light one has learned."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from impasto.runtime import asset_dir
 
 @pytest.fixture(scope="module")
 def transplant() -> ModuleType:
-    return load_script("transplant")
+    return load_script("research/transplant")
 
 
 @pytest.mark.parametrize("side", [1, 3])

@@ -1,6 +1,6 @@
 """How long `impasto stylize` takes for one photograph, from the start of the process to its end, and how much memory.
 
-    python scripts/measure_cold_start.py [--style starry_night] [--size 640x480] [--starts 7]
+    python scripts/measure/cold_start.py [--style starry_night] [--size 640x480] [--starts 7]
 
 For every backend that is installed: the first start, which makes the network's graph and keeps it in the cache folder (empty at
 first), and the median of those after it with its spread. A program that only imports torch is timed in turn with them.

@@ -1,8 +1,8 @@
 """After a new distillation: give the shipped style models their Gram matrices in the slim loss network as it is now.
 
-    python scripts/renew_slim_targets.py --pictures DIR
+    python scripts/research/renew_slim_targets.py --pictures DIR
 
-PICTURES as for `scripts/make_shipped_styles.py`. A model's other Gram matrices, those of the loss network that it was
+PICTURES as for `scripts/release/make_shipped_styles.py`. A model's other Gram matrices, those of the loss network that it was
 trained with, stay as they are.
 """
 
@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from make_shipped_styles import picture_of
+from train_styles import picture_of
 
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model, shipped_styles
 from impasto.compare import judge_of

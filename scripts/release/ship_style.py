@@ -1,6 +1,6 @@
 """Put a trained style model among the shipped ones: no thumbnail of the painting, the measured report inside.
 
-python scripts/ship_style.py MODEL REPORT.json
+python scripts/release/ship_style.py MODEL REPORT.json
 """
 
 from __future__ import annotations

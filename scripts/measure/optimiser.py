@@ -1,6 +1,6 @@
 """How far is the optimiser from its end after a few steps? Each start against the loss that a long run reaches.
 
-    python scripts/measure_optimiser.py --images DIR [-s STYLE...] [--weights slim] [--limit 8] [--steps 60] [--long 500]
+    python scripts/measure/optimiser.py --images DIR [-s STYLE...] [--weights slim] [--limit 8] [--steps 60] [--long 500]
 
 Prints, for each style, the mean loss over the photographs that `--long` steps from the photograph reach, and how far above it `--steps` steps
 end from noise, from the photograph and from the painter's own output, in the mean and at worst; the same for the painter without any step.

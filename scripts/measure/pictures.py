@@ -1,6 +1,6 @@
 """Paintings against the published ones, by a judge that trained neither: how near the style, how much structure lost.
 
-    python scripts/measure_pictures.py --judge DIR --anchors DIR --styles DIR [--models NAME=DIR...] [--photographs DIR] [--others DIR]
+    python scripts/measure/pictures.py --judge DIR --anchors DIR --styles DIR [--models NAME=DIR...] [--photographs DIR] [--others DIR]
 
 JUDGE holds `picture_judge.py` and its weights (VGG-19 to relu5_1, distilled; nothing here is trained on it); ANCHORS the photograph
 `chicago.jpg` in folders that hold what others made of it, `chicago_STYLE.jpg`; STYLES the style pictures. Every `--models NAME=DIR` is a

@@ -1,6 +1,6 @@
 """What painting a data set and training a style cost on this machine, and what limits them: the table of docs/scaling.md.
 
-    python scripts/measure_scaling.py PHOTOGRAPHS [--style starry_night] [--price 0.05] [--seconds 20]
+    python scripts/measure/scaling.py PHOTOGRAPHS [--style starry_night] [--price 0.05] [--seconds 20]
 
 Reads, paints and writes the same photographs in turn, on one thread (or the GPU, if there is one), so that the shares hold
 whatever else the machine does. --price is that of one core (or GPU) for an hour; what is printed for a million and a

@@ -1,6 +1,6 @@
 """Feed damaged files to a loader and see that it reads or refuses them, and does nothing else.
 
-    python scripts/fuzz.py images --minutes 10 --seed 0      python scripts/fuzz.py models --minutes 10 --seed 0
+    python tests/fuzz/fuzz.py images --minutes 10 --seed 0      python tests/fuzz/fuzz.py models --minutes 10 --seed 0
 
 Input number i is a pure function of (seed, i): a whole file with a few random changes. A worker process loads it, so
 that a crash, a hang or a greedy input costs that one input; such inputs are kept in --keep. Exit code 1 if there are any.
@@ -133,7 +133,7 @@ def load_picture(path: Path) -> None:
 
 
 def picture_samples() -> Samples:
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     import hostile  # pyright: ignore[reportMissingImports]
 
     makers = hostile.READ | {name: make for name, make in hostile.REFUSED.items() if name.startswith("damaged")}

@@ -1,6 +1,6 @@
 """Learn base weights from which a new style needs few updates: first-order meta-learning over many styles at once.
 
-    python scripts/train_base.py --photographs DIR --styles DIR... [--minutes 25] [--network brush]
+    python scripts/research/train_base.py --photographs DIR --styles DIR... [--minutes 25] [--network brush]
 
 Reptile (Nichol, Achiam and Schulman 2018), as MetaStyle (Zhang, Zhu and Zhu 2019) uses such a start for style networks: some painters begin
 at the base, each learns a style of its own for a few updates, and the base moves towards the mean of what they became. Styles come

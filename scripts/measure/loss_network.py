@@ -1,6 +1,6 @@
 """How faithful is the slim loss network to VGG-19? Errors, ranks, what painters make of it, and its cost.
 
-    python scripts/measure_loss_network.py --photographs DIR --style IMAGE --vgg WEIGHTS [--painters MODEL=PICTURE...]
+    python scripts/measure/loss_network.py --photographs DIR --style IMAGE --vgg WEIGHTS [--painters MODEL=PICTURE...]
 
 For photographs and for what the painters made of them: the relative error of features and Gram matrices, layer by layer.
 Over all pairs (output, content) of both kinds: the rank correlation of the two total losses. For each painter: VGG-19's

@@ -1,6 +1,6 @@
 """Painting against plain PyTorch: every network, backend and precision in turn with the reference, picture by picture.
 
-    python scripts/benchmark_inference.py [--pairs 7] [--sizes 512x512 ...] [--networks swift johnson] [--compile]
+    python scripts/measure/inference.py [--pairs 7] [--sizes 512x512 ...] [--networks swift johnson] [--compile]
 
 The reference is Johnson's network as pytorch/examples defines it (`networks/fast_neural_style.py`, random weights), eager,
 float32, batch 1, on floats. Ours is `Stylizer.paint` on bytes, as a file or a frame brings them: it converts, pads and rounds

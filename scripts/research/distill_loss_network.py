@@ -1,6 +1,6 @@
 """Distil VGG-19 to relu3_4 into the slim loss network that travels with impasto.
 
-    python scripts/distill_loss_network.py --photographs DIR --paintings DIR [--vgg WEIGHTS] [-o checkpoints/loss/slim.safetensors]
+    python scripts/research/distill_loss_network.py --photographs DIR --paintings DIR [--vgg WEIGHTS] [-o checkpoints/loss/slim.safetensors]
 
 The student has VGG-19's depth and pooling with half of the channels, and one linear map per named layer back into
 VGG-19's channel space. It starts from VGG-19's own kernels: layer by layer, the channels that a column-pivoted QR of the

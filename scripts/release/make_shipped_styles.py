@@ -1,9 +1,9 @@
 """Train, measure and ship the styles of configs/experiment, one after the other, on any machine.
 
-    python scripts/make_shipped_styles.py [NAME...] --pictures DIR --photographs DIR --images DIR [--vgg WEIGHTS] -o DIR
+    python scripts/release/make_shipped_styles.py [NAME...] --pictures DIR --photographs DIR --images DIR [--vgg WEIGHTS] -o DIR
 
 PICTURES holds a picture called like each experiment; those that `scripts/make_styles.py` knows are made where they are missing. On
-a GPU `scripts/train_styles.py` trains all of them at once; what it left in the output folder is not trained again.
+a GPU `scripts/research/train_styles.py` trains all of them at once; what it left in the output folder is not trained again.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from train_styles import known_experiments, picture_of
+SCRIPTS = Path(__file__).resolve().parent
+sys.path.append(str(SCRIPTS.parent / "research"))
 
-SCRIPTS = Path(__file__).parent
+from train_styles import known_experiments, picture_of  # noqa: E402 - found by the line above
 
 
 def run(*words: object) -> None:

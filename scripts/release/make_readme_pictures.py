@@ -1,6 +1,6 @@
 """Paint the README's pictures: sample photographs of scikit-image (CC0 or public domain) in the shipped styles, below their style pictures.
 
-    python scripts/make_readme_pictures.py --pictures DIR
+    python scripts/release/make_readme_pictures.py --pictures DIR
 
 PICTURES holds a picture called like each shipped style; only those that may be redistributed belong there.
 """
@@ -18,7 +18,7 @@ from impasto import images
 from impasto.checkpoint import read_papers, shipped_styles
 
 PHOTOGRAPHS = ("astronaut.png", "rocket.jpg", "chelsea.png")
-TARGET = Path(__file__).resolve().parents[1] / "docs" / "painted.jpg"
+TARGET = Path(__file__).resolve().parents[2] / "docs" / "painted.jpg"
 COLUMNS, TILE = 6, 256
 
 

@@ -1,11 +1,11 @@
 """Which network, trained for as many updates, paints best? Many candidates and losses at once, on a GPU.
 
-    python scripts/search_network.py --styles IMAGE... --photographs DIR [--steps 2000] [--candidates brush swift 16x1-3-124 ...] -o DIR
+    python scripts/research/search_network.py --styles IMAGE... --photographs DIR [--steps 2000] [--candidates brush swift 16x1-3-124 ...] -o DIR
 
 A candidate WIDTHxBEFORE-BLOCKS-DILATIONS has WIDTH channels at half the resolution, BEFORE residual blocks at a quarter and BLOCKS at an
 eighth, of these dilations in turn, without the canvas; every other name is a network of the project. `--loss` changes the loss of all, such as
 `style_weight=5 grey_content=false`. Prints multiply-adds, parameters and the last mean of the loss's terms; the output folder gets a contact sheet for
-each style, a row for each candidate, to be looked at and judged (`measure_pictures.py`): the loss alone does not tell.
+each style, a row for each candidate, to be looked at and judged (`scripts/measure/pictures.py`): the loss alone does not tell.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Give Johnson's network what a painter of the light network has learned, so that it need not begin from scratch.
 
-    python scripts/transplant.py MODEL --photographs DIR -o OUT.safetensors [--width 32]
+    python scripts/research/transplant.py MODEL --photographs DIR -o OUT.safetensors [--width 32]
 
 `swift` does at half and quarter resolution what Johnson's network can do, too: its layers become a part of the channels of
 Johnson's, whose other channels are random and heard by none of these (function-preserving growth, as in Chen, Goodfellow and Shlens,

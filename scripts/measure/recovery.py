@@ -1,6 +1,6 @@
 """What becomes of a run that is killed, stopped, spread over ranks and nodes, or finds the disk full: one line each.
 
-    python scripts/measure_recovery.py [resume saves signals ranks disk] --photographs DIR [--vgg WEIGHTS]
+    python scripts/measure/recovery.py [resume saves signals ranks disk] --photographs DIR [--vgg WEIGHTS]
 
 resume: a CPU run of --steps updates, killed with SIGKILL --kills times at random moments; its end against a straight run's.
 saves: SIGKILL into --saves writes of a checkpoint; how often the newest that is left is not whole.

@@ -1,6 +1,6 @@
 """Average the weights of style models of one style: better than each, where one's training went on from another's end.
 
-    python scripts/average_models.py MODEL MODEL... -o OUT.safetensors
+    python scripts/research/average_models.py MODEL MODEL... -o OUT.safetensors
 
 Weights between two ends of one valley lie lower than both (Izmailov et al., "Averaging Weights Leads to Wider Optima and Better
 Generalization", UAI 2018). The papers are those of the first model.

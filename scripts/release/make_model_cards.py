@@ -1,6 +1,6 @@
 """Write checkpoints/README.md: a table of the shipped style models, from what the files say of themselves.
 
-python scripts/make_model_cards.py
+python scripts/release/make_model_cards.py
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from impasto.runtime import asset_dir
 
 HEAD = """# Style models
 
-Written by `python scripts/make_model_cards.py` from the files. Each was trained by this project (`configs/experiment/`) and
+Written by `python scripts/release/make_model_cards.py` from the files. Each was trained by this project (`configs/experiment/`) and
 measured by `impasto compare`; the README says what the columns mean. Training includes what a painter began with, but for base weights.
 The judge is a loss network, photographs and the steps of the optimiser. A file holds no copy of its painting.
 

@@ -1,6 +1,6 @@
 """Training throughput against a plain loop: the same network, loss and crops, step by step in turn.
 
-    python scripts/benchmark_training.py --vgg WEIGHTS [--pairs 8]
+    python scripts/measure/training.py --vgg WEIGHTS [--pairs 8]
 
 The plain loop is written as pytorch/examples writes it: float32, default memory layout, all layers for the content image too.
 Ours is `StyleModule.training_step` under the precision that `trainer.precision=auto` chooses. Prints both rates and the

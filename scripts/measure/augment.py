@@ -1,6 +1,6 @@
 """What `impasto augment` makes of a COCO data set, checked and timed by number of workers and engine.
 
-    python scripts/measure_augment.py --annotations FILE --images DIR -s starry_night -s wave -o DIR
+    python scripts/measure/augment.py --annotations FILE --images DIR -s starry_night -s wave -o DIR
 
 Paints the set with one worker, with two, on a Ray cluster of two, and with two that are killed at half and resumed. Checks
 that all made the same files, that pycocotools reads them and that the annotations are those of the source; prints a table.

@@ -1,6 +1,6 @@
 """What a few minutes of training reach, by loss network and start, judged by VGG-19.
 
-    python scripts/measure_start.py --styles IMAGE... --photographs DIR --images DIR --vgg WEIGHTS -o DIR
+    python scripts/measure/start.py --styles IMAGE... --photographs DIR --images DIR --vgg WEIGHTS -o DIR
         [--minutes 0.5 1 2 5] [--variants vgg19/none vgg19/auto slim/none slim/auto]
 
 Trains a painter with `impasto train` for every style, variant (loss network/start, and /optimizer if another) and length,
@@ -16,8 +16,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
-
-from make_model_cards import iterations
+from typing import Any
 
 from impasto.checkpoint import read_papers
 from impasto.runtime import provenance
@@ -28,6 +27,11 @@ HEAD = """| style | loss network | start | optimizer | minutes | steps | photogr
 
 def impasto(*words: object) -> None:
     subprocess.run([sys.executable, "-m", "impasto", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+
+
+def iterations(report: dict[str, Any], key: str) -> str:
+    """Format the optimiser's steps from noise and from the photograph."""
+    return " / ".join(f"> {report['steps']}" if step is None else str(step) for step in report.get(key, {}).values())
 
 
 def measured(style: Path, variant: str, minutes: float, options: argparse.Namespace) -> str:
