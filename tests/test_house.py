@@ -33,7 +33,7 @@ from impasto.training import __main__ as training
 
 FLOORS = [
     {"errors", "later"},
-    {"runtime", "streams"},
+    {"runtime", "streams", "synthetic"},
     {"images", "networks", "losses"},
     {"checkpoint", "optimize", "coco", "tiles"},
     {"engine"},

@@ -2,7 +2,7 @@
 
     python scripts/release/make_shipped_styles.py [NAME...] --pictures DIR --photographs DIR --images DIR [--vgg WEIGHTS] -o DIR
 
-PICTURES holds a picture called like each experiment; those that `scripts/make_styles.py` knows are made where they are missing. On
+PICTURES holds a picture called like each experiment; those that `impasto sample-style` knows are made where they are missing. On
 a GPU `scripts/research/train_styles.py` trains all of them at once; what it left in the output folder is not trained again.
 """
 

@@ -2,7 +2,7 @@
 
     python scripts/research/train_styles.py [NAME...] --pictures DIR --photographs DIR [--vgg WEIGHTS] [--minutes 4] -o DIR
 
-PICTURES holds a picture called like each experiment; those that `scripts/make_styles.py` knows are made where they are missing.
+PICTURES holds a picture called like each experiment; those that `impasto sample-style` knows are made where they are missing.
 Each painter begins at the base weights of its network and takes --steps or, with --minutes, as many as fit. Leaves a style model for each, which `scripts/release/ship_style.py` puts among the shipped ones when it is measured.
 """
 
@@ -47,7 +47,7 @@ def picture_of(name: str, folder: Path) -> Path:
     """The experiment's style picture, made if it is not there; NAME_johnson has that of NAME."""
     name = name.removesuffix("_johnson")
     if not any(path.stem == name for path in images.find_images([folder])):
-        subprocess.run([sys.executable, Path(__file__).parents[1] / "make_styles.py", name, "-o", folder], check=True)
+        subprocess.run([sys.executable, "-m", "impasto", "sample-style", name, "-o", folder], check=True)
     return next(path for path in images.find_images([folder]) if path.stem == name)
 
 

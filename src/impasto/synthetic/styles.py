@@ -1,30 +1,32 @@
 """Style pictures made by code: thirteen looks, each a pure function of a seed.
 
-    python scripts/make_styles.py [NAME ...] -o DIR [--size 768] [--seed 0]      python scripts/make_styles.py --list
-
 A style is a function (rng, n) -> (n, n, 3) float picture in [0, 1]. Every length in it is a fraction of the side and
 every random number is drawn independently of n, so that a small size is a preview of a large one (only bristles are
 counted in pixels). Pictures are painted at twice their size and reduced: that is all the antialiasing they get.
 """
 
-import argparse
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
-from scipy.spatial import cKDTree
+from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]
 from scipy.special import ndtr
 
-Array = np.ndarray
+from impasto.errors import UsageError
+
+Array = NDArray[Any]
 Rng = np.random.Generator
 NOISE_SIDE = 768
 STYLES: dict[str, Callable[[Rng, int], Array]] = {}
 
 
 def style(paint: Callable[[Rng, int], Array]) -> Callable[[Rng, int], Array]:
-    """Enter a style under its function's name; its docstring is what --list says of it."""
+    """Enter a style under its function's name; its docstring is what `impasto sample-style --list` says of it."""
     STYLES[paint.__name__] = paint
     return paint
 
@@ -219,7 +221,7 @@ def hatching(rng: Rng, n: int) -> Array:
     return paper
 
 
-def patch(rng: Rng, pen: ImageDraw.ImageDraw, n: int, centre: Array, angle: float, gap: float, width: float) -> None:
+def patch(rng: Rng, pen: ImageDraw.ImageDraw, n: int, centre: Array, angle: float, gap: Any, width: Any) -> None:
     """Eight to thirteen bowed parallel strokes, each a little too long or too short."""
     along = np.array([np.cos(angle), np.sin(angle)])
     across = along[::-1] * (-1, 1)
@@ -253,7 +255,7 @@ def swirled(z: Array, centre: complex, reach: float, turns: float) -> Array:
 
 def combed(z: Array, tine: complex, pitch: float, pull: float) -> Array:
     """A comb drawn along 1 or 1j, its teeth a pitch apart and every second one drawn the other way."""
-    wave = np.sin(np.pi * (z.imag if tine == 1 else z.real) / pitch)
+    wave = np.sin(np.pi * (np.imag(z) if tine == 1 else np.real(z)) / pitch)
     return z + tine * pull * wave * np.abs(wave) ** 0.5
 
 
@@ -273,7 +275,7 @@ def dropped(rng: Rng, z: Array, count: int) -> Array:
         colour[still[~out]] = drop
         still = still[out]
         z = centre + q[out] * np.sqrt(1 - area / d2[out])
-    ground = np.floor(z.real * 6) + 4 * np.floor(z.imag * 6)
+    ground = np.floor(np.real(z) * 6) + 4 * np.floor(np.imag(z) * 6)
     colour[still] = palette[ground.astype(int) % len(palette)]
     return colour
 
@@ -378,7 +380,7 @@ def riso(rng: Rng, n: int) -> Array:
     return paper
 
 
-def screened(tone: Array, x: Array, y: Array, angle: float, lines: int) -> Array:
+def screened(tone: Array, x: Array, y: Array, angle: float, lines: float) -> Array:
     """Halftone dots that cover about tone of the paper."""
     c, s = 2 * np.pi * lines * np.cos(angle), 2 * np.pi * lines * np.sin(angle)
     hills = ndtr(0.95 * (np.cos(c * x + s * y) + np.cos(c * y - s * x)))
@@ -469,7 +471,7 @@ def pointillism(rng: Rng, n: int) -> Array:
         value = (at(shade, centres) + rng.normal(0, 0.13, count)).clip(0, 1)
         size = radius * n * rng.uniform(0.65, 1.1, (count, 1)) * (1, 0.88)
         boxes = np.concatenate([centres * n - size, centres * n + size], -1)
-        for box, colour in zip(boxes, np.uint8(tubes[tube, (value * 255).astype(int)] * 255), strict=True):
+        for box, colour in zip(boxes, (tubes[tube, (value * 255).astype(int)] * 255).astype(np.uint8), strict=True):
             brush.ellipse(tuple(box), tuple(map(int, colour)))
     flat = np.asarray(picture) / 255
     return lit(flat, gaussian_filter(flat.sum(-1), n / 900) * 0.0009, 0.6)
@@ -528,32 +530,17 @@ def agate(rng: Rng, n: int) -> Array:
 
 
 def make_style(name: str, size: int = 768, seed: int = 0) -> Image.Image:
-    """The style picture of that name, size x size; the same seed gives the same picture."""
+    """Return the style picture of that name, size x size; the same seed gives the same picture.
+
+    Raises:
+        UsageError: there is no style of that name.
+    """
+    check_names([name])
     picture = STYLES[name](np.random.default_rng([seed, *name.encode()]), 2 * size)
     return Image.fromarray(np.uint8(np.clip(picture, 0, 1) * 255 + 0.5)).resize((size, size), Image.Resampling.LANCZOS)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Make style pictures by code.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
-    parser.add_argument("-o", "--output", type=Path, help="folder to write to")
-    parser.add_argument("--size", type=int, default=768, help="side in pixels (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, another picture (default: %(default)s)")
-    parser.add_argument("--list", action="store_true", help="list the names, one a line, and stop")
-    args = parser.parse_args(argv)
-    if args.list:
-        print(*(f"{name:<14} {style.__doc__}" for name, style in STYLES.items()), sep="\n")
-        return
-    if unknown := sorted(set(args.names) - set(STYLES)):
-        parser.error(f"no style named {', '.join(unknown)}; there are: {', '.join(STYLES)}")
-    if args.output is None:
-        parser.error("where to? give -o DIR")
-    args.output.mkdir(parents=True, exist_ok=True)
-    for name in args.names or STYLES:
-        path = args.output / f"{name}.png"
-        make_style(name, args.size, args.seed).save(path)
-        print(path)
-
-
-if __name__ == "__main__":
-    main()
+def check_names(names: Sequence[str]) -> None:
+    """Raises UsageError if one of the names is none of a style."""
+    if unknown := sorted(set(names) - set(STYLES)):
+        raise UsageError(f"no style named {', '.join(unknown)}; there are: {', '.join(STYLES)}")
