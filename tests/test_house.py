@@ -391,7 +391,7 @@ def test_the_readme_tells_the_truth_about_commands_and_files() -> None:
     parser = cli._parser()
     known = next(action for action in parser._actions if hasattr(action, "choices") and action.choices).choices
     code = "\n".join(re.findall(r"^```\w*\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
-    commands = re.findall(r"^impasto (\w+)(.*)$", code, flags=re.MULTILINE)
+    commands = re.findall(r"^impasto ([\w-]+)(.*)$", code, flags=re.MULTILINE)
     assert len(commands) >= 10
     for command, rest in commands:
         assert command in known, command

@@ -2,7 +2,7 @@
 
     python scripts/measure/shards.py FOLDER -o DIR [--shards 8] [--crop 192] [--images 256] [--rounds 3] [--workers 1]
 
-Writes the shards with `scripts/write_shards.py` if they are not there. Checks that ranks and workers together see each
+Writes the shards with `impasto shards` if they are not there. Checks that ranks and workers together see each
 image once, times both sources in turn through the DataLoader, decoding each image anew, and then looks at a copy in which
 one shard is cut short and one is missing.
 """
@@ -85,8 +85,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
-    script = [sys.executable, Path(__file__).parents[1] / "write_shards.py", options.folder, "-o", options.output]
-    words = [*script, "--shards", options.shards, "--size", options.size]
+    command = [sys.executable, "-m", "impasto", "shards", options.folder, "-o", options.output]
+    words = [*command, "--shards", options.shards, "--size", options.size]
     subprocess.run(list(map(str, words)), stdout=subprocess.DEVNULL)
     folder, shards = FolderImages(list_images(options.folder), options.folder), open_shards(str(options.output))
 

@@ -1,8 +1,6 @@
 """Pack a folder of photographs into tar shards for `data=shards`, reduced once to what training needs.
 
-    python scripts/write_shards.py FOLDER -o DIR [--shards 8] [--size 512] [--jobs N]
-
-Upright sRGB JPEGs, the shorter side at most `--size` pixels: crops need 1.6 times data.crop. The same photographs give
+Upright sRGB JPEGs, the shorter side at most `size` pixels: crops need 1.6 times data.crop. The same photographs give
 the same bytes. A bad photograph is named and left out. Interrupted, it goes on: a shard that is whole and of the same
 photographs (by name and length) is not written again. WebDataset reads the shards, too; `index.json` beside them says where
 each photograph lies, so that a reader need not look for them.
@@ -10,14 +8,12 @@ each photograph lies, so that a reader need not look for them.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
 import re
-import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +22,7 @@ import numpy as np
 import torch
 
 from impasto import images
-from impasto.errors import ImageError, ImpastoError, UsageError
+from impasto.errors import ImageError, UsageError
 from impasto.runtime import usable_cores, written_whole
 from impasto.training.data import fingerprint, reduced
 from impasto.training.shards import INDEX, INDEX_FORMAT, records, scan
@@ -39,6 +35,16 @@ class Task(NamedTuple):
     photographs: list[tuple[int, Path]]
     size: int
     source: str
+
+
+class Written(NamedTuple):
+    """What is in the folder now: `images` in `shards`, and `missing` of them, of which `left_out` says this run's reasons."""
+
+    index: Path
+    shards: int
+    images: int
+    missing: int
+    left_out: list[str]
 
 
 def plan(folder: Path, output: Path, shards: int, size: int) -> list[Task]:
@@ -112,53 +118,43 @@ def write_index(output: Path, index: dict[str, dict[str, Any]]) -> None:
         temporary.write_text(json.dumps({"format": INDEX_FORMAT, "count": count, "shards": shards}) + "\n")
 
 
-def write_shards(folder: Path, output: Path, shards: int, size: int, jobs: int) -> int:
-    """Write what is missing; return how many photographs were left out or are missing from shards written before."""
+def write_shards(
+    folder: Path,
+    output: Path,
+    shards: int = 8,
+    size: int = 512,
+    jobs: int | None = None,
+    said: Callable[[str], None] = lambda line: None,
+) -> Written:
+    """Write what is missing of the shards of `folder`, and their index.
+
+    Args:
+        shards: how many, at most as many as there are photographs.
+        size: of the shorter side in pixels, at most.
+        jobs: processes (default: one for each core).
+        said: called with a line for each shard and for each photograph that is left out.
+
+    Raises:
+        UsageError: a number out of range, a folder without photographs, or other shards in `output`.
+    """
+    jobs = usable_cores() if jobs is None else jobs
+    if not 1 <= shards <= 9999 or size < 16 or jobs < 1:
+        raise UsageError("--shards is 1 to 9999, --size 16 or more, --jobs 1 or more")
     tasks = plan(folder, output, shards, size)
     before = read_index(output)
     index = {task.path.name: before[task.path.name] for task in tasks if is_done(task, before.get(task.path.name))}
     todo = [task for task in tasks if task.path.name not in index]
     if index:
-        print(f"{len(index)} of {len(tasks)} shards are there already", file=sys.stderr)
+        said(f"{len(index)} of {len(tasks)} shards are there already")
+    left_out = []
     with ProcessPoolExecutor(max(1, min(jobs, len(todo)))) as pool:
         for done in as_completed([pool.submit(write_shard, task) for task in todo]):
             name, record, bad = done.result()
             index[name] = record
+            left_out += bad
             write_index(output, index)
-            print(
-                *(f"left out: {line}" for line in bad),
-                f"{name}: {len(record['images'])} images",
-                sep="\n",
-                file=sys.stderr,
-            )
+            for line in (*(f"left out: {line}" for line in bad), f"{name}: {len(record['images'])} images"):
+                said(line)
     write_index(output, index)
-    return sum(len(task.photographs) - len(index[task.path.name]["images"]) for task in tasks)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--shards", type=int, default=8)
-    parser.add_argument("--size", type=int, default=512, help="shorter side in pixels")
-    parser.add_argument("--jobs", type=int, default=usable_cores(), help="processes")
-    options = parser.parse_args(arguments)
-    try:
-        if not 1 <= options.shards <= 9999 or options.size < 16 or options.jobs < 1:
-            raise UsageError("--shards is 1 to 9999, --size 16 or more, --jobs 1 or more")
-        left_out = write_shards(options.folder, options.output, options.shards, options.size, options.jobs)
-    except ImpastoError as error:
-        print("write_shards:", images.printable(str(error)), file=sys.stderr)
-        return error.exit_code
-    except OSError as error:
-        print(f"write_shards: {options.output}: {error.strerror}; check the disk and the permissions", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("write_shards: stopped; the same command goes on", file=sys.stderr)
-        return 130
-    print(options.output / INDEX)
-    return 1 if left_out else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    there = sum(len(record["images"]) for record in index.values())
+    return Written(output / INDEX, len(tasks), there, sum(len(task.photographs) for task in tasks) - there, left_out)
