@@ -18,13 +18,12 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
+import _head
+import torch
 from pycocotools.coco import COCO
-
-from impasto.runtime import provenance
 
 HEAD = "| run | images | start, s | images/s | files as with one worker |\n| --- | --- | --- | --- | --- |"
 KEPT = ("bbox", "segmentation", "area", "iscrowd", "category_id")
@@ -83,7 +82,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def check_annotations(source: Path, out: Path) -> str:
     """Compare the data sets through pycocotools, annotation by annotation."""
-    before, after = COCO(str(source)), COCO(str(out / "annotations.json"))
+    before: Any = COCO(str(source))  # its stubs know neither licences nor keys of ours
+    after: Any = COCO(str(out / "annotations.json"))
     for image in after.imgs.values():
         marks = before.imgToAnns[image["source_id"]]
         copies = after.imgToAnns[image["id"]]
@@ -99,7 +99,7 @@ def parts(mark: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _head.parser(__doc__)
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("-s", "--style", action="append", required=True)
@@ -115,12 +115,16 @@ def main() -> None:
         "2 workers, killed at half, resumed": killed_and_resumed(options, total),
     }
     expected = tree(runs["1 worker"].out)
-    print(f"{date.today()}, {provenance()}, load {os.getloadavg()[0]:.1f}")
+    print(f"{_head.stamp()}, load {os.getloadavg()[0]:.1f}")
     print(check_annotations(options.annotations, runs["1 worker"].out), HEAD, sep="\n")
+    rows = []
     for name, run in runs.items():
-        same = "all" if tree(run.out) == expected else "NO"
+        same = tree(run.out) == expected
         times = f"{run.start:.1f} | {run.rate:.2f}" if run.rate else " | "
-        print(f"| {name} | {len(painted(run.out))} | {times} | {same} |")
+        print(f"| {name} | {len(painted(run.out))} | {times} | {'all' if same else 'NO'} |")
+        timing = {"start_s": _head.rounded(run.start), "images_per_s": _head.rounded(run.rate)} if run.rate else {}
+        rows.append({"run": name, "images": len(painted(run.out)), **timing, "files_as_with_one_worker": same})
+    _head.save(options.results, "augment", "impasto augment by number of workers and engine", rows, torch.device("cpu"))
 
 
 if __name__ == "__main__":

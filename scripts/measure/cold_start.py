@@ -8,21 +8,20 @@ first), and the median of those after it with its spread. A program that only im
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
+import _head
+import torch
 from PIL import Image
 
 from impasto.cli.options import size_from
 from impasto.engine import BACKENDS, is_installed
-from impasto.runtime import provenance
 from impasto.training.procedural import procedural_image
 
 _STYLIZE = "import sys; from impasto import cli; cli.main(sys.argv[1:]); print('torch' in sys.modules)"
@@ -43,7 +42,7 @@ def started(code: str, *words: object) -> tuple[float, float, bool]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _head.parser(__doc__)
     parser.add_argument("-s", "--style", default="starry_night")
     parser.add_argument("--size", type=size_from, default=(640, 480), metavar="WxH")
     parser.add_argument("--starts", type=int, default=7)
@@ -65,14 +64,26 @@ def main() -> None:
     print(
         f"{width}x{height}, {options.style}: {'first s':>15} {'later s (from - to)':>24} {'peak MB':>8}   torch imported"
     )
+    rows = []
     for name, runs in again.items():
-        seconds = sorted(run[0] for run in runs)
+        seconds, peak = sorted(run[0] for run in runs), max(run[1] for run in runs)
         start = f"{first[name][0]:.2f}" if name in first else ""
         later = f"{statistics.median(seconds):.2f} ({seconds[0]:.2f} - {seconds[-1]:.2f})"
-        print(
-            f"{name:28} {start:>14} {later:>24} {max(run[1] for run in runs):8.0f}   {runs[-1][2] if name in first else ''}"
+        print(f"{name:28} {start:>14} {later:>24} {peak:8.0f}   {runs[-1][2] if name in first else ''}")
+        rows.append(
+            {
+                "backend": name,
+                "first_s": _head.rounded(first[name][0]) if name in first else None,
+                "later_s": _head.rounded(statistics.median(seconds)),
+                "later_from_s": _head.rounded(seconds[0]),
+                "later_to_s": _head.rounded(seconds[-1]),
+                "peak_mb": round(peak),
+                "imports_torch": runs[-1][2] if name in first else None,
+            }
         )
-    print(f"{options.starts} starts each, in turn, {provenance()}, {date.today()}")
+    print(f"{options.starts} starts each, in turn, {_head.stamp(torch.device('cpu'))}")
+    title = f"impasto stylize from start to end, one picture of {width}x{height}, {options.style}, medians of {options.starts}"
+    _head.save(options.results, "cold_start", title, rows, torch.device("cpu"))
 
 
 if __name__ == "__main__":

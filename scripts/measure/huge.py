@@ -14,9 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
+import _head
 import numpy as np
 import torch
 from PIL import Image
@@ -24,7 +24,6 @@ from PIL import Image
 from impasto.checkpoint import find_style_model, load_style_model
 from impasto.inference import Stylizer
 from impasto.networks import StagedNetwork
-from impasto.runtime import provenance
 from impasto.tiles import TiledPainter
 from impasto.training.procedural import procedural_image
 
@@ -46,7 +45,21 @@ def main() -> None:
     print(f"peak of resident memory: {peak / 1e9:.2f} GB (limit asked for: {options.max_memory}); {seconds:.0f} s")
     mean, most = difference_of_tiles(options.style, *map(int, options.check.split("x")))
     print(f"tiles against the whole at {options.check}: {mean:.2g} levels on average, {most:.2g} at most")
-    print(date.today(), provenance(torch.device("cpu")))
+    print(_head.stamp(torch.device("cpu")))
+    row: _head.Row = {
+        "style": options.style,
+        "width": width,
+        "height": height,
+        "statistics": options.statistics,
+        "max_memory": options.max_memory or None,
+        "seconds": _head.rounded(seconds),
+        "peak_gb": _head.rounded(peak / 1e9),
+        "checked_at": options.check,
+        "tiles_off_by_levels": _head.rounded(mean, 2),
+        "at_most": _head.rounded(most, 2),
+    }
+    title = "impasto stylize on a huge picture, and its tiles against a picture painted whole"
+    _head.save(options.results, "huge", title, [row], torch.device("cpu"))
 
 
 def measured(command: list[str]) -> tuple[float, int]:
@@ -80,7 +93,7 @@ def huge_picture(width: int, height: int) -> Image.Image:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _head.parser(__doc__)
     parser.add_argument("--style", default="starry_night")
     parser.add_argument("--size", default="12000x8333")
     parser.add_argument("--check", default="2000x1500", help="size of the picture painted both ways")

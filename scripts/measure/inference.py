@@ -10,13 +10,12 @@ measured in a process of its own. Run it on an idle machine.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Iterator
 
+import _head
 import torch
 from torch import Tensor
 
@@ -26,7 +25,6 @@ from impasto.engine import BACKENDS, is_installed
 from impasto.errors import UsageError
 from impasto.inference import Stylizer
 from impasto.networks import build_network
-from impasto.runtime import provenance
 
 Choice = tuple[str, str, str]  # network, backend, precision
 REFERENCE: Choice = ("reference", "torch", "float32")
@@ -86,18 +84,27 @@ def print_memory(choice: Choice, size: tuple[int, int]) -> None:
     print("-" if rise is None else f"{rise:.0f}")
 
 
-def print_size(made: dict[Choice, Callable[[Tensor], Tensor]], size: tuple[int, int], pairs: int) -> None:
+def rows_of(made: dict[Choice, Callable[[Tensor], Tensor]], size: tuple[int, int], pairs: int) -> Iterator[_head.Row]:
+    """Measure all choices at one size; print and yield a row of each."""
     seconds = measure(made, size, pairs)
     print(f"\n{size[0]}x{size[1]}: {'ms':>41} {'frames/s':>9}   times the reference (from - to)   extra MB")
     for choice, times in seconds.items():
         ratios = sorted(reference / ours for reference, ours in zip(seconds[REFERENCE], times, strict=True))
         middle, spread = statistics.median(times), f"({ratios[0]:.2f} - {ratios[-1]:.2f})"
+        extra = extra_memory(choice, size)
         print(f"{choice[0]:10} {choice[1]:12} {choice[2]:9} {1000 * middle:19.1f} {1 / middle:9.2f}   "
-              f"{statistics.median(ratios):11.2f} {spread:20} {extra_memory(choice, size):>8}", flush=True)  # fmt: skip
+              f"{statistics.median(ratios):11.2f} {spread:20} {extra:>8}", flush=True)  # fmt: skip
+        figures = {"ms": 1000 * middle, "frames_per_s": 1 / middle, "times_the_reference": statistics.median(ratios),
+                   "from": ratios[0], "to": ratios[-1]}  # fmt: skip
+        yield {
+            **{"size": f"{size[0]}x{size[1]}", "network": choice[0], "backend": choice[1], "precision": choice[2]},
+            **{key: _head.rounded(figure) for key, figure in figures.items()},
+            "extra_mb": None if extra == "-" else int(extra),
+        }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _head.parser(__doc__)
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--sizes", nargs="+", type=size_from, default=SIZES, metavar="WxH")
     parser.add_argument("--networks", nargs="+", choices=STYLES, default=list(STYLES))
@@ -110,9 +117,10 @@ def main() -> None:
         return
     backends = [name for name in BACKENDS if is_installed(name) and (name != "compile" or options.compile)]
     made = painters(options.networks, backends)
-    print(f"{options.pairs} pairs, {provenance(torch.device('cpu'))}, {date.today()}")
-    for size in options.sizes:
-        print_size(made, size, options.pairs)
+    print(f"{options.pairs} pairs, {_head.stamp(torch.device('cpu'))}")
+    rows = [row for size in options.sizes for row in rows_of(made, size, options.pairs)]
+    title = f"Painting against plain PyTorch, in turn, medians of {options.pairs}"
+    _head.save(options.results, "inference", title, rows, torch.device("cpu"))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ import itertools
 import statistics
 import time
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 
+import _head
 import torch
 from torch import Tensor
 
@@ -25,7 +25,6 @@ from impasto.inference import Stylizer
 from impasto.losses.features import SLIM_LAYERS, VGGFeatures
 from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.runtime import provenance
 
 
 def distances(network: VGGFeatures, pictures: Sequence[Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
@@ -63,6 +62,10 @@ def cost(losses: Sequence[PerceptualLoss], repeats: int = 8) -> list[float]:
     return [*(statistics.median(spent[1:]) for spent in times), statistics.median(ratios)]
 
 
+def _figures(**values: float | Tensor) -> _head.Row:
+    return {name: _head.rounded(float(value)) for name, value in values.items()}
+
+
 def model_and_picture(word: str) -> tuple[str, Path]:
     model, equals, picture = word.partition("=")
     if not equals:
@@ -71,7 +74,7 @@ def model_and_picture(word: str) -> tuple[str, Path]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _head.parser(__doc__)
     parser.add_argument("--vgg", default="torchvision", help="VGG-19's weights: torchvision or a path")
     parser.add_argument("--slim", default="slim", help="the slim network, if not the one in checkpoints/")
     parser.add_argument("--photographs", type=Path, required=True)
@@ -92,6 +95,8 @@ def main() -> None:
     photographs = [images.centre_square(images.read_image(path), options.size) for path in paths]
     slim, vgg = (PerceptualLoss(VGGFeatures(SLIM_LAYERS, weights)) for weights in (options.slim, options.vgg))
     painted: list[tuple[Tensor, Tensor]] = []
+    painters: list[_head.Row] = []
+    layers: list[_head.Row] = []
     with torch.no_grad():
         for model, picture in options.painters:
             painter = Stylizer(model)
@@ -101,21 +106,31 @@ def main() -> None:
                 loss.set_style(images.resize(images.read_image(picture), 384)[None])
             own, judged = (totals(loss, list(zip(outputs, photographs, strict=False))).mean() for loss in (slim, vgg))
             print(f"{painter.model.name:16} slim {own:.3f}  VGG-19 {judged:.3f}  ratio {judged / own:.3f}", flush=True)
+            painters.append({"painter": painter.model.name, **_figures(slim=own, vgg19=judged, ratio=judged / own)})
         for kind, pictures in (("photographs", photographs), ("painted", [output for output, _ in painted])):
             if len(pictures) > 1:
                 narrow, wide = distances(slim.features, pictures), distances(vgg.features, pictures)
                 for name in SLIM_LAYERS:
                     off = [((a - b).abs() / b).median().item() for a, b in zip(narrow[name], wide[name], strict=True)]
                     print(f"{kind:12} {name}: off by {off[0]:.1%} in feature distances, {off[1]:.1%} in Gram distances")
+                    layers.append(
+                        {"pictures": kind, "layer": name, **_figures(features_off_by=off[0], grams_off_by=off[1])}
+                    )
         for loss in (slim, vgg):
             loss.set_style(images.resize(images.read_image(options.style), 384)[None])
         pairs = [*painted, *zip(photographs[1:], photographs, strict=False)]
-        print(
-            f"rank correlation {rank_correlation(totals(slim, pairs), totals(vgg, pairs)):.4f} over {len(pairs)} pairs"
-        )
+        ranks = rank_correlation(totals(slim, pairs), totals(vgg, pairs))
+        print(f"rank correlation {ranks:.4f} over {len(pairs)} pairs")
     seconds = cost((slim, vgg))
     print(f"cost {seconds[0]:.3f} s against {seconds[1]:.3f} s, ratio {seconds[2]:.3f}")
-    print(f"{provenance()}, {date.today()}")
+    print(_head.stamp())
+    summary: _head.Row = {"pairs": len(pairs), **_figures(rank_correlation=ranks)}
+    summary |= _figures(slim_s=seconds[0], vgg19_s=seconds[1], cost_ratio=seconds[2])
+    _head.save(options.results, "loss_network", "The slim loss network against VGG-19: ranks and cost", [summary])
+    _head.save(options.results, "loss_network_layers", "The slim loss network's distances against VGG-19's", layers)
+    if painters:
+        title = "VGG-19's loss over the slim network's own, on what painters made"
+        _head.save(options.results, "loss_network_painters", title, painters)
 
 
 if __name__ == "__main__":

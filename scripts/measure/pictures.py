@@ -15,16 +15,19 @@ import importlib.util
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from datetime import date
 from pathlib import Path
 from types import ModuleType
 
+import _head
+
 from impasto import images
 from impasto.inference import Stylizer
-from impasto.runtime import provenance
 
+FIGURES = "Deep style distance and structure lost"
 STYLES = ("starry_night", "wave", "the_scream", "composition_vii")
-Judge = Callable[[Path, Path, Sequence[Path]], list[dict[str, float]]]
+Figures = dict[str, float]  # "deep" and "structure" among them
+Table = dict[str, dict[str, Figures]]  # by the pictures' name and the style
+Judge = Callable[[Path, Path, Sequence[Path]], list[Figures]]
 
 
 def load_judge(folder: Path) -> Judge:
@@ -32,7 +35,7 @@ def load_judge(folder: Path) -> Judge:
     module = _module(folder / "picture_judge.py")
     weights = module.load(next(folder.glob("*.pth")))
 
-    def judge(style: Path, photograph: Path, paintings: Sequence[Path]) -> list[dict[str, float]]:
+    def judge(style: Path, photograph: Path, paintings: Sequence[Path]) -> list[Figures]:
         wanted, (seen, size) = module.picture(style)[0], module.picture(photograph)
         return [module.judge(weights, wanted, seen, module.picture(painting, size)[0]) for painting in paintings]
 
@@ -56,24 +59,33 @@ def painted(photograph: Path, model: Path, folder: Path) -> Path:
     return path
 
 
-def cell(figures: dict[str, float]) -> str:
+def cell(figures: Figures) -> str:
     return f"{figures['deep']:.2f} / {figures['structure']:.2f}"
 
 
-def mean(figures: Sequence[dict[str, float]]) -> dict[str, float]:
+def mean(figures: Sequence[Figures]) -> Figures:
     return {key: sum(each[key] for each in figures) / len(figures) for key in figures[0]}
 
 
-def table(title: str, rows: dict[str, dict[str, str]]) -> None:
+def show(title: str, rows: Table) -> None:
     print(f"\n| {title} | {' | '.join(STYLES)} |\n| --- |{' --- |' * len(STYLES)}")
     for name, cells in rows.items():
-        print(f"| {name} | {' | '.join(cells.get(style, '') for style in STYLES)} |")
+        print(f"| {name} | {' | '.join(cell(cells[style]) if style in cells else '' for style in STYLES)} |")
 
 
-def anchors(options: argparse.Namespace, judge: Judge, folder: Path) -> dict[str, dict[str, str]]:
+def flat(rows: Table) -> list[_head.Row]:
+    made: list[_head.Row] = []
+    for name, cells in rows.items():
+        made.append({"pictures": name})
+        for style, each in cells.items():
+            made[-1] |= {f"{style}_{key}": _head.rounded(each[key]) for key in ("deep", "structure")}
+    return made
+
+
+def anchors(options: argparse.Namespace, judge: Judge, folder: Path) -> Table:
     """Rows of the photograph itself, of each folder of anchors and of each folder of models."""
     photograph = next(options.anchors.rglob("chicago.jpg"))
-    rows: dict[str, dict[str, str]] = {}
+    rows: Table = {}
     for style in STYLES:
         paintings = {"the photograph itself": photograph}
         paintings |= {found.parent.name: found for found in sorted(options.anchors.rglob(f"chicago_{style}.*"))}
@@ -82,15 +94,15 @@ def anchors(options: argparse.Namespace, judge: Judge, folder: Path) -> dict[str
                 paintings[name] = painted(photograph, model, folder / name)
         figures = judge(picture_of(style, options), photograph, list(paintings.values()))
         for name, each in zip(paintings, figures, strict=True):
-            rows.setdefault(name, {})[style] = cell(each)
+            rows.setdefault(name, {})[style] = each
     return rows
 
 
-def means(options: argparse.Namespace, judge: Judge, folder: Path) -> dict[str, dict[str, str]]:
+def means(options: argparse.Namespace, judge: Judge, folder: Path) -> Table:
     photographs = images.find_images([options.photographs])[: options.limit]
-    rows: dict[str, dict[str, str]] = {}
+    rows: Table = {}
     for style in STYLES:
-        found: dict[str, list[dict[str, float]]] = {}
+        found: dict[str, list[Figures]] = {}
         for photograph in photographs:
             paintings = {name: painted(photograph, models / f"{style}.safetensors", folder / name) for name, models in options.models.items() if (models / f"{style}.safetensors").is_file()}  # fmt: skip
             if options.others:
@@ -100,7 +112,7 @@ def means(options: argparse.Namespace, judge: Judge, folder: Path) -> dict[str, 
             ):
                 found.setdefault(name, []).append(each)
         for name, each in found.items():
-            rows.setdefault(name, {})[style] = cell(mean(each))
+            rows.setdefault(name, {})[style] = mean(each)
     return rows
 
 
@@ -116,7 +128,7 @@ def named_folder(text: str) -> tuple[str, Path]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _head.parser(__doc__)
     parser.add_argument("--judge", type=Path, required=True)
     parser.add_argument("--anchors", type=Path, required=True)
     parser.add_argument("--styles", type=Path, required=True)
@@ -132,10 +144,14 @@ def main() -> None:
     judge = load_judge(options.judge)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.output or Path(temporary)
-        print(f"{date.today()}, {provenance()}; deep style distance / structure lost")
-        table("chicago.jpg", anchors(options, judge, folder))
+        print(f"{_head.stamp()}; deep style distance / structure lost")
+        found = anchors(options, judge, folder)
+        show("chicago.jpg", found)
+        _head.save(options.results, "pictures", f"{FIGURES}, chicago.jpg", flat(found))
         if options.photographs:
-            table(f"means over {options.limit} photographs", means(options, judge, folder))
+            found, title = means(options, judge, folder), f"means over {options.limit} photographs"
+            show(title, found)
+            _head.save(options.results, "pictures_means", f"{FIGURES}, {title}", flat(found))
 
 
 if __name__ == "__main__":

@@ -25,10 +25,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import _head
 import torch
 
-from impasto.runtime import provenance
 from impasto.training.checkpoint_io import DurableCheckpointIO, checkpoints_at, is_whole
+
+Outcome = tuple[str, str]  # what was done, what came of it
 
 options: argparse.Namespace
 
@@ -77,7 +79,7 @@ def tensors(value: Any) -> Iterator[torch.Tensor]:
             yield from tensors(item)
 
 
-def resume(folder: Path) -> None:
+def resume(folder: Path) -> Iterator[Outcome]:
     steps = f"trainer.max_steps={options.steps}"
     began = time.monotonic()
     finish(train(folder / "straight", steps))
@@ -103,8 +105,9 @@ def resume(folder: Path) -> None:
         for name in ("straight", "broken")
     )
     equal = sum(torch.equal(left, right) for left, right in zip(one, other, strict=True))
-    print(
-        f"resume: {kills} SIGKILLs in a run of {options.steps} steps: {equal} of {len(one)} tensors bit-equal to the straight run's"
+    yield (
+        f"{kills} SIGKILLs in a run of {options.steps} steps",
+        f"{equal} of {len(one)} tensors bit-equal to the straight run's",
     )
 
 
@@ -115,7 +118,7 @@ def _save_for_ever(path: Path) -> None:
         step += 1
 
 
-def saves(folder: Path) -> None:
+def saves(folder: Path) -> Iterator[Outcome]:
     path, rng, unreadable, step = folder / "last.ckpt", random.Random(options.seed), 0, []
     for _ in range(options.saves):
         process = multiprocessing.get_context("fork").Process(target=_save_for_ever, args=(path,))
@@ -126,8 +129,9 @@ def saves(folder: Path) -> None:
         kept = list(checkpoints_at(path))
         unreadable += bool(kept) and not is_whole(kept[0])
         step.append(len(kept))
-    print(
-        f"saves: {options.saves} SIGKILLs into saves: {unreadable} unreadable newest checkpoints; at most {max(step)} kept"
+    yield (
+        f"{options.saves} SIGKILLs into saves",
+        f"{unreadable} unreadable newest checkpoints; at most {max(step)} kept",
     )
 
 
@@ -149,7 +153,7 @@ def ranks_below(process: subprocess.Popen[str]) -> dict[int, int]:
     return found
 
 
-def signals(folder: Path) -> None:
+def signals(folder: Path) -> Iterator[Outcome]:
     for number, whom in enumerate(("rank 0", "rank 1", "torchrun")):
         here = folder / str(number)
         process = torchrun(here, 1, 0, 2, 29_600 + number, "trainer.max_steps=100000")
@@ -162,9 +166,8 @@ def signals(folder: Path) -> None:
         _, errors = process.communicate()
         said = next((line for line in errors.splitlines() if line.startswith("stopped by")), "it did not say so")
         whole = is_whole(here / "run" / "last.ckpt")
-        print(
-            f"signals: SIGTERM to {whom}: gone after {time.monotonic() - began:.1f} s, exit code {process.returncode}, whole: {whole}; {said}"
-        )
+        gone = f"gone after {time.monotonic() - began:.1f} s, exit code {process.returncode}"
+        yield f"SIGTERM to {whom}", f"{gone}, whole: {whole}; {said}"
 
 
 def curve(folder: Path) -> list[float]:
@@ -172,7 +175,7 @@ def curve(folder: Path) -> list[float]:
         return [float(row["val/total"]) for row in csv.DictReader(file) if row["val/total"]]
 
 
-def ranks(folder: Path) -> None:
+def ranks(folder: Path) -> Iterator[Outcome]:
     same = ("trainer.max_steps=10", "trainer.val_check_interval=1")  # rounding grows from step to step
     finish(train(folder / "1x4", *same, "data.batch_size=4"))
     finish(torchrun(folder / "2x2", 1, 0, 2, 29_610, *same, "data.batch_size=2"))
@@ -183,12 +186,13 @@ def ranks(folder: Path) -> None:
     for name in ("2x2", "2x2x1"):
         off = max(abs(a - b) / a for a, b in zip(reference, curve(folder / name), strict=True))
         models = len(list((folder / name).glob("*.safetensors")))
-        print(
-            f"ranks: {name} against 1x4: {len(reference)} validation losses, at most {off:.1e} apart; {models} style model"
+        yield (
+            f"{name} against 1x4",
+            f"{len(reference)} validation losses, at most {off:.1e} apart; {models} style model",
         )
 
 
-def disk(folder: Path) -> None:
+def disk(folder: Path) -> Iterator[Outcome]:
     for name, mount in (("full", "size=20m"), ("read-only", "size=50m")):
         here = folder / name
         here.mkdir()
@@ -214,14 +218,14 @@ def disk(folder: Path) -> None:
             _, errors = process.communicate()
             said = next((line for line in errors.splitlines() if line.startswith("impasto:")), errors[-200:])
             whole = is_whole(here / "run" / "last.ckpt") and checkpoint(here)["global_step"] >= before
-            print(f"disk: {name}: exit code {process.returncode}, earlier checkpoint whole: {whole}; {said}")
+            yield name, f"exit code {process.returncode}, earlier checkpoint whole: {whole}; {said}"
         finally:
             subprocess.run(["umount", here], check=True)
 
 
 def main() -> None:
     global options
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _head.parser(__doc__)
     trials = {trial.__name__: trial for trial in (resume, saves, signals, ranks, disk)}
     parser.add_argument("trials", nargs="*", default=list(trials), metavar="TRIAL", help=", ".join(trials))
     parser.add_argument("--photographs", type=Path, required=True)
@@ -232,10 +236,16 @@ def main() -> None:
     parser.add_argument("--saves", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    print(*(f"{key} {value}" for key, value in provenance().items()), sep=", ")
+    print(_head.stamp())
+    rows: list[_head.Row] = []
     for name in options.trials:
         with tempfile.TemporaryDirectory() as folder:
-            trials[name](Path(folder))
+            for case, outcome in trials[name](Path(folder)):
+                print(f"{name}: {case}: {outcome}", flush=True)
+                rows.append({"trial": name, "case": case, "outcome": outcome})
+    _head.save(
+        options.results, "recovery", "What becomes of a run that is killed, stopped, spread or out of disk", rows
+    )
 
 
 if __name__ == "__main__":

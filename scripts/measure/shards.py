@@ -9,7 +9,6 @@ one shard is cut short and one is missing.
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import statistics
 import subprocess
@@ -17,14 +16,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import _head
 from torch.utils.data import DataLoader
 
-from impasto.runtime import provenance
 from impasto.training.data import ContentDataModule, CropDataset, FolderImages, Source, StreamSampler, list_images
 from impasto.training.shards import open_shards
 
@@ -75,7 +73,7 @@ def losses(shards: Path, crop: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _head.parser(__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--shards", type=int, default=8)
@@ -90,17 +88,30 @@ def main() -> None:
     subprocess.run(list(map(str, words)), stdout=subprocess.DEVNULL)
     folder, shards = FolderImages(list_images(options.folder), options.folder), open_shards(str(options.output))
 
-    print(f"{date.today()}, {provenance()}")
+    print(_head.stamp())
     print(f"{len(folder)} images in the folder, {len(shards)} in {len(shards.shards)} shards")
+    cases: list[_head.Row] = []
+
+    def tell(case: str, outcome: str) -> None:
+        print(f"{case}: {outcome}")
+        cases.append({"case": case, "outcome": outcome})
+
     for ranks, workers in ((1, 0), (2, 2), (3, 1)):
-        print(f"{ranks} ranks, {workers} workers: each image once: {is_complete(shards, options.crop, ranks, workers)}")
+        complete = is_complete(shards, options.crop, ranks, workers)
+        tell(f"{ranks} ranks, {workers} workers", f"each image once: {complete}")
     timed = {"folder": [], "shards": []}
     for _ in range(options.rounds):
         for name, source in (("folder", folder), ("shards", shards)):
             timed[name].append(rate(source, options.crop, options.images, options.workers))
+    rows: list[_head.Row] = []
     for name, rates in timed.items():
         print(f"{name}: {statistics.median(rates):.0f} images/s ({min(rates):.0f} to {max(rates):.0f})")
-    print(f"one shard cut short, one missing: {losses(options.output, options.crop)}")
+        figures = {"images_per_s": statistics.median(rates), "from": min(rates), "to": max(rates)}
+        rows.append({"source": name, **{key: _head.rounded(figure) for key, figure in figures.items()}})
+    tell("one shard cut short, one missing", losses(options.output, options.crop))
+    title = f"Crops of {options.crop} pixels read by the training, {options.workers} workers"
+    _head.save(options.results, "shards", title, rows)
+    _head.save(options.results, "shards_completeness", f"What is read of {len(shards)} images in shards", cases)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ import argparse
 import json
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 from typing import Any
 
+import _head
+
 from impasto.checkpoint import read_papers
-from impasto.runtime import provenance
 
 HEAD = """| style | loss network | start | optimizer | minutes | steps | photographs | VGG-19's loss | equal iterations from noise / photograph | in the median | gap | screen |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
@@ -34,7 +34,7 @@ def iterations(report: dict[str, Any], key: str) -> str:
     return " / ".join(f"> {report['steps']}" if step is None else str(step) for step in report.get(key, {}).values())
 
 
-def measured(style: Path, variant: str, minutes: float, options: argparse.Namespace) -> str:
+def measured(style: Path, variant: str, minutes: float, options: argparse.Namespace) -> _head.Row:
     """Train, compare and return the table's row."""
     weights, start, *optimizer = variant.split("/")
     folder = options.output / f"{style.stem}-{variant.replace('/', '-')}-{minutes:g}"
@@ -52,15 +52,30 @@ def measured(style: Path, variant: str, minutes: float, options: argparse.Namesp
         )  # fmt: skip
     report = json.loads(report_path.read_text(encoding="utf-8"))
     steps = read_papers(painter)["training"]["steps"]
-    columns = [
-        style.stem, weights, "base" if start == "auto" else start, *(optimizer or ["muon"]), f"{minutes:g}", steps, len(report["images"]),
-        f"{report['loss']['network']['total']:.3f}", iterations(report, "equal_iterations"), iterations(report, "median_iterations"), f"{report['gap']:.0%}", f"{report['screen']:.2f}",
-    ]  # fmt: skip
-    return f"| {' | '.join(map(str, columns))} |"
+    return {
+        "style": style.stem,
+        "loss_network": weights,
+        "start": "base" if start == "auto" else start,
+        "optimizer": optimizer[0] if optimizer else "muon",
+        "minutes": minutes,
+        "steps": steps,
+        "photographs": len(report["images"]),
+        "vgg19_loss": round(report["loss"]["network"]["total"], 3),
+        "equal_iterations": iterations(report, "equal_iterations"),
+        "median_iterations": iterations(report, "median_iterations"),
+        "gap": round(report["gap"], 3),
+        "screen": round(report["screen"], 3),
+    }
+
+
+def line(row: _head.Row) -> str:
+    shown = row | {"minutes": f"{row['minutes']:g}", "vgg19_loss": f"{row['vgg19_loss']:.3f}"}
+    shown |= {"gap": f"{row['gap']:.0%}", "screen": f"{row['screen']:.2f}"}
+    return f"| {' | '.join(map(str, shown.values()))} |"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _head.parser(__doc__)
     parser.add_argument("--styles", type=Path, nargs="+", required=True)
     parser.add_argument("--photographs", type=Path, required=True, help="to train on")
     parser.add_argument("--images", type=Path, required=True, help="to compare on")
@@ -71,12 +86,15 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=20, help="of the images")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
-    print(f"{date.today()}, {provenance()}")
-    print(HEAD)
+    print(_head.stamp(), HEAD, sep="\n")
+    rows: list[_head.Row] = []
     for style in options.styles:
         for minutes in options.minutes:
             for variant in options.variants:
-                print(measured(style, variant, minutes, options), flush=True)
+                rows.append(measured(style, variant, minutes, options))
+                print(line(rows[-1]), flush=True)
+    title = f"What minutes of training reach, judged by VGG-19 beside {options.steps} steps of the optimiser"
+    _head.save(options.results, "start", title, rows)
 
 
 if __name__ == "__main__":

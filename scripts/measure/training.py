@@ -9,12 +9,11 @@ ratio of each pair of steps with its spread.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
-from datetime import date
 
+import _head
 import torch
 from torch import Tensor, nn
 from torchvision.models import vgg19
@@ -24,14 +23,15 @@ from impasto.losses.features import IMAGENET_MEAN, IMAGENET_STD, LAYERS, VGGFeat
 from impasto.losses.functional import gram_matrix, relative_gram_loss, total_variation
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
-from impasto.runtime import has_fast_bfloat16, pick_device, provenance
+from impasto.runtime import has_fast_bfloat16, pick_device
 from impasto.training.module import StyleModule
 
 
 def torchvision_features(ours: VGGFeatures) -> PlainFeatures:
     """The same weights in torchvision's module, the layers collected as pytorch/examples collects them."""
     depth = max(LAYERS[name][0] for name in ours.layers) + 2
-    module = PlainFeatures(vgg19(weights=None).features[:depth], {LAYERS[name][0] + 1: name for name in ours.layers})
+    layers = nn.Sequential(*list(vgg19(weights=None).features.children())[:depth])
+    module = PlainFeatures(layers, {LAYERS[name][0] + 1: name for name in ours.layers})
     for name, (index, *_) in LAYERS.items():
         if index < depth:
             module.layers[index].weight.data = getattr(ours, f"{name}_weight").detach().contiguous()
@@ -104,7 +104,7 @@ def seconds(step: Callable[[Tensor], None], batch: Tensor) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _head.parser(__doc__)
     parser.add_argument("--vgg", default="torchvision", help="VGG-19's weights: torchvision or a path")
     parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--crop", type=int, default=256)
@@ -122,10 +122,17 @@ def main() -> None:
     pairs = [(seconds(plain, batch), seconds(ours, batch)) for _ in range(options.pairs)]
 
     ratios = sorted(a / b for a, b in pairs)
+    rows: list[_head.Row] = []
     for name, times in (("plain", [a for a, _ in pairs]), ("impasto", [b for _, b in pairs])):
-        print(f"{name:8} {options.batch / statistics.median(times):6.2f} images/s")
+        rate = options.batch / statistics.median(times)
+        print(f"{name:8} {rate:6.2f} images/s")
+        rows.append({"loop": name, "images_per_s": _head.rounded(rate)})
     print(f"ratio    {statistics.median(ratios):6.2f}  (from {ratios[0]:.2f} to {ratios[-1]:.2f}, {len(ratios)} pairs)")
-    print(f"{options.batch} crops of {options.crop} pixels, {provenance()}, {date.today()}")
+    print(f"{options.batch} crops of {options.crop} pixels, {_head.stamp()}")
+    figures = {"times_plain": statistics.median(ratios), "from": ratios[0], "to": ratios[-1]}
+    rows[-1] |= {key: _head.rounded(figure) for key, figure in figures.items()}
+    title = f"A training step against a plain loop, {options.batch} crops of {options.crop} pixels, {len(ratios)} pairs"
+    _head.save(options.results, "training", title, rows)
 
 
 if __name__ == "__main__":

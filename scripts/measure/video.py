@@ -8,20 +8,19 @@ Prints the four rates, the rate of the three parts in turn, and whether frames a
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
+import _head
 import av
 import numpy as np
 from tqdm import tqdm
 
 from impasto import images, video
 from impasto.inference import Stylizer
-from impasto.runtime import pick_device, provenance
+from impasto.runtime import pick_device
 from impasto.training.procedural import procedural_image
 
 
@@ -85,7 +84,7 @@ def sound_of(path: Path) -> list[bytes]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = _head.parser(__doc__)
     parser.add_argument("-s", "--style", default="starry_night")
     parser.add_argument("--frames", type=int, default=1000)
     parser.add_argument("--width", type=int, default=640)
@@ -98,22 +97,40 @@ def main() -> None:
         source, target, again = (Path(name, f"{word}.mp4") for word in ("clip", "painted", "again"))
         make_clip(source, options.frames, *size)
         with tqdm(total=options.frames, desc="painting", unit="frame") as bar:
-            report = video.paint_video(painter, source, target, progress=lambda *_: bar.update())
+
+            def progress(*_: int | None) -> None:
+                bar.update()
+
+            report = video.paint_video(painter, source, target, progress=progress)
         alone = {
             "decode": seconds_of(lambda: decode_alone(source)),
             "paint": seconds_of(lambda: paint_alone(painter, options.frames, *size)),
             "encode": encode_alone(target, again),
         }
+        rows: list[_head.Row] = []
         for word, seconds in alone.items():
             print(f"{word} alone: {options.frames / seconds:.1f} frames/s")
+            rows.append({"work": f"{word} alone", "frames_per_s": _head.rounded(options.frames / seconds)})
         whole, slowest, total = report.seconds, max(alone.values()), sum(alone.values())
         print(f"one after the other: {options.frames / total:.1f} frames/s")
         print(f"file to file: {options.frames / whole:.1f} frames/s, {slowest / whole:.0%} of the slowest part alone")
         with av.open(str(target)) as clip:
             count = sum(1 for _ in clip.decode(video=0))
-        print(f"frames: {options.frames} in, {count} out; sound the same: {sound_of(source) == sound_of(target)}")
-    facts = provenance(pick_device(options.device))
-    print(", ".join(f"{key} {value}" for key, value in facts.items()), date.today())
+        same = sound_of(source) == sound_of(target)
+        print(f"frames: {options.frames} in, {count} out; sound the same: {same}")
+    device = pick_device(options.device)
+    print(_head.stamp(device))
+    rows.append({"work": "one after the other", "frames_per_s": _head.rounded(options.frames / total)})
+    rows.append(
+        {
+            "work": "file to file",
+            "frames_per_s": _head.rounded(options.frames / whole),
+            "frames_out": count,
+            "sound_is_the_same": same,
+        }
+    )
+    title = f"A clip of {options.frames} frames of {options.width}x{options.height} with sound, {options.style}"
+    _head.save(options.results, "video", title, rows, device)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent
-sys.path.append(str(SCRIPTS.parent / "research"))
+sys.path.append(str(SCRIPTS.parent / "research"))  # where the next line finds its module
 
-from train_styles import known_experiments, picture_of  # noqa: E402 - found by the line above
+from train_styles import known_experiments, picture_of  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 
 def run(*words: object) -> None:

@@ -28,12 +28,11 @@ from impasto.errors import ImageError
 from impasto.inference import Stylizer
 from impasto.losses.features import IMAGENET_MEAN, IMAGENET_STD, LAYERS, SLIM_LAYERS, VGGFeatures
 from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
-from impasto.losses.perceptual import PerceptualLoss
+from impasto.losses.perceptual import LossTerms, PerceptualLoss
 from impasto.networks import build_network
 from impasto.runtime import has_fast_bfloat16, pick_device, provenance, written_whole
 from impasto.training.data import random_crop
 from impasto.training.muon import Muon
-from impasto.training.plain import update
 from impasto.training.schedule import scheduled
 
 NAMED = SLIM_LAYERS
@@ -76,6 +75,20 @@ class Student(nn.Module):
 
 
 @torch.no_grad()
+def update(
+    network: nn.Module, loss: PerceptualLoss, optimizer: torch.optim.Optimizer, batch: Tensor
+) -> tuple[Tensor, LossTerms]:
+    """Take one step on `batch` (N, 3, H, W); return what the network made of it and its loss, both before the step."""
+    with torch.autocast(batch.device.type, torch.bfloat16, enabled=has_fast_bfloat16(batch.device)):
+        output = network(batch)
+        terms = loss(output, batch)
+    optimizer.zero_grad()
+    terms.total.backward()
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    optimizer.step()
+    return output.detach().float(), terms
+
+
 def start_from(teacher: VGGFeatures, pictures: Tensor) -> Student:
     """The student made of the teacher's own kernels, without any training."""
     student = Student()
