@@ -114,7 +114,7 @@ def resume(folder: Path) -> Iterator[Outcome]:
 def _save_for_ever(path: Path) -> None:
     writer, step = DurableCheckpointIO(), 0
     while True:
-        writer.save_checkpoint({"step": step, "weights": torch.rand(500_000)}, path)
+        writer.save_checkpoint({"step": step, "state_dict": {"weights": torch.rand(500_000)}}, path)
         step += 1
 
 
@@ -129,6 +129,8 @@ def saves(folder: Path) -> Iterator[Outcome]:
         kept = list(checkpoints_at(path))
         unreadable += bool(kept) and not is_whole(kept[0])
         step.append(len(kept))
+    if not any(step):
+        sys.exit("nothing was saved in all this time")
     yield (
         f"{options.saves} SIGKILLs into saves",
         f"{unreadable} unreadable newest checkpoints; at most {max(step)} kept",
