@@ -11,15 +11,13 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date
 from importlib import metadata
 from pathlib import Path, PurePath
 
-import torch
-
-from impasto.runtime import provenance, written_whole
+from impasto.runtime import pick_device, provenance, written_whole
 
 Value = str | int | float | bool | None
 Row = dict[str, Value]
@@ -37,12 +35,12 @@ def parser(about: str | None) -> argparse.ArgumentParser:
     return made
 
 
-def stamp(device: torch.device | None = None) -> str:
+def stamp(device: str | None = None) -> str:
     """Return the date, the versions and the hardware in one line."""
-    return ", ".join([str(date.today()), *(f"{key} {value}" for key, value in provenance(device).items())])
+    return ", ".join([str(date.today()), *(f"{key} {value}" for key, value in _origin(device).items())])
 
 
-def save(folder: Path, name: str, title: str, rows: Sequence[Row], device: torch.device | None = None) -> Path:
+def save(folder: Path, name: str, title: str, rows: Sequence[Row], device: str | None = None) -> Path:
     """Write a table's rows as `NAME.json` and `NAME.csv` into `folder`, each whole or not at all; return the first path.
 
     Args:
@@ -57,7 +55,7 @@ def save(folder: Path, name: str, title: str, rows: Sequence[Row], device: torch
     """
     if not rows:
         raise ValueError(f"{name}: there is nothing to save")
-    known = provenance(device)
+    known = _origin(device)
     record = {
         "name": name,
         "title": title,
@@ -72,17 +70,34 @@ def save(folder: Path, name: str, title: str, rows: Sequence[Row], device: torch
     with written_whole(path) as whole, written_whole(folder / f"{name}.csv") as flat:
         whole.write_text(text, encoding="utf-8")
         with flat.open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
+            table = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
             table.writeheader()
             table.writerows(rows)
     return path
 
 
+def _origin(device: str | None) -> dict[str, str]:
+    """Versions and hardware. Torch is imported here only: a child's peak of memory is at least that of its parent when it began."""
+    return provenance(pick_device(device) if device else None)
+
+
 def command(words: Sequence[str]) -> str:
-    """Return the command line with the script's place in the project, and of every absolute path the last name alone."""
+    """Return the command line with the script's place in the project, and of every absolute path the last name alone.
+
+    `--results` is left out: no figure depends on it.
+    """
     script = Path(words[0])
     shown = f"scripts/measure/{script.name}" if script.resolve().parent == SCRIPTS else script.name
-    return " ".join(["python", shown, *(_quoted(_without_folders(word)) for word in words[1:])])
+    return " ".join(["python", shown, *(_quoted(_without_folders(word)) for word in _without_results(words[1:]))])
+
+
+def _without_results(words: Sequence[str]) -> Iterator[str]:
+    rest = iter(words)
+    for word in rest:
+        if word == "--results":
+            next(rest, None)
+        elif not word.startswith("--results="):
+            yield word
 
 
 def _without_folders(word: str) -> str:

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import _head
-import torch
 from pycocotools.coco import COCO
 
 HEAD = "| run | images | start, s | images/s | files as with one worker |\n| --- | --- | --- | --- | --- |"
@@ -124,7 +123,7 @@ def main() -> None:
         print(f"| {name} | {len(painted(run.out))} | {times} | {'all' if same else 'NO'} |")
         timing = {"start_s": _head.rounded(run.start), "images_per_s": _head.rounded(run.rate)} if run.rate else {}
         rows.append({"run": name, "images": len(painted(run.out)), **timing, "files_as_with_one_worker": same})
-    _head.save(options.results, "augment", "impasto augment by number of workers and engine", rows, torch.device("cpu"))
+    _head.save(options.results, "augment", "impasto augment by number of workers and engine", rows, "cpu")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 import _head
-import torch
 from PIL import Image
 
 from impasto.cli.options import size_from
@@ -81,9 +80,9 @@ def main() -> None:
                 "imports_torch": runs[-1][2] if name in first else None,
             }
         )
-    print(f"{options.starts} starts each, in turn, {_head.stamp(torch.device('cpu'))}")
+    print(f"{options.starts} starts each, in turn, {_head.stamp('cpu')}")
     title = f"impasto stylize from start to end, one picture of {width}x{height}, {options.style}, medians of {options.starts}"
-    _head.save(options.results, "cold_start", title, rows, torch.device("cpu"))
+    _head.save(options.results, "cold_start", title, rows, "cpu")
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def main() -> None:
     print(f"peak of resident memory: {peak / 1e9:.2f} GB (limit asked for: {options.max_memory}); {seconds:.0f} s")
     mean, most = difference_of_tiles(options.style, *map(int, options.check.split("x")))
     print(f"tiles against the whole at {options.check}: {mean:.2g} levels on average, {most:.2g} at most")
-    print(_head.stamp(torch.device("cpu")))
+    print(_head.stamp("cpu"))
     row: _head.Row = {
         "style": options.style,
         "width": width,
@@ -59,7 +59,7 @@ def main() -> None:
         "at_most": _head.rounded(most, 2),
     }
     title = "impasto stylize on a huge picture, and its tiles against a picture painted whole"
-    _head.save(options.results, "huge", title, [row], torch.device("cpu"))
+    _head.save(options.results, "huge", title, [row], "cpu")
 
 
 def measured(command: list[str]) -> tuple[float, int]:

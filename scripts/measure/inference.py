@@ -117,10 +117,10 @@ def main() -> None:
         return
     backends = [name for name in BACKENDS if is_installed(name) and (name != "compile" or options.compile)]
     made = painters(options.networks, backends)
-    print(f"{options.pairs} pairs, {_head.stamp(torch.device('cpu'))}")
+    print(f"{options.pairs} pairs, {_head.stamp('cpu')}")
     rows = [row for size in options.sizes for row in rows_of(made, size, options.pairs)]
     title = f"Painting against plain PyTorch, in turn, medians of {options.pairs}"
-    _head.save(options.results, "inference", title, rows, torch.device("cpu"))
+    _head.save(options.results, "inference", title, rows, "cpu")
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def main() -> None:
     squares = [
         images.centre_square(images.read_image(path, at_least=options.size), options.size)[None] for path in paths
     ]
-    print(f"{_head.stamp(torch.device('cpu'))}, {len(squares)} photographs of {options.size} pixels")
+    print(f"{_head.stamp('cpu')}, {len(squares)} photographs of {options.size} pixels")
     print(f"| style | loss after {options.long} steps | {options.steps} from noise | from the photograph | from the painter | the painter itself |\n| --- | --- | --- | --- | --- | --- |")  # fmt: skip
     rows: list[_head.Row] = []
     for style in options.styles:
@@ -68,7 +68,7 @@ def main() -> None:
         for start, (mean, most) in found.items():
             rows[-1] |= {start: _head.rounded(mean, 3), f"{start}_at_most": _head.rounded(most, 3)}
     title = f"How far {options.steps} steps end above the loss that {options.long} steps reach, by their start"
-    _head.save(options.results, "optimiser", title, rows, torch.device("cpu"))
+    _head.save(options.results, "optimiser", title, rows, "cpu")
 
 
 if __name__ == "__main__":

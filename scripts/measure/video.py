@@ -118,7 +118,7 @@ def main() -> None:
             count = sum(1 for _ in clip.decode(video=0))
         same = sound_of(source) == sound_of(target)
         print(f"frames: {options.frames} in, {count} out; sound the same: {same}")
-    device = pick_device(options.device)
+    device = str(pick_device(options.device))
     print(_head.stamp(device))
     rows.append({"work": "one after the other", "frames_per_s": _head.rounded(options.frames / total)})
     rows.append(
