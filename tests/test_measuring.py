@@ -76,9 +76,9 @@ def test_what_cannot_be_saved_leaves_the_earlier_results(head: ModuleType, saved
     assert {path: path.read_bytes() for path in saved.iterdir()} == before
 
 
-def test_cold_starts_are_measured_from_a_process_without_torch() -> None:
+def test_memory_is_measured_from_a_process_without_torch() -> None:
     """A child's peak of memory is at least what its parent held when it began."""
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import cold_start; print('torch' in sys.modules)"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import cold_start, huge; print('torch' in sys.modules)"
     words = [sys.executable, "-c", code, str(ROOT / "scripts" / "measure")]
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() == "False"
 

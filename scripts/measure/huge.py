@@ -18,13 +18,8 @@ from pathlib import Path
 
 import _head
 import numpy as np
-import torch
 from PIL import Image
 
-from impasto.checkpoint import find_style_model, load_style_model
-from impasto.inference import Stylizer
-from impasto.networks import StagedNetwork
-from impasto.tiles import TiledPainter
 from impasto.training.procedural import procedural_image
 
 
@@ -74,6 +69,13 @@ def measured(command: list[str]) -> tuple[float, int]:
 
 def difference_of_tiles(style: str, width: int, height: int) -> tuple[float, float]:
     """Mean and maximum, in levels, between a picture painted whole and in tiles of 64 MB."""
+    import torch  # not before the command was measured: a child's peak is at least what its parent held
+
+    from impasto.checkpoint import find_style_model, load_style_model
+    from impasto.inference import Stylizer
+    from impasto.networks import StagedNetwork
+    from impasto.tiles import TiledPainter
+
     image = torch.from_numpy(np.array(huge_picture(width, height))).permute(2, 0, 1).float() / 255
     network = load_style_model(find_style_model(style)).network
     assert isinstance(network, StagedNetwork)
