@@ -61,7 +61,13 @@ def test_johnsons_network_paints_as_the_light_one_does(transplant: ModuleType) -
     ],
 )
 def test_what_cannot_be_planted_is_one_line(words: list[str], said: str, photographs: Path, tmp_path: Path) -> None:
-    script = [sys.executable, str(ROOT / "scripts" / "research" / "transplant.py"), *words, "--photographs", str(photographs)]
+    script = [
+        sys.executable,
+        str(ROOT / "scripts" / "research" / "transplant.py"),
+        *words,
+        "--photographs",
+        str(photographs),
+    ]
     result = subprocess.run(
         [*script, "-o", str(tmp_path / "x.safetensors")], capture_output=True, text=True, timeout=280
     )
