@@ -86,8 +86,8 @@ def painter(tmp_path_factory: pytest.TempPathFactory, loss: PerceptualLoss) -> P
 
 
 def load_script(name: str) -> ModuleType:
-    """Import `scripts/NAME.py`, which no package holds."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    """Import `scripts/NAME.py`, such as release/make_model_cards, which no package holds."""
+    spec = importlib.util.spec_from_file_location(Path(name).name, ROOT / "scripts" / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

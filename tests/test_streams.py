@@ -147,6 +147,8 @@ FORMS = {
                 {"annotations", "images", "marks", "failed"}),
     "import": (["nowhere.pth", "-o", "m.safetensors"], {"output", "failed"}),
     "benchmark": (["--device", "nothing"], {"rows", "failed"}),
+    "sample-style": (["nonsense", "-o", "out"], {"names", "outputs", "failed"}),
+    "shards": (["nowhere", "-o", "out"], {"index", "shards", "images", "missing", "failed"}),
 }  # fmt: skip
 
 
