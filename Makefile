@@ -15,7 +15,7 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/python scripts/make_styles.py oils --size 512 -o demo
+	$(BIN)/impasto sample-style oils --size 512 -o demo
 	$(BIN)/impasto train demo/oils.png data=demo paths.run=demo/run
 	$(BIN)/impasto stylize $(SAMPLES) -s demo/oils.safetensors -o demo
 	$(BIN)/impasto stylize $(SAMPLES) -s starry_night -o demo

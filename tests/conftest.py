@@ -86,8 +86,11 @@ def painter(tmp_path_factory: pytest.TempPathFactory, loss: PerceptualLoss) -> P
 
 
 def load_script(name: str) -> ModuleType:
-    """Import `scripts/NAME.py`, which no package holds."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    """Import `scripts/NAME.py`, such as release/make_model_cards, which no package holds."""
+    path = ROOT / "scripts" / f"{name}.py"
+    if str(path.parent) not in sys.path:  # as for a script that is run: its neighbours can be imported
+        sys.path.append(str(path.parent))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -1,4 +1,4 @@
-"""scripts/average_models.py: one painter between others."""
+"""scripts/research/average_models.py: one painter between others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def model(width: int = 4) -> StyleModel:
 
 
 def test_the_mean_lies_between() -> None:
-    script, models = load_script("average_models"), [model(), model(), model()]
+    script, models = load_script("research/average_models"), [model(), model(), model()]
     states = [{key: value.clone() for key, value in each.network.state_dict().items()} for each in models]
     mean = script.averaged(models).network.state_dict()
     for key, value in mean.items():

@@ -389,7 +389,7 @@ def test_the_readme_tells_the_truth_about_commands_and_files() -> None:
     parser = cli._parser()
     known = next(action for action in parser._actions if hasattr(action, "choices") and action.choices).choices
     code = "\n".join(re.findall(r"^```\w*\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
-    commands = re.findall(r"^impasto (\w+)(.*)$", code, flags=re.MULTILINE)
+    commands = re.findall(r"^impasto ([\w-]+)(.*)$", code, flags=re.MULTILINE)
     assert len(commands) >= 10
     for command, rest in commands:
         assert command in known, command
@@ -403,7 +403,9 @@ def test_the_readme_tells_the_truth_about_commands_and_files() -> None:
 
 
 def test_the_model_cards_are_those_of_the_shipped_files() -> None:
-    assert (ROOT / "checkpoints" / "README.md").read_text(encoding="utf-8") == load_script("make_model_cards").cards()
+    assert (ROOT / "checkpoints" / "README.md").read_text(encoding="utf-8") == load_script(
+        "release/make_model_cards"
+    ).cards()
 
 
 @pytest.mark.parametrize("path", shipped_styles(), ids=lambda path: path.stem)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
-import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -21,11 +19,11 @@ import numpy as np
 import pytest
 import torch
 import webdataset
-from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
+from impasto import cli
 from impasto.cli import train
 from impasto.errors import DataError
 from impasto.images.finding import find_images
@@ -46,16 +44,6 @@ def _impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("IMPASTO_CACHE", str(tmp_path / "cache"))
 
 
-def script():  # noqa: ANN201
-    """The script as a module that its own processes find, too."""
-    if "write_shards" not in sys.modules:
-        spec = importlib.util.spec_from_file_location("write_shards", ROOT / "scripts" / "write_shards.py")
-        assert spec and spec.loader
-        sys.modules["write_shards"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["write_shards"])
-    return sys.modules["write_shards"]
-
-
 class Written(NamedTuple):
     returncode: int
     stdout: str
@@ -65,7 +53,7 @@ class Written(NamedTuple):
 def write(folder: Path, output: Path, *words: object) -> Written:
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        code = script().main(list(map(str, [folder, "-o", output, *words])))
+        code = cli.main(list(map(str, ["shards", folder, "-o", output, *words])))
     return Written(code, out.getvalue(), err.getvalue())
 
 

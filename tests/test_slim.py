@@ -20,7 +20,7 @@ from impasto.system.files import asset_dir
 
 @pytest.fixture(scope="module")
 def distillation() -> ModuleType:
-    return load_script("distill_loss_network")
+    return load_script("research/distill_loss_network")
 
 
 def test_folded_maps_keep_the_distances_of_the_wide_features(distillation: ModuleType, tmp_path: Path) -> None:

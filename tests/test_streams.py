@@ -127,10 +127,10 @@ def test_stdout_holds_the_result_alone_whoever_prints(
 ) -> None:
     chatty = "import os, sys; os.write(1, b'from C\\n'); print('from Python'); import impasto.inference as i"
     (tmp_path / "chatty.py").write_text(
-        "import sys\nfrom impasto import cli, inference\n"
-        "make = inference.Stylizer.__init__\n"
+        "import sys\nfrom impasto import cli\nfrom impasto.inference import stylizer\n"
+        "make = stylizer.Stylizer.__init__\n"
         f"def talk(*a, **k):\n    exec({chatty!r})\n    make(*a, **k)\n"
-        "inference.Stylizer.__init__ = talk\nsys.exit(cli.main(sys.argv[1:]))\n"
+        "stylizer.Stylizer.__init__ = talk\nsys.exit(cli.main(sys.argv[1:]))\n"
     )
     words = [sys.executable, "chatty.py", *commands["stylize"][0][3:], "--json"]
     run = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=200)
@@ -147,6 +147,8 @@ FORMS = {
                 {"annotations", "images", "marks", "failed"}),
     "import": (["nowhere.pth", "-o", "m.safetensors"], {"output", "failed"}),
     "benchmark": (["--device", "nothing"], {"rows", "failed"}),
+    "sample-style": (["nonsense", "-o", "out"], {"names", "outputs", "failed"}),
+    "shards": (["nowhere", "-o", "out"], {"index", "shards", "images", "missing", "failed"}),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""scripts/transplant.py: Johnson's network takes over what a light one has learned."""
+"""scripts/research/transplant.py: Johnson's network takes over what a light one has learned."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from impasto.system.files import asset_dir
 
 @pytest.fixture(scope="module")
 def transplant() -> ModuleType:
-    return load_script("transplant")
+    return load_script("research/transplant")
 
 
 @pytest.mark.parametrize("side", [1, 3])
@@ -61,7 +61,13 @@ def test_johnsons_network_paints_as_the_light_one_does(transplant: ModuleType) -
     ],
 )
 def test_what_cannot_be_planted_is_one_line(words: list[str], said: str, photographs: Path, tmp_path: Path) -> None:
-    script = [sys.executable, str(ROOT / "scripts" / "transplant.py"), *words, "--photographs", str(photographs)]
+    script = [
+        sys.executable,
+        str(ROOT / "scripts" / "research" / "transplant.py"),
+        *words,
+        "--photographs",
+        str(photographs),
+    ]
     result = subprocess.run(
         [*script, "-o", str(tmp_path / "x.safetensors")], capture_output=True, text=True, timeout=280
     )

@@ -7,7 +7,18 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from impasto.cli import augment, benchmark, compare, import_model, optimize, styles, stylize, train
+from impasto.cli import (
+    augment,
+    benchmark,
+    compare,
+    import_model,
+    optimize,
+    sample_style,
+    shards,
+    styles,
+    stylize,
+    train,
+)
 from impasto.cli.options import OneLineParser, complain, reason_of, tell_json
 from impasto.errors import ImpastoError, UsageError
 from impasto.system import streams
@@ -16,6 +27,7 @@ from impasto.system.files import keep_to_ourselves
 _COMMANDS = {
     "stylize": stylize, "train": train, "optimize": optimize, "compare": compare, "augment": augment,
     "import": import_model, "styles": styles, "benchmark": benchmark,
+    "sample-style": sample_style, "shards": shards,
 }  # fmt: skip
 _INTERRUPTED = 130
 

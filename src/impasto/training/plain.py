@@ -1,26 +1,8 @@
-"""The training step without Lightning, for scripts that train many painters for moments each."""
+"""What of a picture the training's loss sees."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-
-from impasto.losses.perceptual import LossTerms, PerceptualLoss
-from impasto.system.machine import has_fast_bfloat16
-
-
-def update(
-    network: nn.Module, loss: PerceptualLoss, optimizer: torch.optim.Optimizer, batch: Tensor
-) -> tuple[Tensor, LossTerms]:
-    """Take one step on `batch` (N, 3, H, W); return what the network made of it and its loss, both before the step."""
-    with torch.autocast(batch.device.type, torch.bfloat16, enabled=has_fast_bfloat16(batch.device)):
-        output = network(batch)
-        terms = loss(output, batch)
-    optimizer.zero_grad()
-    terms.total.backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-    optimizer.step()
-    return output.detach().float(), terms
+from torch import Tensor
 
 
 def inner(pictures: Tensor, margin: int) -> Tensor:

@@ -1,6 +1,6 @@
 """Photographs packed into tar files as WebDataset lays them out: on this machine, behind http or in an object store.
 
-Beforehand only `index.json` is read, which `scripts/write_shards.py` leaves beside the shards, or else the headers. Every
+Beforehand only `index.json` is read, which `impasto shards` leaves beside the shards, or else the headers. Every
 photograph is then read by its place, so that order, resumption, ranks and workers are those of a folder. What came from
 afar is kept in the cache folder. Names in a shard are labels: nothing is ever unpacked under them.
 """

@@ -1,0 +1,49 @@
+"""Paint the README's pictures: sample photographs of scikit-image (CC0 or public domain) in the shipped styles, below their style pictures.
+
+    python scripts/release/make_readme_pictures.py --pictures DIR
+
+PICTURES holds a picture called like each shipped style; only those that may be redistributed belong there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import skimage
+from torch import Tensor
+
+import impasto
+from impasto import images
+from impasto.checkpoint import read_metadata, shipped_styles
+from impasto.images.contact_sheet import contact_sheet
+
+PHOTOGRAPHS = ("astronaut.png", "rocket.jpg", "chelsea.png")
+TARGET = Path(__file__).resolve().parents[2] / "docs" / "painted.jpg"
+COLUMNS, TILE = 6, 256
+
+
+def squares(paths: list[Path]) -> list[Tensor]:
+    return [images.centre_square(images.read_image(path), 2 * TILE) for path in paths]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=Path, required=True)
+    options = parser.parse_args()
+    folder = Path(skimage.__file__).parent / "data"
+    photographs = squares([folder / name for name in PHOTOGRAPHS])
+    models = [path for path in shipped_styles() if read_metadata(path)["network"]["name"] == "brush"]
+    pictures = {path.stem: path for path in images.find_images([options.pictures])}
+    rows: list[list[Tensor]] = []
+    for start in range(0, len(models), COLUMNS):
+        part = models[start : start + COLUMNS]
+        painters = [impasto.load(path) for path in part]
+        rows.append(squares([pictures[path.stem] for path in part]))
+        rows += [[paint(photograph) for paint in painters] for photograph in photographs]
+    images.write_image(TARGET, contact_sheet(rows, tile=TILE))
+    print(TARGET)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Put a trained style model among the shipped ones: no thumbnail of the painting, the measured report inside.
+
+python scripts/release/ship_style.py MODEL REPORT.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from impasto.checkpoint import load_style_model, save_style_model
+from impasto.errors import ImpastoError
+from impasto.system.files import asset_dir
+
+KEPT = (
+    "network",
+    "optimiser",
+    "equal_iterations",
+    "median_iterations",
+    "polish_iterations",
+    "gap",
+    "screen",
+    "judge",
+    "steps",
+    "size",
+    "gradients",
+    "machine",
+)
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        sys.exit(f"{path}: not a report of impasto compare; compare the model again")
+    if missing := {"style", "images", *KEPT} - {"polish_iterations"} - set(report):
+        sys.exit(f"{path}: not a report of impasto compare, it has no {min(missing)}; compare the model again")
+    return report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("report", type=Path, help="what `impasto compare` wrote of it")
+    options = parser.parse_args()
+    model = load_style_model(options.model)
+    report = read_report(options.report)
+    if report["style"] != model.name:
+        sys.exit(f"{options.report} is of {report['style']}, not of {model.name}")
+    model.style.pop("thumbnail", None)
+    model.loss["weights"] = Path(model.loss["weights"]).name  # where the file lay is nobody's business
+    model.report |= {key: report[key] for key in KEPT if key in report} | {"images": len(report["images"])}
+    target = asset_dir("checkpoints") / f"{model.name}.safetensors"
+    save_style_model(target, model)
+    print(target)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (ImpastoError, OSError) as error:
+        sys.exit(str(error))
