@@ -103,7 +103,8 @@ class TiledPainter:
         return target.pixels
 
     def _pixels(self, image: Tensor) -> _Pixels:
-        return _Pixels(image, padding(*image.shape[-2:], self.stride, self.surround))
+        height, width = image.shape[-2:]
+        return _Pixels(image, padding(height, width, self.stride, self.surround))
 
     def _paint_exactly(self, picture: _Pixels | _Spill, target: _Pixels) -> None:
         *others, last = self._network
