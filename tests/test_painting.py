@@ -31,8 +31,9 @@ from impasto.compare.curves import best_so_far, first_at_or_below, mean_curve, m
 from impasto.compare.judge import judge_of
 from impasto.compare.report import write_report
 from impasto.errors import ModelError, UsageError
+from impasto.images.geometry import padding
 from impasto.images.tensors import to_pil
-from impasto.inference.convert import pad_to_multiple
+from impasto.inference.convert import cropped, padded
 from impasto.inference.engine import is_installed
 from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
@@ -173,14 +174,45 @@ def test_a_failed_write_leaves_the_old_model(painter: Path, tmp_path: Path, monk
     assert list(tmp_path.iterdir()) == [path]
 
 
-@given(st.integers(1, 64), st.integers(1, 64))
-@settings(max_examples=40, deadline=None)
-def test_padding_reaches_the_multiple_and_keeps_the_picture(height: int, width: int) -> None:
+@given(st.integers(1, 64), st.integers(1, 64), st.sampled_from([0, 8, 64]))
+@settings(max_examples=60, deadline=None)
+def test_padding_reaches_the_multiple_and_keeps_the_picture(height: int, width: int, surround: int) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
-    padded, floats = pad_to_multiple(levels, 4), pad_to_multiple(np.moveaxis(levels, 3, 1) / np.float32(255), 4)
-    assert padded.shape[1] % 4 == 0 == padded.shape[2] % 4 and min(padded.shape[1:3]) >= 16
-    assert np.array_equal(padded[:, :height, :width], levels)
-    assert np.array_equal(np.moveaxis(floats, 1, 3), padded / np.float32(255))
+    around = padding(height, width, 4, surround)
+    larger, floats = (padded(each, around) for each in (levels, np.moveaxis(levels, 3, 1) / np.float32(255)))
+    assert larger.shape[1:3] == around.size(height, width)
+    assert larger.shape[1] % 4 == 0 == larger.shape[2] % 4 and min(larger.shape[1:3]) >= 16
+    assert np.array_equal(cropped(larger, around), levels)
+    assert np.array_equal(np.moveaxis(floats, 1, 3), larger / np.float32(255))
+    # By coordinates, as tiles ask for it, the padded picture is the same.
+    rows, columns = around.rows(height, 0, larger.shape[1]), around.columns(width, 0, larger.shape[2])
+    assert np.array_equal(levels[:, rows][:, :, columns], larger)
+
+
+@pytest.mark.parametrize("levels", [True, False])
+def test_what_surrounds_a_picture_is_its_mirror_image(levels: bool) -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (1, 100, 80, 3), dtype=np.uint8)
+    batch = picture if levels else np.moveaxis(picture, 3, 1) / np.float32(255)
+    larger = padded(batch, padding(100, 80, 8, 64))
+    larger = larger if levels else np.moveaxis(np.rint(larger * 255).astype(np.uint8), 1, 3)
+    assert np.array_equal(larger[0, 63], larger[0, 65]) and np.array_equal(
+        larger[0, :, 64 + 79 + 5], larger[0, :, 64 + 79 - 5]
+    )
+
+
+def test_a_painter_does_not_see_the_border(tmp_path: Path) -> None:
+    """What a network paints along the border of what it gets is cut off, where it asks for surroundings."""
+    torch.manual_seed(0)
+    network = build_network("brush", width=4, blocks=1).eval()
+    save_style_model(
+        tmp_path / "brush.safetensors", StyleModel(network, network_spec("brush", width=4, blocks=1), "brush")
+    )
+    painter = Stylizer(tmp_path / "brush.safetensors", "cpu", backend="torch", precision="float32")
+    image = torch.rand(1, 3, 70, 90)
+    surrounded = torch.nn.functional.pad(image, (64, 64 + 6, 64, 64 + 2), mode="reflect")
+    with torch.inference_mode():
+        expected = painter.model.network(surrounded)[..., 64 : 64 + 70, 64 : 64 + 90]
+    torch.testing.assert_close(painter.paint(image), expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (7, 9), (16, 16), (17, 31), (64, 33), (30, 300)])

@@ -19,10 +19,11 @@ from torch import nn
 from impasto import cli
 from impasto.cli.options import memory_from
 from impasto.errors import ImpastoError, UsageError
+from impasto.images.geometry import padding
 from impasto.images.reading import read_image, read_picture
 from impasto.images.tensors import from_levels, to_levels, to_pil
 from impasto.images.writing import write_image
-from impasto.inference.convert import pad_to_multiple
+from impasto.inference.convert import cropped, padded
 from impasto.inference.receptive_field import reach, working_memory
 from impasto.inference.stylizer import Stylizer
 from impasto.inference.tiles import TiledPainter
@@ -41,10 +42,11 @@ def small(name: str) -> StagedNetwork:
 
 
 def whole(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
+    around = padding(*image.shape[1:], network.stride, getattr(network, "surround", 0))
     with torch.inference_mode():
-        return network(torch.from_numpy(pad_to_multiple(image[None].numpy(), network.stride)))[
-            0, :, : image.shape[1], : image.shape[2]
-        ]
+        return torch.from_numpy(
+            cropped(network(torch.from_numpy(padded(image[None].numpy(), around))).numpy(), around)
+        )[0]
 
 
 def picture(height: int, width: int) -> torch.Tensor:

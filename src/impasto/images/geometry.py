@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 from PIL import Image
@@ -47,13 +47,44 @@ def resize(image: Tensor | np.ndarray, size: int) -> Tensor | np.ndarray:
     return resized if image.dtype == torch.uint8 else resized.clamp(0, 1)
 
 
-def padding(height: int, width: int, multiple: int) -> tuple[int, int, str]:
-    """Return how much to add at the bottom and on the right, for sides that are multiples and large enough, and how.
+class Padding(NamedTuple):
+    """Rows and columns that are added around a picture, and how: `mirror`ed, else the outermost pixels are repeated."""
 
-    The border is mirrored where the picture is large enough for that, else repeated: no foreign colour comes in.
+    top: int
+    bottom: int
+    left: int
+    right: int
+    mirror: bool
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the padded picture."""
+        return self.top + height + self.bottom, self.left + width + self.right
+
+    def rows(self, height: int, start: int, stop: int) -> np.ndarray:
+        """Which rows of a picture of `height` the rows from `start` to `stop` of the padded one show."""
+        return self._shown(np.arange(start, stop) - self.top, height)
+
+    def columns(self, width: int, start: int, stop: int) -> np.ndarray:
+        """Which columns of a picture of `width` the columns from `start` to `stop` of the padded one show."""
+        return self._shown(np.arange(start, stop) - self.left, width)
+
+    def _shown(self, places: np.ndarray, length: int) -> np.ndarray:
+        if not self.mirror or length == 1:
+            return places.clip(0, length - 1)
+        places = abs(places) % (2 * length - 2)
+        return np.minimum(places, 2 * length - 2 - places)
+
+
+def padding(height: int, width: int, multiple: int, surround: int = 0) -> Padding:
+    """Return what to add to a picture: `surround` pixels on all sides, then at the bottom and on the right what makes its sides
+    multiples and large enough.
+
+    Without surroundings, the border is mirrored where the picture is large enough for that, else repeated: no foreign colour comes in.
     """
-    bottom, right = (max(-(-side // multiple) * multiple, _MIN_SIDE) - side for side in (height, width))
-    return bottom, right, "reflect" if bottom < height and right < width else "replicate"
+    sides = height + 2 * surround, width + 2 * surround
+    bottom, right = (max(-(-side // multiple) * multiple, _MIN_SIDE) - side for side in sides)
+    mirror = surround > 0 or (bottom < height and right < width)
+    return Padding(surround, surround + bottom, surround, surround + right, mirror)
 
 
 def centre_square(image: Tensor, size: int) -> Tensor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from impasto.errors import UsageError
-from impasto.images.geometry import padding
+from impasto.images.geometry import Padding
 from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -35,14 +35,25 @@ def sides_of(batch: np.ndarray) -> tuple[int, int]:
     return height, width
 
 
-def pad_to_multiple(batch: np.ndarray, multiple: int) -> np.ndarray:
-    """Pad (N, H, W, 3) uint8 or (N, 3, H, W) floats on the right and at the bottom as `images.geometry.padding` says."""
-    bottom, right, mode = padding(*sides_of(batch), multiple)
-    if not (bottom or right):
+def padded(batch: np.ndarray, around: Padding) -> np.ndarray:
+    """Pad (N, H, W, 3) uint8 or (N, 3, H, W) floats."""
+    if not any(around[:4]):
         return batch
-    sides = [(0, 0), (0, bottom), (0, right)]
-    sides.insert(3 if batch.dtype == np.uint8 else 1, (0, 0))  # the channels
-    return np.pad(batch, sides, "reflect" if mode == "reflect" else "edge")
+    sides = [(0, 0), (around.top, around.bottom), (around.left, around.right)]
+    sides.insert(_channels_of(batch), (0, 0))
+    return np.pad(batch, sides, "reflect" if around.mirror else "edge")
+
+
+def cropped(batch: np.ndarray, around: Padding) -> np.ndarray:
+    """Take off what `padded` has added."""
+    height, width = sides_of(batch)
+    window = slice(around.top, height - around.bottom), slice(around.left, width - around.right)
+    return batch[:, *window] if _channels_of(batch) == 3 else batch[:, :, *window]
+
+
+def _channels_of(batch: np.ndarray) -> int:
+    """The axis of the channels: last in bytes, before height and width in floats."""
+    return 3 if batch.dtype == np.uint8 else 1
 
 
 def like_array(image: Tensor, array: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from functools import cache, partial
@@ -13,9 +14,10 @@ from PIL import Image
 
 from impasto.checkpoint import SUFFIX, StyleModel, find_style_model, load_style_model
 from impasto.errors import ImageError, ImpastoError, UsageError
+from impasto.images.geometry import Padding, padding
 from impasto.images.reading import picture_from_pil
 from impasto.images.tensors import from_array, to_pil
-from impasto.inference.convert import as_array, as_tensor, check_batch, like_array, pad_to_multiple, sides_of
+from impasto.inference.convert import as_array, as_tensor, check_batch, cropped, like_array, padded, sides_of
 from impasto.inference.engine import build_engine
 from impasto.inference.engine.graph_cache import Blueprint, CachedBlueprint
 from impasto.system.choices import STATISTICS
@@ -80,7 +82,8 @@ class Stylizer:
         self._made_by = partial(
             Stylizer, given, device, backend=backend, precision=precision, max_memory=max_memory, statistics=statistics
         )
-        self.name, self.stride, self.bytes_per_pixel = blueprint.name, blueprint.stride, blueprint.bytes_per_pixel
+        self.name, self.bytes_per_pixel = blueprint.name, blueprint.bytes_per_pixel
+        self.stride, self.surround = blueprint.stride, blueprint.surround
         self.engine = build_engine(blueprint, device, backend, precision)
         self.device = self.engine.device
 
@@ -151,11 +154,12 @@ class Stylizer:
             ) from error
 
     def _paint_whole(self, batch: np.ndarray) -> np.ndarray:
-        height, width = sides_of(batch)
-        painted = self.engine(pad_to_multiple(batch, self.stride))
-        if batch.dtype == np.uint8:
-            return painted[:, :height, :width]
-        return np.clip(painted[..., :height, :width], 0, 1)
+        around = self._padding(batch)
+        painted = cropped(self.engine(padded(batch, around)), around)
+        return painted if batch.dtype == np.uint8 else np.clip(painted, 0, 1)
+
+    def _padding(self, batch: np.ndarray) -> Padding:
+        return padding(*sides_of(batch), self.stride, self.surround)
 
     def _paint_tiles(self, batch: np.ndarray, memory: int) -> np.ndarray:
         network = self.model.network.to(self.device).to(memory_format=torch.channels_last)
@@ -169,7 +173,7 @@ class Stylizer:
         self.deviation = (0.0, 0.0)
         if self.bytes_per_pixel is None:
             return None
-        pixels = batch.size // 3
+        pixels = len(batch) * math.prod(self._padding(batch).size(*sides_of(batch)))
         if self.device.startswith("cuda"):
             free = torch.cuda.mem_get_info(self.device)[0] * 3 // 4
             room = min(free, self.max_memory or free)
@@ -177,7 +181,7 @@ class Stylizer:
             room = (
                 free_memory() // 2 if self.max_memory is None else self.max_memory - used_memory(otherwise=_TORCH_ALONE)
             )
-            room -= 3 * pixels * batch.itemsize  # the result
+            room -= batch.nbytes  # the result
         in_and_out = 6 * batch.itemsize
         if (self.bytes_per_pixel + in_and_out) * pixels <= room:
             return None

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import ImpastoError
-from impasto.images.geometry import padding
+from impasto.images.geometry import Padding, padding
 from impasto.images.tensors import from_levels, to_levels
 from impasto.inference.receptive_field import lay_canvas, reach
 from impasto.networks import StagedNetwork
@@ -77,6 +77,7 @@ class TiledPainter:
         self.deviation = (0.0, 0.0)
         self.device = next(network.parameters()).device
         self.stride: int = network.stride  # type: ignore[assignment]
+        self.surround: int = getattr(network, "surround", 0)
         network = copy.deepcopy(network)
         first, *others = network.stages()
         *others, last = nn.Sequential(_Call(network.from_pixels), first), *others
@@ -102,7 +103,8 @@ class TiledPainter:
         return target.pixels
 
     def _pixels(self, image: Tensor) -> _Pixels:
-        return _Pixels(image, self.stride)
+        height, width = image.shape[-2:]
+        return _Pixels(image, padding(height, width, self.stride, self.surround))
 
     def _paint_exactly(self, picture: _Pixels | _Spill, target: _Pixels) -> None:
         *others, last = self._network
@@ -257,32 +259,26 @@ def _scaled(box: Box, size: tuple[int, int], to: tuple[int, int]) -> Box:
 
 
 class _Pixels:
-    """A picture in memory (3, H, W), float in [0, 1] or uint8, read and written as float and padded as `padding` says."""
+    """A picture in memory (3, H, W), float in [0, 1] or uint8, read and written as float by boxes of the padded picture."""
 
-    def __init__(self, pixels: Tensor, stride: int):
-        self.pixels = pixels
+    def __init__(self, pixels: Tensor, around: Padding):
+        self.pixels, self.around = pixels, around
         self.height, self.width = pixels.shape[-2:]
-        self.bottom, self.right, self.mode = padding(self.height, self.width, stride)
-        self.size = self.height + self.bottom, self.width + self.right
+        self.size = around.size(self.height, self.width)
 
     def read(self, box: Box) -> Tensor:
-        part = self.place(box)[None]
-        part = from_levels(part)
-        around = (0, max(0, box.right - self.width), 0, max(0, box.bottom - self.height))
-        part = F.pad(part, around, mode=self.mode) if any(around) else part
-        return part.contiguous(memory_format=torch.channels_last)
+        rows = torch.from_numpy(self.around.rows(self.height, box.top, box.bottom))
+        columns = torch.from_numpy(self.around.columns(self.width, box.left, box.right))
+        first, last = int(columns.min()), int(columns.max())
+        part = self.pixels[:, rows, first : last + 1][:, :, columns - first]
+        return from_levels(part[None]).contiguous(memory_format=torch.channels_last)
 
     def write(self, box: Box, part: Tensor) -> None:
-        _put(part, self.place(box))
-
-    def place(self, box: Box) -> Tensor:
-        return self.pixels[:, box.top : box.bottom, box.left : box.right]
-
-
-def _put(part: Tensor, place: Tensor) -> None:
-    """Copy `part` (1, 3, h, w), floats, into `place` (3, H, W), without the padding that it may have beyond."""
-    part = part[0, :, : place.shape[1], : place.shape[2]]
-    place.copy_(to_levels(part) if place.dtype == torch.uint8 else part.clamp(0, 1))
+        """Copy `part` (1, 3, h, w), floats, into its place, without what of it is padding."""
+        top, left = box.top - self.around.top, box.left - self.around.left
+        part = part[0, :, max(0, -top) : max(0, self.height - top), max(0, -left) : max(0, self.width - left)]
+        place = self.pixels[:, max(0, top) :, max(0, left) :][:, : part.shape[1], : part.shape[2]]
+        place.copy_(to_levels(part) if place.dtype == torch.uint8 else part.clamp(0, 1))
 
 
 class _Spill:
@@ -318,6 +314,6 @@ def _thumbnail(picture: _Pixels) -> Tensor:
     factor = -(-max(picture.height, picture.width) // _THUMBNAIL)
     small = torch.empty(3, -(-picture.height // factor), -(-picture.width // factor))
     for row, top in enumerate(range(0, picture.height, factor)):
-        band = picture.read(Box(top, min(top + factor, picture.height), 0, picture.width))
+        band = from_levels(picture.pixels[None, :, top : top + factor])
         small[:, row] = F.avg_pool2d(band, factor, ceil_mode=True)[0, :, 0]
     return small

@@ -116,6 +116,7 @@ class BrushNet(StagedNetwork):
     """
 
     stride: ClassVar[int] = 8
+    surround: ClassVar[int] = 64
     limits: ClassVar[dict[str, tuple[int, int]]] = {"width": (4, 128), "blocks": (1, 32)}
 
     def __init__(self, width: int = 16, blocks: int = 3):

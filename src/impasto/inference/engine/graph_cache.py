@@ -33,12 +33,15 @@ class Blueprint:
     Attributes:
         name: the style's.
         stride: of the network, whose multiples the sides of a picture must be.
+        surround: pixels that the network wants around a picture, mirrored.
         bytes_per_pixel: working memory while a picture is painted whole; None for a network that knows no tiles.
     """
 
     def __init__(self, load: Callable[[], nn.Module], facts: dict[str, Any], cached: bytes = b""):
         self._load, self._cached = load, cached
-        self.name, self.stride, self.bytes_per_pixel = facts["name"], facts["stride"], facts["bytes_per_pixel"]
+        self.facts = facts
+        self.name, self.bytes_per_pixel = facts["name"], facts["bytes_per_pixel"]
+        self.stride, self.surround = facts["stride"], facts["surround"]
 
     @classmethod
     def of(cls, network: nn.Module, name: str = "") -> Blueprint:
@@ -77,14 +80,15 @@ class CachedBlueprint(Blueprint):
         made = super().graph(levels)
         if is_new and self._place:
             with suppress(OSError):  # a cache that cannot be written costs time, nothing else
-                _write(self._place, made, {key: getattr(self, key) for key in ("name", "stride", "bytes_per_pixel")})
+                _write(self._place, made, self.facts)
         return made
 
 
 def _facts(network: nn.Module, name: str) -> dict[str, Any]:
     has_stages = isinstance(network, networks.StagedNetwork)
     memory = receptive_field.working_memory(network) if has_stages else None
-    return {"name": name, "stride": getattr(network, "stride", 1), "bytes_per_pixel": memory}
+    stride, surround = getattr(network, "stride", 1), getattr(network, "surround", 0)
+    return {"name": name, "stride": stride, "surround": surround, "bytes_per_pixel": memory}
 
 
 def _place_for(path: Path) -> Path | None:
