@@ -155,7 +155,8 @@ def train_styles(options: Any, device: torch.device) -> list[Path]:
     torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = True
     configs = [read_experiment(name) for name in options.names]
     styles = [images.resize(images.read_image(picture_of(name, options.pictures)), config.style.size) for name, config in zip(options.names, configs, strict=True)]  # fmt: skip
-    pool = crop_pool(images.find_images([options.photographs]), configs[0].data.crop, EACH, device=str(device))
+    data = configs[0].data
+    pool = crop_pool(images.find_images([options.photographs]), data.crop, EACH, data.procedural, device=str(device))
     features = PerceptualLoss.from_spec(options.vgg).to(device)
     painters = [
         make_painter(config, style, features, pool, options) for config, style in zip(configs, styles, strict=True)
