@@ -79,7 +79,7 @@ class PerceptualLoss(nn.Module):
         content_layers: Sequence[str] = ("relu3_2",),
         style_layers: Sequence[str] = ("relu1_2", "relu2_2", "relu3_3", "relu3_4"),
         content_weight: float = 1.0,
-        style_weight: float = 3.0,
+        style_weight: float = 1.5,
         tv_weight: float = 1.0,
         octaves: int = 4,
         centred: bool = True,
