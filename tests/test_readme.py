@@ -22,6 +22,7 @@ from PIL import Image
 from impasto import cli
 from impasto.cli import train
 from impasto.errors import UsageError
+from impasto.exchange.pytorch_examples import _renamed
 from impasto.networks import build_network
 from impasto.synthetic.contents import procedural_image
 
@@ -155,7 +156,8 @@ def place(tmp_path: Path, painter: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
              for seed in range(6)]  # fmt: skip
     coco = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "person"}]}
     (tmp_path / "instances.json").write_text(json.dumps(coco))
-    torch.save(build_network("fast_neural_style").state_dict(), tmp_path / "mosaic.pth")
+    state = build_network("fast_neural_style", width=8, blocks=2).state_dict()
+    torch.save({theirs: state[ours] for theirs, ours in _renamed(2).items()}, tmp_path / "mosaic.pth")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return tmp_path
