@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -20,10 +21,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from impasto import cli
-from impasto.cli import train
 from impasto.errors import UsageError
-from impasto.exchange.pytorch_examples import _renamed
-from impasto.networks import build_network
 from impasto.synthetic.contents import procedural_image
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,20 +66,21 @@ def words(command: str) -> list[str]:
     return shlex.split(command, comments=True)[1:]
 
 
-def check_setting(typed: list[str]) -> None:
-    """Raises if `impasto train` would not understand its words."""
-    options, rest = train._train_parser().parse_known_args(typed)
-    overrides = train._overrides(options.minutes, rest)
-    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
-        compose("train", [word for word in overrides if "=" in word])
-
-
 def parse(command: str) -> None:
+    """Raises UsageError if impasto would not understand a command. A training is composed, but not begun."""
     typed = words(command)
-    if typed[0] == "train":
-        check_setting(typed[1:])
-    else:
+    if typed[0] != "train":
         cli._parser().parse_args(typed)
+        return
+    handed_over: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "environ", dict(os.environ))
+        patch.setattr(os, "execv", lambda program, arguments: handed_over.extend(arguments))
+        if cli.main(typed):
+            raise UsageError(command)
+    overrides = [word for word in handed_over[3:] if "=" in word]  # after python -m impasto.training
+    with initialize_config_dir(str(ROOT / "configs"), version_base="1.3"):
+        compose("train", overrides)
 
 
 def test_the_readme_is_short() -> None:
@@ -156,11 +155,27 @@ def place(tmp_path: Path, painter: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
              for seed in range(6)]  # fmt: skip
     coco = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "person"}]}
     (tmp_path / "instances.json").write_text(json.dumps(coco))
-    state = build_network("fast_neural_style", width=8, blocks=2).state_dict()
-    torch.save({theirs: state[ours] for theirs, ours in _renamed(2).items()}, tmp_path / "mosaic.pth")
+    torch.save(model_of_pytorch_examples(8, 2), tmp_path / "mosaic.pth")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return tmp_path
+
+
+def model_of_pytorch_examples(width: int, blocks: int) -> dict[str, torch.Tensor]:
+    """A state dict with the names and shapes of its fast_neural_style, random weights."""
+    w, state = width, {}
+    convolutions = {"conv1": (w, 3, 9), "conv2": (2 * w, w, 3), "conv3": (4 * w, 2 * w, 3), "deconv1": (2 * w, 4 * w, 3),
+                    "deconv2": (w, 2 * w, 3), "deconv3": (3, w, 9)}  # fmt: skip
+    norms = {"in1": w, "in2": 2 * w, "in3": 4 * w, "in4": 2 * w, "in5": w}
+    for block in range(1, blocks + 1):
+        convolutions |= {f"res{block}.conv{i}": (4 * w, 4 * w, 3) for i in (1, 2)}
+        norms |= {f"res{block}.in{i}": 4 * w for i in (1, 2)}
+    for name, (outside, inside, side) in convolutions.items():
+        state[f"{name}.conv2d.weight"] = torch.randn(outside, inside, side, side) / (inside * side**2) ** 0.5
+        state[f"{name}.conv2d.bias"] = torch.zeros(outside)
+    for name, channels in norms.items():
+        state |= {f"{name}.weight": torch.ones(channels), f"{name}.bias": torch.zeros(channels)}
+    return state
 
 
 def make_clip(path: Path) -> None:
