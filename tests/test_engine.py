@@ -117,7 +117,7 @@ def test_half_precision_is_hard_to_see(backend: str, style: str) -> None:
     network, picture = load_style_model(SHIPPED[style]).network, photograph(3, 128)[None]
     with torch.no_grad():
         difference = (build_engine(network, "cpu", backend, "half")(picture) - network(picture)).abs() * 255
-    allowed = 5 if style == "tesserae" else 3  # whose hard edges move most, as the README says
+    allowed = 5 if style == "tesserae" else 3  # whose hard edges move most, as docs/results.md says
     assert difference.quantile(0.999) <= allowed, (
         f"{difference.quantile(0.999):.2f} levels, mean {difference.mean():.2f}"
     )

@@ -125,3 +125,24 @@ def test_a_file_of_another_kind_is_named(make_results_page: ModuleType, saved: P
 
 def test_the_page_of_results_is_what_the_files_say(make_results_page: ModuleType) -> None:
     assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == make_results_page.page(ROOT / "results")
+
+
+def test_an_earlier_table_stays_until_it_is_measured_again(
+    head: ModuleType, make_results_page: ModuleType, saved: Path
+) -> None:
+    record = json.loads((saved / "speed.json").read_text())
+    (saved / "earlier").mkdir()
+    for name, until in (("memory", {}), ("speed_of_brush", {"until": "speed"}), ("speed", {})):
+        earlier = {**record, "name": name, "title": f"Earlier {name}", "note": f"A note on {name}.", **until}
+        (saved / "earlier" / f"{name}.json").write_text(json.dumps(earlier))
+    text = make_results_page.page(saved)
+    assert "Earlier memory" in text and "A note on memory." in text
+    assert "Earlier speed" not in text
+    head.save(saved, "memory", "How much", ROWS)
+    assert "Earlier" not in make_results_page.page(saved)
+
+
+def test_the_terms_come_before_the_tables(make_results_page: ModuleType, saved: Path) -> None:
+    (saved / "notes.md").write_text("## The terms\n\n**Speed** is fast.\n")
+    text = make_results_page.page(saved)
+    assert text.index("**Speed**") < text.index("## speed")

@@ -1,4 +1,4 @@
-"""What painting a data set and training a style cost on this machine, and what limits them: the table of docs/scaling.md.
+"""What painting a data set and training a style cost on this machine, and what limits them: the tables of docs/results.md.
 
     python scripts/measure/scaling.py PHOTOGRAPHS [--style starry_night] [--price 0.05] [--seconds 20]
 

@@ -2,7 +2,8 @@
 
     python scripts/release/make_readme_pictures.py --pictures DIR
 
-PICTURES holds a picture called like each shipped style; only those that may be redistributed belong there.
+PICTURES holds a picture called like each shipped style; only those that may be redistributed belong there. Writes docs/painted.jpg with
+all styles, and docs/strip.jpg with the last six: their style pictures and the last photograph.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from impasto.checkpoint import read_metadata, shipped_styles
 from impasto.images.contact_sheet import contact_sheet
 
 PHOTOGRAPHS = ("astronaut.png", "rocket.jpg", "chelsea.png")
-TARGET = Path(__file__).resolve().parents[2] / "docs" / "painted.jpg"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 COLUMNS, TILE = 6, 256
 
 
@@ -41,8 +42,9 @@ def main() -> None:
         painters = [impasto.load(path) for path in part]
         rows.append(squares([pictures[path.stem] for path in part]))
         rows += [[paint(photograph) for paint in painters] for photograph in photographs]
-    images.write_image(TARGET, contact_sheet(rows, tile=TILE))
-    print(TARGET)
+    for name, shown in (("painted.jpg", rows), ("strip.jpg", [rows[-1 - len(PHOTOGRAPHS)], rows[-1]])):
+        images.write_image(DOCS / name, contact_sheet(shown, tile=TILE))
+        print(DOCS / name)
 
 
 if __name__ == "__main__":

@@ -19,12 +19,26 @@ HEAD = """# Results
 Written by `python scripts/release/make_results_page.py` from the files in `results/`, which the scripts in `scripts/measure/` saved: one JSON file
 for each table, and the same rows as CSV beside it. Absolute times depend on what else the machine did; ratios were taken in turn.
 """
+EARLIER = """# Earlier figures
+
+These tables are older than the files in `results/`: the scripts printed them, and they were copied by hand into `results/earlier/`, rounded.
+A table disappears from here when its script is run again.
+"""
 NEEDED = ("name", "title", "command", "date", "machine", "versions", "rows")
 
 
 def page(folder: Path) -> str:
-    """Return the page of all results in `folder`, in the order of their files' names."""
-    return "\n".join([HEAD, *(section(read(path)) for path in sorted(folder.glob("*.json")))])
+    """Return the page of all results in `folder`, in the order of their files' names: terms, tables, earlier tables."""
+    notes = [path.read_text(encoding="utf-8") for path in folder.glob("notes.md")]
+    tables = [section(read(path)) for path in sorted(folder.glob("*.json"))]
+    earlier = [section(result) for result in earlier_results(folder)]
+    return "\n".join([HEAD, *notes, *tables, *([EARLIER, *earlier] if earlier else [])])
+
+
+def earlier_results(folder: Path) -> list[dict[str, Any]]:
+    """Return the tables in `folder`/earlier that no table in `folder` replaces."""
+    found = [read(path) for path in sorted((folder / "earlier").glob("*.json"))]
+    return [result for result in found if not (folder / f"{result.get('until', result['name'])}.json").exists()]
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -47,9 +61,8 @@ def section(result: dict[str, Any]) -> str:
     machine = [f"{key} {value}" for key, value in result["machine"].items() if key != "device"]
     versions = [f"{key} {value}" for key, value in result["versions"].items()]
     origin = ", ".join([result["date"], result["machine"].get("device", ""), *machine, *versions])
-    return (
-        f"## {result['name']}\n\n{result['title']}.\n\n{table(result['rows'])}\n\n`{result['command']}`\n\n{origin}\n"
-    )
+    parts = [f"## {result['name']}", f"{result['title']}.", table(result["rows"]), result.get("note")]
+    return "\n\n".join(filter(None, [*parts, f"`{result['command']}`", origin])) + "\n"
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -7,7 +7,7 @@ VGG-19's channel space. It starts from VGG-19's own kernels, layer by layer the 
 teacher's features picks, or from a slim network that there is. Then it learns, in rounds, what the perceptual loss asks of it:
 features, means, covariances and the distances between pictures, in colour and in normalised luminance, at every octave. Between the
 rounds painters are trained and pictures optimised on the student as it stands. Their results join the pictures, because both
-find whatever the student cannot see. docs/networks.md says how faithful the one in checkpoints/ is.
+find whatever the student cannot see. docs/results.md says how faithful the one in checkpoints/ is.
 """
 
 from __future__ import annotations
