@@ -64,7 +64,7 @@ def test_sizes_go_with_the_network(word: str, said: str, tmp_path: Path) -> None
         (["networkk=swift"], "did you mean network?"), (["network={a: 1}"], "no setting network; `"),
         (["network=swiftt"], "network=swiftt: no such network; did you mean swift?"), (["loss=VGG19"], "did you mean vgg19?"),
         (["network="], "network=: no such network; choose from brush, fast_neural_style, johnson, swift"),
-        (["experiment=_qqqq"], "no such experiment; choose from arlesiennes, belle_ile, composition_vii, grande_jatte"),
+        (["experiment=_qqqq"], "no such experiment; choose from arlesiennes, cliff_walk, composition_vii, grande_jatte"),
         (["experiment=configs/experiment/wave.yaml"], "experiment=configs/experiment/wave.yaml: no such experiment"),
         (["logger=wandb", "logger.projet=x"], "did you mean logger.project?"),
         (["style.name=["], "style.name=[: cannot be read; a value with special characters needs quotes: 'style.name=\"[\"'"),
