@@ -21,7 +21,7 @@ from impasto.cli.options import (
     tell_json,
 )
 from impasto.system import streams
-from impasto.system.choices import AUGMENT_ENGINES
+from impasto.system.choices import AUGMENT_ENGINES, AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_ENGINE, DEFAULT_SEED
 
 _MOST_TOLD = 20  # failures, of which there may be thousands
 
@@ -46,18 +46,21 @@ def add(commands: Any) -> None:
         metavar="DIR",
         help="where the new data set goes",
     )
-    command.add_argument("--per-image", type=positive_from, default=1, metavar="N",
-                         help="paintings of each image, in different styles as far as there are (default: 1)")  # fmt: skip
-    command.add_argument("--seed", type=seed_from, default=0, help="decides on styles and strengths (default: 0)")
-    command.add_argument("--strength", type=_range_from, default=(1.0, 1.0), metavar="LOW:HIGH",
-                         help="share of the painting, drawn from this range; the rest is the photograph (default: 1:1)")  # fmt: skip
+    command.add_argument("--per-image", type=positive_from, default=AUGMENT_PER_IMAGE, metavar="N",
+                         help="paintings of each image, in different styles as far as there are (default: %(default)s)")  # fmt: skip
+    command.add_argument(
+        "--seed", type=seed_from, default=DEFAULT_SEED, help="decides on styles and strengths (default: %(default)s)"
+    )
+    command.add_argument("--strength", type=_range_from, default=AUGMENT_STRENGTH, metavar="LOW:HIGH",
+                         help="share of the painting, drawn from this range; the rest is the photograph "
+                         f"(default: {':'.join(f'{end:g}' for end in AUGMENT_STRENGTH)})")  # fmt: skip
     command.add_argument("--keep-originals", action="store_true", help="copy the photographs into the data set too")
     command.add_argument("--resume", action="store_true", help="go on with a run that was cut off")
     command.add_argument(
         "--workers", type=_workers_from, metavar="N", help="processes (default: auto, one a core or GPU)"
     )
-    command.add_argument("--engine", choices=AUGMENT_ENGINES, default="local",
-                         help="processes of this machine, or the Ray cluster that RAY_ADDRESS names (default: local)")  # fmt: skip
+    command.add_argument("--engine", choices=AUGMENT_ENGINES, default=DEFAULT_ENGINE,
+                         help="processes of this machine, or the Ray cluster that RAY_ADDRESS names (default: %(default)s)")  # fmt: skip
     add_device_and_json(command)
 
 

@@ -8,26 +8,28 @@ from typing import Any
 
 from impasto.cli.options import add_command, add_device_and_json, positive_from, size_from, tell_json
 from impasto.system import streams
-from impasto.system.choices import BACKENDS
+from impasto.system.choices import BACKENDS, BENCHMARK_RUNS, BENCHMARK_SIZES
 
 
 def add(commands: Any) -> None:
     command = add_command(commands, "benchmark", _benchmark, "measure how fast this machine paints, with each backend")
-    command.add_argument("--sizes", nargs="+", type=size_from, metavar="WxH",
-                         help="sizes of the pictures (default: 512x512 1280x720 1920x1080)")  # fmt: skip
+    command.add_argument("--sizes", nargs="+", type=size_from, default=BENCHMARK_SIZES, metavar="WxH",
+                         help="sizes of the pictures "
+                         f"(default: {' '.join(f'{width}x{height}' for width, height in BENCHMARK_SIZES)})")  # fmt: skip
     command.add_argument("--backends", nargs="+", metavar="BACKEND", choices=BACKENDS,
                          default=(), help="those to measure (default: all that are installed but compile, which is slow to start)")  # fmt: skip
-    command.add_argument("--runs", type=positive_from, default=5, help="pictures each, of which the median counts (default: 5)")  # fmt: skip
+    command.add_argument("--runs", type=positive_from, default=BENCHMARK_RUNS,
+                         help="pictures each, of which the median counts (default: %(default)s)")  # fmt: skip
     add_device_and_json(command)
 
 
 def _benchmark(options: argparse.Namespace) -> int:
-    from impasto.inference.benchmark import SIZES, benchmark
+    from impasto.inference.benchmark import benchmark
 
     def progress(line: str) -> None:
         print(f"measured: {line}", file=sys.stderr)
 
-    report = benchmark(options.sizes or SIZES, options.backends, options.runs, options.device, progress)
+    report = benchmark(options.sizes, options.backends, options.runs, options.device, progress)
     if options.json:
         tell_json(report)
     else:

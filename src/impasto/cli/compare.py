@@ -28,6 +28,7 @@ from impasto.cli.options import (
 from impasto.errors import ImpastoError, UsageError
 from impasto.inference import files
 from impasto.system import streams
+from impasto.system.choices import COMPARE_SIZE, COMPARE_STEPS
 
 _BACKEND, _PRECISION = "torch", "float32"  # of the painter
 
@@ -43,8 +44,10 @@ def add(commands: Any) -> None:
     command.add_argument(
         "-o", "--output", type=folder_from, action=Once, required=True, metavar="DIR", help="where the report goes"
     )
-    command.add_argument("--steps", type=positive_from, default=500)
-    command.add_argument("--size", type=positive_from, default=256, help="side of the squares compared (default: 256)")
+    command.add_argument("--steps", type=positive_from, default=COMPARE_STEPS)
+    command.add_argument(
+        "--size", type=positive_from, default=COMPARE_SIZE, help="side of the squares compared (default: %(default)s)"
+    )
     command.add_argument("--limit", type=positive_from, help="only the first so many images")
     command.add_argument(
         "--loss-weights", help="torchvision, slim or a path (default: what the model was trained with)"

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from impasto.errors import UsageError
 from impasto.system import streams
-from impasto.system.choices import BACKENDS, PRECISIONS
+from impasto.system.choices import BACKENDS, DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION, MAX_PIXELS, PRECISIONS
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -44,14 +44,14 @@ def add_command(commands: Any, name: str, run: Any, help: str, description: str 
 
 
 def add_device_and_json(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    command.add_argument("--device", default=DEFAULT_DEVICE, help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
     command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def add_backend(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--backend", choices=("auto", *BACKENDS), default="auto",
+    command.add_argument("--backend", choices=(DEFAULT_BACKEND, *BACKENDS), default=DEFAULT_BACKEND,
                          help="what does the arithmetic (default: the fastest that is installed)")  # fmt: skip
-    command.add_argument("--precision", choices=PRECISIONS, default="auto",
+    command.add_argument("--precision", choices=PRECISIONS, default=DEFAULT_PRECISION,
                          help="half moves few pixels by more than a level (default: half where the processor is made for it)")  # fmt: skip
 
 
@@ -122,7 +122,7 @@ def size_from(text: str) -> tuple[int, int]:
     """Width and height from text such as 1280x720, at most as many pixels as a picture may have by default."""
     found = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text.strip().lower(), re.ASCII)
     width, height = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not 0 < width * height <= 120_000_000:
+    if not 0 < width * height <= MAX_PIXELS:
         raise argparse.ArgumentTypeError(f"must be WIDTHxHEIGHT, such as 1280x720, not {text}")
     return width, height
 

@@ -9,14 +9,19 @@ from typing import Any
 from impasto.cli.options import Once, add_command, folder_from, positive_from, seed_from, tell_json
 from impasto.errors import UsageError, printable
 from impasto.system import streams
+from impasto.system.choices import DEFAULT_SEED, SAMPLE_STYLE_SIZE
 
 
 def add(commands: Any) -> None:
     command = add_command(commands, "sample-style", _sample_style, "make style pictures by code, to train on or to try")
     command.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
     command.add_argument("-o", "--output", type=folder_from, action=Once, metavar="DIR", help="where NAME.png goes")
-    command.add_argument("--size", type=positive_from, default=768, help="side in pixels (default: 768)")
-    command.add_argument("--seed", type=seed_from, default=0, help="another seed, another picture (default: 0)")
+    command.add_argument(
+        "--size", type=positive_from, default=SAMPLE_STYLE_SIZE, help="side in pixels (default: %(default)s)"
+    )
+    command.add_argument(
+        "--seed", type=seed_from, default=DEFAULT_SEED, help="another seed, another picture (default: %(default)s)"
+    )
     command.add_argument("--list", action="store_true", help="list the names, one a line, and stop")
     command.add_argument("--json", action="store_true", help="print the result as JSON")
 

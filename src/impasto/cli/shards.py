@@ -9,6 +9,7 @@ from typing import Any
 from impasto.cli.options import Once, add_command, folder_from, note, path_from, positive_from, tell_json
 from impasto.errors import UsageError, printable
 from impasto.system import streams
+from impasto.system.choices import SHARD_COUNT, SHARD_SIZE
 
 
 def add(commands: Any) -> None:
@@ -18,9 +19,11 @@ def add(commands: Any) -> None:
     command.add_argument("folder", type=path_from, metavar="FOLDER", help="photographs, at any depth")
     command.add_argument("-o", "--output", type=folder_from, action=Once, required=True, metavar="DIR",
                          help="where the shards go; the same command goes on with what was cut off")  # fmt: skip
-    command.add_argument("--shards", type=positive_from, default=8, metavar="N", help="how many (default: 8)")
-    command.add_argument("--size", type=positive_from, default=512, metavar="N",
-                         help="shorter side in pixels, 1.6 times data.crop or more (default: 512)")  # fmt: skip
+    command.add_argument(
+        "--shards", type=positive_from, default=SHARD_COUNT, metavar="N", help="how many (default: %(default)s)"
+    )
+    command.add_argument("--size", type=positive_from, default=SHARD_SIZE, metavar="N",
+                         help="shorter side in pixels, 1.6 times data.crop or more (default: %(default)s)")  # fmt: skip
     command.add_argument("--jobs", type=positive_from, metavar="N", help="processes (default: one a core)")
     command.add_argument("--json", action="store_true", help="print the result as JSON")
 

@@ -28,7 +28,7 @@ from impasto.errors import ImageError, ImpastoError, UsageError, VideoError
 from impasto.inference import files
 from impasto.inference.files import Destination, Made, Records, is_animation, is_clip, result_suffix
 from impasto.system import streams
-from impasto.system.choices import STATISTICS
+from impasto.system.choices import DEFAULT_STATISTICS, MAX_PIXELS, STATISTICS
 
 if TYPE_CHECKING:
     from impasto.images.finding import Found
@@ -61,25 +61,26 @@ def add(commands: Any) -> None:
         "--resume", action="store_true", help="leave results that are there, whole and made from the same"
     )
     command.add_argument(
-        "--max-pixels", type=positive_from, help="refuse larger images and frames (default: 120000000)"
+        "--max-pixels",
+        type=positive_from,
+        default=MAX_PIXELS,
+        help="refuse larger images and frames (default: %(default)s)",
     )
     command.add_argument("--max-memory", type=memory_from, metavar="SIZE",
                          help="keep to about that much, as 1G or 500M, on a GPU of its memory: what does not fit is painted in "
                          "tiles, with the same result (default: half of what is free)")  # fmt: skip
-    command.add_argument("--statistics", choices=STATISTICS, default="exact",
-                         help="of a picture painted in tiles: thumbnail is faster, and says how far it is off (default: exact)")  # fmt: skip
+    command.add_argument("--statistics", choices=STATISTICS, default=DEFAULT_STATISTICS,
+                         help="of a picture painted in tiles: thumbnail is faster, and says how far it is off (default: %(default)s)")  # fmt: skip
     add_backend(command)
     add_device_and_json(command)
 
 
 def _stylize(options: argparse.Namespace) -> int:
     from impasto.checkpoint import SUFFIX, check_name, find_style_model
-    from impasto.images.formats import MAX_PIXELS
     from impasto.inference.stylizer import Stylizer
 
     destination = Destination.of(options.output)
     clips.check(options, destination)
-    options.max_pixels = options.max_pixels or MAX_PIXELS
     model = find_style_model(options.style)
     # Not the name inside: a painter trained further and saved beside its first state is known by its file.
     style = model.name.removesuffix(SUFFIX)

@@ -12,6 +12,7 @@ from typing import Any
 
 from impasto.cli.options import add_command, complain, minutes_from
 from impasto.errors import UsageError
+from impasto.system.choices import QUALITIES
 from impasto.training.quoting import quoted, without_interpolation
 
 
@@ -21,7 +22,7 @@ def add(commands: Any) -> None:
         "train a painter: impasto train PICTURE [data.root=DIR] [--minutes N] [any Hydra override]",
         "Train a painter for one style: impasto train painting.jpg. It takes two minutes and the sample photographs; a "
         "folder of your own is better (data.root=photos), and so is more time (--minutes N, or --quality draft, good or "
-        f"best: {', '.join(f'{minutes:g}' for minutes in _QUALITIES.values())} minutes). "
+        f"best: {', '.join(f'{minutes:g}' for minutes in QUALITIES.values())} minutes). "
         "Every key of configs/train.yaml can be set as KEY=VALUE, among them trainer.max_steps, style.size, "
         "loss=vgg19, init=none, data.batch_size, output, ckpt_path=last, logger=tensorboard. "
         "`impasto train --cfg job` prints them all.",
@@ -40,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         if options.minutes and options.quality:
             raise UsageError("--minutes or --quality: both say how long; give one")
-        words = _overrides(options.minutes or _QUALITIES.get(options.quality), words)
+        words = _overrides(options.minutes or QUALITIES.get(options.quality), words)
         if importlib.util.find_spec("pytorch_lightning") is None:
             raise UsageError("training needs more packages; pip install 'impasto[train,demo]'")
     except UsageError as error:
@@ -54,13 +55,10 @@ def run(arguments: Sequence[str]) -> int:
     os.execv(sys.executable, [sys.executable, "-m", "impasto.training", *words])
 
 
-_QUALITIES = {"draft": 0.5, "good": 2.0, "best": 20.0}  # minutes
-
-
 def _train_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="impasto train", add_help=False, allow_abbrev=False)
     parser.add_argument("--minutes", type=minutes_from)
-    parser.add_argument("--quality", choices=_QUALITIES)
+    parser.add_argument("--quality", choices=QUALITIES)
     parser.add_argument("--debug", action="store_true")
     return parser
 

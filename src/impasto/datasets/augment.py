@@ -21,6 +21,7 @@ from impasto.datasets.plan import Job, plan
 from impasto.datasets.ray import run_on_ray
 from impasto.datasets.workers import Worker, run_here
 from impasto.errors import DataError, UsageError
+from impasto.system.choices import AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_DEVICE, DEFAULT_ENGINE, DEFAULT_SEED
 from impasto.system.files import written_whole
 
 _RECORD = "augment.json"
@@ -32,14 +33,14 @@ def augment(
     styles: Sequence[str | Path],
     out: Path,
     *,
-    per_image: int = 1,
-    seed: int = 0,
-    strength: tuple[float, float] = (1.0, 1.0),
+    per_image: int = AUGMENT_PER_IMAGE,
+    seed: int = DEFAULT_SEED,
+    strength: tuple[float, float] = AUGMENT_STRENGTH,
     keep_originals: bool = False,
     resume: bool = False,
     workers: int | None = None,
-    engine: str = "local",
-    device: str = "auto",
+    engine: str = DEFAULT_ENGINE,
+    device: str = DEFAULT_DEVICE,
     progress: Callable[[int, int], None] = lambda done, total: None,
     failed: Callable[[str], None] = lambda reason: None,
     note: Callable[[str], None] = lambda line: None,

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from impasto.errors import UsageError
+from impasto.system.choices import AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_SEED
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Job:
 def plan(
     entries: Sequence[dict[str, Any]],
     styles: Sequence[str],
-    per_image: int = 1,
-    seed: int = 0,
-    strength: tuple[float, float] = (1.0, 1.0),
+    per_image: int = AUGMENT_PER_IMAGE,
+    seed: int = DEFAULT_SEED,
+    strength: tuple[float, float] = AUGMENT_STRENGTH,
     keep_originals: bool = False,
 ) -> list[Job]:
     """Return what to make of each of a COCO file's `images`, in their order; no two files have the same name.

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from impasto.errors import UsageError
+from impasto.system.choices import DEFAULT_DEVICE
 from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ else:
     torch = lazy("torch")
 
 
-def pick_device(name: str = "auto") -> torch.device:
+def pick_device(name: str = DEFAULT_DEVICE) -> torch.device:
     """Return the torch device called `name`; `auto` prefers CUDA, then Apple's MPS, then the CPU.
 
     Raises:

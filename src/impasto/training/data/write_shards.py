@@ -26,6 +26,7 @@ from impasto.images.finding import find_images
 from impasto.images.reading import read_image
 from impasto.images.tensors import from_array
 from impasto.images.writing import write_image
+from impasto.system.choices import SHARD_COUNT, SHARD_SIZE
 from impasto.system.files import written_whole
 from impasto.system.machine import usable_cores
 from impasto.training.data.crops import reduced
@@ -127,8 +128,8 @@ def write_index(output: Path, index: dict[str, dict[str, Any]]) -> None:
 def write_shards(
     folder: Path,
     output: Path,
-    shards: int = 8,
-    size: int = 512,
+    shards: int = SHARD_COUNT,
+    size: int = SHARD_SIZE,
     jobs: int | None = None,
     said: Callable[[str], None] = lambda line: None,
 ) -> Written:
