@@ -8,19 +8,8 @@ from contextlib import ExitStack, suppress
 from functools import cache
 from typing import Any
 
-from impasto.cli.options import (
-    Once,
-    add_command,
-    add_device_and_json,
-    complain,
-    folder_from,
-    note,
-    path_from,
-    positive_from,
-    seed_from,
-    tell_json,
-)
-from impasto.system import streams
+from impasto.cli.options import Once, add_command, add_device_and_json, folder_from, path_from, positive_from, seed_from
+from impasto.cli.output import print_error, print_json, print_result
 from impasto.system.choices import AUGMENT_ENGINES, AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_ENGINE, DEFAULT_SEED
 
 _MOST_TOLD = 20  # failures, of which there may be thousands
@@ -88,7 +77,7 @@ class _First:
 
     def __call__(self, reason: str) -> None:
         if self.left:
-            complain(reason)
+            print_error(reason)
             self.left -= 1
         else:
             self.unsaid += 1
@@ -113,14 +102,14 @@ def _augment(options: argparse.Namespace) -> int:
         report = augment(
             options.annotations, options.images, options.style, options.output, per_image=options.per_image,
             seed=options.seed, strength=options.strength, keep_originals=options.keep_originals, resume=options.resume,
-            workers=options.workers, engine=options.engine, device=options.device, progress=progress, failed=failures, note=note,
+            workers=options.workers, engine=options.engine, device=options.device, progress=progress, failed=failures,
         )  # fmt: skip
     if failures.unsaid:
-        complain(f"{failures.unsaid} more images could not be painted; --json names them all")
+        print_error(f"{failures.unsaid} more images could not be painted; --json names them all")
     if options.json:
-        tell_json(report)
+        print_json(report)
     else:
-        streams.tell(printable(report["annotations"]))
+        print_result(printable(report["annotations"]))
     counts = f"{report['images']} images with {report['marks']} annotations"
     print(f"{counts}, {len(report['failed'])} failed" if report["failed"] else counts, file=sys.stderr)
     return 1 if report["failed"] else 0

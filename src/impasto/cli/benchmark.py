@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import Any
 
-from impasto.cli.options import add_command, add_device_and_json, positive_from, size_from, tell_json
-from impasto.system import streams
+from impasto.cli.options import add_command, add_device_and_json, positive_from, size_from
+from impasto.cli.output import print_json, print_result
 from impasto.system.choices import BACKENDS, BENCHMARK_RUNS, BENCHMARK_SIZES
 
 
@@ -31,7 +31,7 @@ def _benchmark(options: argparse.Namespace) -> int:
 
     report = benchmark(options.sizes, options.backends, options.runs, options.device, progress)
     if options.json:
-        tell_json(report)
+        print_json(report)
     else:
         _print_table(report)
     return 0 if report["rows"] else 1
@@ -39,12 +39,12 @@ def _benchmark(options: argparse.Namespace) -> int:
 
 def _print_table(report: dict[str, Any]) -> None:
     peaks = ", ".join(f"{precision} {value:.0f} GFLOP/s" for precision, value in report["peak_gflops"].items())
-    streams.tell(f"{report['machine']['device']}, {report['machine']['threads']} threads; convolution peak: {peaks}")
-    streams.tell("network   size       backend      precision        ms  frames/s  MAC/pixel  of peak  extra MB")
+    print_result(f"{report['machine']['device']}, {report['machine']['threads']} threads; convolution peak: {peaks}")
+    print_result("network   size       backend      precision        ms  frames/s  MAC/pixel  of peak  extra MB")
     for row in report["rows"]:
         size = f"{row['width']}x{row['height']}"
         extra = "-" if row["extra_mb"] is None else f"{row['extra_mb']:.0f}"
-        streams.tell(f"{row['network']:9} {size:10} {row['backend']:12} {row['precision']:9} {row['milliseconds']:9.1f} "
+        print_result(f"{row['network']:9} {size:10} {row['backend']:12} {row['precision']:9} {row['milliseconds']:9.1f} "
                      f"{row['frames']:9.1f} {row['macs_per_pixel']:10,} {row['peak']:8.0%} {extra:>9}")  # fmt: skip
     for failure in report["failed"]:
         print(f"left out: {failure['network']}, {failure['error']}", file=sys.stderr)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.options import note
+from impasto.cli.output import print_note
 from impasto.errors import UsageError
 from impasto.inference.files import STDOUT, Destination
 from impasto.system import streams
@@ -38,7 +38,7 @@ def paint_clip(painter: Stylizer, source: Path | int, target: Path, options: arg
             max_pixels=options.max_pixels,
         )  # fmt: skip
     for line in report.notes:
-        note(f"{name}: {line}")
+        print_note(f"{name}: {line}")
     told = {"frames": report.frames, "seconds": report.seconds, "frames_per_second": report.frames_per_second}
     return {**told, "damage": report.damage} if report.damage else told
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from impasto.cli.options import Once, add_command, path_from, tell_json
+from impasto.cli.options import Once, add_command, path_from
+from impasto.cli.output import print_json, print_result
 from impasto.errors import UsageError
-from impasto.system import streams
 
 
 def add(commands: Any) -> None:
@@ -40,9 +40,9 @@ def _import(options: argparse.Namespace) -> int:
     name = options.output.stem if options.name is None else options.name
     save_style_model(options.output, import_model(options.model, name))
     if options.json:
-        tell_json({"output": str(options.output), "failed": []})
+        print_json({"output": str(options.output), "failed": []})
     else:
-        streams.tell(printable(options.output))
+        print_result(printable(options.output))
     return 0
 
 

@@ -15,16 +15,14 @@ from impasto.cli.options import (
     add_command,
     add_device_and_json,
     add_precision,
-    complain,
     path_from,
     positive_from,
     seed_from,
     strength_from,
-    tell_json,
     wants_bfloat16,
 )
+from impasto.cli.output import print_error, print_json, print_result
 from impasto.errors import UsageError
-from impasto.system import streams
 from impasto.system.choices import (
     DEFAULT_INIT,
     DEFAULT_OPTIMIZER,
@@ -115,12 +113,12 @@ def _optimize(options: argparse.Namespace) -> int:
             result, code = stop.result, 130
     write_image(options.output, result.image[0].cpu())
     if code:
-        complain(f"interrupted; the best so far, of step {result.best_step}, is written")
+        print_error(f"interrupted; the best so far, of step {result.best_step}, is written")
     if options.json:
         told = {"output": str(options.output), "best_step": result.best_step, "curve": result.curve}
-        tell_json({**told, "failed": []})
+        print_json({**told, "failed": []})
     else:
-        streams.tell(printable(options.output))
+        print_result(printable(options.output))
     return code
 
 

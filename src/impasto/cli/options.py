@@ -1,20 +1,16 @@
-"""What the commands have in common: options, their values, progress and complaints."""
+"""Options that several commands share, and the parsing of their values."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
-import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from mimetypes import MimeTypes
 from pathlib import Path
 from typing import Any, NoReturn
 
 from impasto.errors import UsageError
-from impasto.system import streams
 from impasto.system.choices import BACKENDS, DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION, MAX_PIXELS, PRECISIONS
 
 
@@ -134,32 +130,3 @@ def memory_from(text: str) -> int:
     if not 0 < value < 2**60:
         raise argparse.ArgumentTypeError(f"must be an amount of memory such as 1G or 500M, not {text}")
     return value
-
-
-def progress_bar(items: Sequence[Any], unit: str) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(items, unit=unit, file=sys.stderr, disable=len(items) < 2)
-
-
-def tell_json(report: Any) -> None:
-    streams.tell(json.dumps(report, indent=2))
-
-
-def note(line: str) -> None:
-    """Say on stderr what may be good to know, above a progress bar."""
-    from tqdm import tqdm
-
-    tqdm.write(line, file=sys.stderr)
-
-
-def complain(message: object) -> None:
-    from tqdm import tqdm
-
-    from impasto.errors import printable
-
-    tqdm.write(f"impasto: {printable(str(message))}", file=sys.stderr)  # on a line of its own, above a progress bar
-
-
-def reason_of(error: Exception) -> str:
-    return f"{getattr(error, 'strerror', None) or error}; choose another place or name"

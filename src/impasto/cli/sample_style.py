@@ -6,9 +6,9 @@ import argparse
 import importlib.util
 from typing import Any
 
-from impasto.cli.options import Once, add_command, folder_from, positive_from, seed_from, tell_json
+from impasto.cli.options import Once, add_command, folder_from, positive_from, seed_from
+from impasto.cli.output import print_json, print_result
 from impasto.errors import UsageError, printable
-from impasto.system import streams
 from impasto.system.choices import DEFAULT_SEED, SAMPLE_STYLE_SIZE
 
 
@@ -37,11 +37,11 @@ def _sample_style(options: argparse.Namespace) -> int:
         raise UsageError("where to? give -o DIR")
     outputs = [] if options.list else [_write(name, options) for name in names]
     if options.json:
-        tell_json({"names": names, "outputs": outputs, "failed": []})
+        print_json({"names": names, "outputs": outputs, "failed": []})
     elif options.list:
-        streams.tell(*(f"{name:<14} {STYLES[name].__doc__}" for name in names))
+        print_result(*(f"{name:<14} {STYLES[name].__doc__}" for name in names))
     else:
-        streams.tell(*map(printable, outputs))
+        print_result(*map(printable, outputs))
     return 0
 
 

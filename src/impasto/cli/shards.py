@@ -6,9 +6,9 @@ import argparse
 import importlib.util
 from typing import Any
 
-from impasto.cli.options import Once, add_command, folder_from, note, path_from, positive_from, tell_json
+from impasto.cli.options import Once, add_command, folder_from, path_from, positive_from
+from impasto.cli.output import print_json, print_result
 from impasto.errors import UsageError, printable
-from impasto.system import streams
 from impasto.system.choices import SHARD_COUNT, SHARD_SIZE
 
 
@@ -33,12 +33,12 @@ def _shards(options: argparse.Namespace) -> int:
         raise UsageError("shards are for training, which needs more packages; pip install 'impasto[train]'")
     from impasto.training.data.write_shards import write_shards
 
-    written = write_shards(options.folder, options.output, options.shards, options.size, options.jobs, said=note)
+    written = write_shards(options.folder, options.output, options.shards, options.size, options.jobs)
     if options.json:
         counts = {"shards": written.shards, "images": written.images, "missing": written.missing}
-        tell_json({"index": str(written.index), **counts, "failed": written.left_out})
+        print_json({"index": str(written.index), **counts, "failed": written.left_out})
     else:
-        streams.tell(printable(written.index))
+        print_result(printable(written.index))
     return 1 if written.missing else 0
 
 

@@ -15,15 +15,11 @@ from impasto.cli.options import (
     add_backend,
     add_command,
     add_device_and_json,
-    complain,
     memory_from,
-    note,
     positive_from,
-    progress_bar,
-    reason_of,
     size_from,
-    tell_json,
 )
+from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result, progress_bar
 from impasto.errors import ImageError, ImpastoError, UsageError, VideoError
 from impasto.inference import files
 from impasto.inference.files import Destination, Made, Records, is_animation, is_clip, result_suffix
@@ -118,7 +114,7 @@ class _Report:
     def fail(self, source: object, error: Exception) -> None:
         from impasto.errors import printable
 
-        complain(error if isinstance(error, ImpastoError) else f"{source}: {reason_of(error)}")
+        print_error(error if isinstance(error, ImpastoError) else f"{source}: {os_error_reason(error)}")
         self.failed.append({"input": None if source is None else printable(source), "error": printable(str(error))})
         self.code = self.code or 1
 
@@ -131,10 +127,10 @@ class _Report:
         if self.left:
             print(f"{len(self.left)} left as they were", file=sys.stderr)
         if self.as_json:
-            tell_json(self.told())
+            print_json(self.told())
             return
         if self.done and not self.to_stdout:
-            streams.tell(*(printable(item["output"]) for item in self.done))
+            print_result(*(printable(item["output"]) for item in self.done))
         if self.failed:
             print(f"{len(self.done)} painted, {len(self.failed)} failed", file=sys.stderr)
 
@@ -218,7 +214,7 @@ def _sources(words: list[str], style: str, records: Callable[[Path], Records], r
     from impasto.images.formats import IMAGE_SUFFIXES
     from impasto.inference.video.reading import VIDEO_SUFFIXES
 
-    found = files.photographs(words, style, records, report.fail, IMAGE_SUFFIXES | VIDEO_SUFFIXES, note)
+    found = files.photographs(words, style, records, report.fail, IMAGE_SUFFIXES | VIDEO_SUFFIXES, print_note)
     if not found:
         report.code = UsageError.exit_code
         if not report.failed:
@@ -279,7 +275,7 @@ def _paint_picture(
         notes += (f"statistics from a thumbnail: {off}; --statistics exact is not",)
     notes += write_image(target, pixels, alpha=alpha, exif=exif, format=suffix.removeprefix("."))
     for line in notes:
-        note(f"{printable(source)}: {line}")
+        print_note(f"{printable(source)}: {line}")
 
 
 def _paint_stdin(painter: Stylizer, destination: Destination, options: argparse.Namespace, report: _Report) -> None:

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from impasto.cli.options import add_command, complain, minutes_from
+from impasto.cli.options import add_command, minutes_from
+from impasto.cli.output import print_error
 from impasto.errors import UsageError
 from impasto.system.choices import QUALITIES
 from impasto.training.quoting import quoted, without_interpolation
@@ -45,7 +46,7 @@ def run(arguments: Sequence[str]) -> int:
         if importlib.util.find_spec("pytorch_lightning") is None:
             raise UsageError("training needs more packages; pip install 'impasto[train,demo]'")
     except UsageError as error:
-        complain(error)
+        print_error(error)
         return error.exit_code
     if os.name == "nt":
         import subprocess

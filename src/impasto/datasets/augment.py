@@ -43,7 +43,6 @@ def augment(
     device: str = DEFAULT_DEVICE,
     progress: Callable[[int, int], None] = lambda done, total: None,
     failed: Callable[[str], None] = lambda reason: None,
-    note: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Paint the images of the COCO file `annotations`, which lie in `folder`, and write a COCO data set into `out`.
 
@@ -62,8 +61,8 @@ def augment(
         engine: `local`, or `ray`, which needs all folders in the same place on every machine.
         progress: called with the number of files that are done and that there will be.
         failed: called with a line for every image that could not be painted, which is left out of the result.
-        note: called with a line for everything in the annotation file that was taken otherwise than it stands there.
 
+    A line is logged for each kind of thing in the annotation file that was read otherwise than it stands there.
     Processes are spawned: a script that calls this needs `if __name__ == "__main__"`.
 
     Returns:
@@ -75,7 +74,7 @@ def augment(
     """
     if not folder.is_dir():
         raise DataError(folder, "no such folder", "give the one with the images")
-    coco = read_coco(annotations, folder, note)
+    coco = read_coco(annotations, folder)
     paths = _by_name(styles)
     jobs = plan(coco["images"], list(paths), per_image, seed, strength, keep_originals)
     settings = {"annotations": _digest(annotations), "styles": {name: _digest(path) for name, path in paths.items()},

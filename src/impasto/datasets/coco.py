@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 
 _MAX_BYTES = 2**31  # four times the largest file that COCO has
 
-Tell = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
-def read_coco(path: Path, folder: Path | None = None, tell: Tell = lambda line: None) -> dict[str, Any]:
+def read_coco(path: Path, folder: Path | None = None) -> dict[str, Any]:
     """Return what a COCO annotation file holds, whatever else is in it, with these parts checked and put into one form.
 
     `images`: objects with an `id` that no other has and a `file_name` that stays inside its folder. `annotations`, where
@@ -36,7 +37,7 @@ def read_coco(path: Path, folder: Path | None = None, tell: Tell = lambda line: 
 
     Tools differ: "7" and 7.0 are taken for 7, a side of -1 for one that is not stated. With `folder`, where the images
     lie, a name that is not there is looked for by its end, so that those of Windows and of another computer are found, and
-    LVIS's addresses; and a size that is not stated is the file's. `tell` is called with a line for each thing of that kind.
+    LVIS's addresses; and a size that is not stated is the file's. A line is logged for each thing of that kind.
 
     Raises:
         DataError: the file cannot be read or is none such, in one line.
@@ -50,11 +51,11 @@ def read_coco(path: Path, folder: Path | None = None, tell: Tell = lambda line: 
         coco = json.loads(path.read_bytes(), parse_float=_finite, parse_constant=_finite)
         _bring_into_form(coco)
         if folder:
-            _place(coco["images"], folder, tell)
+            _place(coco["images"], folder)
         _check(coco)
-        _drop_orphans(coco, tell)
+        _drop_orphans(coco)
         if folder:
-            _fill_sizes(coco["images"], folder, tell)
+            _fill_sizes(coco["images"], folder)
     except OSError as error:
         raise DataError(path, f"{error.strerror}", "give a COCO instances file") from error
     except (ValueError, RecursionError, MemoryError) as error:
@@ -141,7 +142,7 @@ def _resolve(annotations: Sequence[dict[str, Any]], key: str, ids: Sequence[Any]
             annotation[key] = meant.get(_whole(number), number)
 
 
-def _drop_orphans(coco: dict[str, Any], tell: Tell) -> None:
+def _drop_orphans(coco: dict[str, Any]) -> None:
     """Leave out the annotations of images that the file does not have, and say so."""
     if "annotations" not in coco:
         return
@@ -149,13 +150,13 @@ def _drop_orphans(coco: dict[str, Any], tell: Tell) -> None:
     orphans = [mark.get("image_id") for mark in coco["annotations"] if mark.get("image_id") not in known]
     if orphans:
         first = ", ".join(dict.fromkeys(str(number)[:20] for number in orphans[:50]))
-        tell(
+        log.info(
             f"{len(orphans)} annotations left out, of images that are not in the file: image_id {printable(first)[:80]}"
         )
         coco["annotations"] = [mark for mark in coco["annotations"] if mark.get("image_id") in known]
 
 
-def _place(images: Sequence[dict[str, Any]], folder: Path, tell: Tell) -> None:
+def _place(images: Sequence[dict[str, Any]], folder: Path) -> None:
     """Name the images as they lie in `folder`, where their own names lead elsewhere."""
     names = {name for image in images if isinstance(name := _name(image), str)}
     there = {name for name in names if _is_inside(name) and os.path.lexists(folder / name)}
@@ -167,7 +168,7 @@ def _place(images: Sequence[dict[str, Any]], folder: Path, tell: Tell) -> None:
             image["file_name"] = moved[name]
     if moved:
         name, place = min(moved.items())
-        tell(
+        log.info(
             f"{len(moved)} images found by the end of their names, such as {printable(place)} for {printable(name)[:120]}"
         )
 
@@ -187,7 +188,7 @@ def _by_its_end(name: str, folder: Path) -> str:
     return next((end for end in ends if _is_inside(end) and os.path.isfile(folder / end)), "")  # noqa: PTH113
 
 
-def _fill_sizes(images: Sequence[dict[str, Any]], folder: Path, tell: Tell) -> None:
+def _fill_sizes(images: Sequence[dict[str, Any]], folder: Path) -> None:
     """Give images whose size is not stated the one that their files have, as they are stored."""
     filled = 0
     for image in images:
@@ -195,7 +196,7 @@ def _fill_sizes(images: Sequence[dict[str, Any]], folder: Path, tell: Tell) -> N
             image["height"], image["width"] = size
             filled += 1
     if filled:
-        tell(f"{filled} images whose size is not stated: taken from the files")
+        log.info(f"{filled} images whose size is not stated: taken from the files")
 
 
 # What is checked.

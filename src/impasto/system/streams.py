@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, TextIO
 
-from impasto.errors import ImpastoError
-
 _results: TextIO | None = None  # where results go while `results_alone`
 
 
@@ -30,7 +28,7 @@ def prepare() -> None:
 
 @contextmanager
 def results_alone() -> Iterator[None]:
-    """Keep stdout for what is told by `tell`: whatever else is printed in the block, by whomever, goes to stderr."""
+    """Keep stdout for what is written to `results()`; whatever else is printed in the block, by whomever, goes to stderr."""
     global _results
     sys.stdout.flush()
     with _stdout_set_apart() as _results, redirect_stdout(sys.stderr):
@@ -43,21 +41,6 @@ def results_alone() -> Iterator[None]:
 def results() -> TextIO:
     """Return the stream for results."""
     return _results or sys.stdout
-
-
-def tell(*lines: object) -> None:
-    """Print a result, a line each.
-
-    Raises:
-        ImpastoError: the disk that stdout leads to refuses it.
-        BrokenPipeError: nobody reads it any more.
-    """
-    try:
-        print(*lines, sep="\n", file=results(), flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise ImpastoError(f"stdout: {(error.strerror or str(error)).lower()}; what was made is whole") from error
 
 
 def _stand_in_for_closed() -> None:
