@@ -23,7 +23,7 @@ from impasto.cli.options import OneLineParser
 from impasto.cli.output import library_log_shown, os_error_reason, print_error, print_json
 from impasto.errors import ImpastoError, UsageError
 from impasto.system import streams
-from impasto.system.files import keep_to_ourselves
+from impasto.system.files import disable_telemetry
 
 _COMMANDS = {
     "stylize": stylize, "train": train, "optimize": optimize, "compare": compare, "augment": augment,
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 all done, 1 some inputs failed, 2 usage, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     streams.prepare()
-    keep_to_ourselves()
+    disable_telemetry()
     if arguments[:1] == ["train"] and arguments[1:] not in (["-h"], ["--help"]):
         return train.run(arguments[1:])  # its words are Hydra's
     try:
