@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if not options.debug:
-        warnings.simplefilter("ignore")  # Pillow's and torch's remarks are not for the person at the command line
+        warnings.simplefilter("ignore")  # Pillow's and torch's warnings are not for the person at the command line
     try:
         return options.run(options)
     except BrokenPipeError:
@@ -67,12 +67,12 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
 
 
 def _failed(arguments: Sequence[str], reason: object, code: int) -> int:
-    """Say why a command failed as a whole, with --json in the form of its report, too; return its exit code."""
+    """Print why a command failed as a whole, with --json also in the form of its report; return the exit code."""
     print_error(reason)
     command = _COMMANDS.get(arguments[0]) if arguments else None
-    if "--json" in arguments and hasattr(command, "failure"):
+    if "--json" in arguments and hasattr(command, "failure_report"):
         try:
-            print_json(command.failure(str(reason)))  # type: ignore[union-attr]
+            print_json(command.failure_report(str(reason)))  # type: ignore[union-attr]
         except (ImpastoError, OSError) as error:
             print_error(error)
     return code

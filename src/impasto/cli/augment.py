@@ -1,4 +1,4 @@
-"""`impasto augment`: a COCO data set, painted, its annotations kept."""
+"""`impasto augment`: paint a COCO data set and keep its annotations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from impasto.cli.options import Once, add_command, add_device_and_json, folder_f
 from impasto.cli.output import print_error, print_json, print_result
 from impasto.system.choices import AUGMENT_ENGINES, AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_ENGINE, DEFAULT_SEED
 
-_MOST_TOLD = 20  # failures, of which there may be thousands
+_MAX_ERRORS_SHOWN = 20  # a damaged data set may have thousands
 
 
 def add(commands: Any) -> None:
@@ -69,18 +69,18 @@ def _workers_from(text: str) -> int | None:
         raise argparse.ArgumentTypeError(f"must be auto or a whole number of at least 1, not {text}") from error
 
 
-class _First:
-    """Complains the first so many times and counts the rest."""
+class _LimitedErrors:
+    """Prints the first `limit` errors and counts the rest as `hidden`."""
 
-    def __init__(self, most: int):
-        self.left, self.unsaid = most, 0
+    def __init__(self, limit: int):
+        self.left, self.hidden = limit, 0
 
     def __call__(self, reason: str) -> None:
         if self.left:
             print_error(reason)
             self.left -= 1
         else:
-            self.unsaid += 1
+            self.hidden += 1
 
 
 def _augment(options: argparse.Namespace) -> int:
@@ -89,11 +89,11 @@ def _augment(options: argparse.Namespace) -> int:
     from impasto.datasets.augment import augment
     from impasto.errors import printable
 
-    failures = _First(_MOST_TOLD)
+    failures = _LimitedErrors(_MAX_ERRORS_SHOWN)
     with ExitStack() as stack:
         line = cache(
             lambda: stack.enter_context(tqdm(unit="image", file=sys.stderr))
-        )  # once there is something to show
+        )  # the bar appears with the first image
 
         def progress(done: int, total: int) -> None:
             line().total = total
@@ -104,8 +104,8 @@ def _augment(options: argparse.Namespace) -> int:
             seed=options.seed, strength=options.strength, keep_originals=options.keep_originals, resume=options.resume,
             workers=options.workers, engine=options.engine, device=options.device, progress=progress, failed=failures,
         )  # fmt: skip
-    if failures.unsaid:
-        print_error(f"{failures.unsaid} more images could not be painted; --json names them all")
+    if failures.hidden:
+        print_error(f"{failures.hidden} more images could not be painted; --json names them all")
     if options.json:
         print_json(report)
     else:
@@ -115,5 +115,5 @@ def _augment(options: argparse.Namespace) -> int:
     return 1 if report["failed"] else 0
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     return {"annotations": None, "images": 0, "marks": 0, "failed": [reason]}

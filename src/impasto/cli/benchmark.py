@@ -1,4 +1,4 @@
-"""`impasto benchmark`: how fast this machine paints."""
+"""`impasto benchmark`: measure how fast this machine paints."""
 
 from __future__ import annotations
 
@@ -50,5 +50,5 @@ def _print_table(report: dict[str, Any]) -> None:
         print(f"left out: {failure['network']}, {failure['error']}", file=sys.stderr)
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     return {"rows": [], "failed": [{"network": None, "error": reason}]}

@@ -103,7 +103,7 @@ def _compare(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     return {"images": [], "failed": [{"input": None, "error": reason}]}
 
 

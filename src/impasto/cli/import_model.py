@@ -1,4 +1,4 @@
-"""`impasto import`: style models of others."""
+"""`impasto import`: import a style model of another project."""
 
 from __future__ import annotations
 
@@ -46,5 +46,5 @@ def _import(options: argparse.Namespace) -> int:
     return 0
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     return {"output": None, "failed": [{"input": None, "error": reason}]}

@@ -109,14 +109,14 @@ def _optimize(options: argparse.Namespace) -> int:
             )  # fmt: skip
         except Interrupted as stop:
             if stop.result.best_step == 0:
-                raise  # nothing better than what it began with, and there may be an earlier result
+                raise  # nothing better than the start, and there may be an earlier result
             result, code = stop.result, 130
     write_image(options.output, result.image[0].cpu())
     if code:
         print_error(f"interrupted; the best so far, of step {result.best_step}, is written")
     if options.json:
-        told = {"output": str(options.output), "best_step": result.best_step, "curve": result.curve}
-        print_json({**told, "failed": []})
+        summary = {"output": str(options.output), "best_step": result.best_step, "curve": result.curve}
+        print_json({**summary, "failed": []})
     else:
         print_result(printable(options.output))
     return code
@@ -124,7 +124,7 @@ def _optimize(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _stopped_like_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM, with which schedulers end a job, do what Ctrl-C does."""
+    """Treat SIGTERM, with which schedulers end a job, like Ctrl-C inside the block."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -132,5 +132,5 @@ def _stopped_like_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     return {"output": None, "best_step": None, "curve": {}, "failed": [{"input": None, "error": reason}]}

@@ -1,4 +1,4 @@
-"""`impasto sample-style`: style pictures made by code."""
+"""`impasto sample-style`: make style pictures by code."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ def _write(name: str, options: argparse.Namespace) -> str:
     return str(path)
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     return {"names": [], "outputs": [], "failed": [{"input": None, "error": reason}]}

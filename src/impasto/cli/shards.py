@@ -1,4 +1,4 @@
-"""`impasto shards`: a folder of photographs, packed for training from afar."""
+"""`impasto shards`: pack a folder of photographs into tar shards for training."""
 
 from __future__ import annotations
 
@@ -42,5 +42,5 @@ def _shards(options: argparse.Namespace) -> int:
     return 1 if written.missing else 0
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     return {"index": None, "shards": 0, "images": 0, "missing": 0, "failed": [reason]}

@@ -1,4 +1,4 @@
-"""`impasto styles`: what came with this installation."""
+"""`impasto styles`: list the styles that are shipped with this installation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _styles(options: argparse.Namespace) -> int:
     return int(failed)
 
 
-def failure(_: str) -> list[Any]:
+def failure_report(_: str) -> list[Any]:
     return []
 
 

@@ -1,4 +1,4 @@
-"""`impasto stylize`: images, clips, folders and patterns through a trained painter."""
+"""`impasto stylize`: paint images, clips, folders and patterns with a trained style."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def _stylize(options: argparse.Namespace) -> int:
     from impasto.inference.stylizer import Stylizer
 
     destination = Destination.of(options.output)
-    clips.check(options, destination)
+    clips.check_sources(options, destination)
     model = find_style_model(options.style)
-    # Not the name inside: a painter trained further and saved beside its first state is known by its file.
+    # Not the name inside: a painter that was trained further and saved beside its first state differs by its file only.
     style = model.name.removesuffix(SUFFIX)
     check_name(style, model)
     painter = Stylizer(
@@ -97,12 +97,12 @@ def _stylize(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         report.fail(None, ImpastoError("interrupted; files that were finished are whole"))
         report.code = 130
-    report.tell()
+    report.show()
     return report.code
 
 
 class _Report:
-    """What became of each source, and the exit code."""
+    """What became of each source (done, left as it was, failed), and the exit code."""
 
     def __init__(self, style: str | None, as_json: bool):
         self.style, self.as_json, self.code = style, as_json, 0
@@ -118,16 +118,16 @@ class _Report:
         self.failed.append({"input": None if source is None else printable(source), "error": printable(str(error))})
         self.code = self.code or 1
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return {"style": self.style, "done": self.done, "left": self.left, "failed": self.failed}
 
-    def tell(self) -> None:
+    def show(self) -> None:
         from impasto.errors import printable
 
         if self.left:
             print(f"{len(self.left)} left as they were", file=sys.stderr)
         if self.as_json:
-            print_json(self.told())
+            print_json(self.as_dict())
             return
         if self.done and not self.to_stdout:
             print_result(*(printable(item["output"]) for item in self.done))
@@ -135,46 +135,46 @@ class _Report:
             print(f"{len(self.done)} painted, {len(self.failed)} failed", file=sys.stderr)
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     report = _Report(None, as_json=True)
     report.failed.append({"input": None, "error": reason})
-    return report.told()
+    return report.as_dict()
 
 
 def _paint_all(
     painter: Stylizer, model: Path, destination: Destination, options: argparse.Namespace, report: _Report
 ) -> None:
-    """Paint every source that the words mean."""
+    """Paint every source; record each one in the report."""
     records = cache(Records)
     style = str(report.style)
     settings = files.settings_of(
         model, size=options.size, statistics=options.statistics, keep_metadata=options.keep_metadata
     )
-    for source, target in progress_bar(_pairs(options, style, destination, records, report), "image"):
+    for source, target in progress_bar(_source_target_pairs(options, style, destination, records, report), "image"):
         try:
             made = Made.of(source, target, style, settings) if isinstance(source, Path) else None
             if made and options.resume and _is_done(made, source, target, records(target.parent), options.max_pixels):
                 report.left.append({"input": str(source), "output": str(target)})
                 continue
-            told = _paint_one(painter, source, target, options)
-            report.done.append({"input": str(source), "output": str(target), **told})
+            summary = _paint_one(painter, source, target, options)
+            report.done.append({"input": str(source), "output": str(target), **summary})
             if made and target.is_file():  # and no stream
                 records(target.parent).add(made, target)
-            if told.get("damage"):
-                raise VideoError(f"{source}: {told['damage']}")
+            if summary.get("damage"):
+                raise VideoError(f"{source}: {summary['damage']}")
         except (ImpastoError, OSError) as error:
             report.fail(source, error)
 
 
-def _pairs(
+def _source_target_pairs(
     options: argparse.Namespace,
     style: str,
     destination: Destination,
     records: Callable[[Path], Records],
     report: _Report,
 ) -> list[tuple[Any, Path]]:
-    """Return each source, a path or a camera's number, with where its painting goes."""
-    if pairs := clips.camera(options, style, destination):
+    """Pair each source, a path or a camera's number, with the path of its painting."""
+    if pairs := clips.camera_job(options, style, destination):
         return pairs
     sources = _sources(options.sources, style, records, report)
     one = destination.file or destination.stream
@@ -189,19 +189,19 @@ def _pairs(
 
 
 def _is_done(made: Made, source: Path, target: Path, records: Records, max_pixels: int) -> bool:
-    """Whether the target is whole and, as far as is known, what would be made now."""
+    """Whether the target is complete and, as far as its record tells, made from the same source and settings."""
     known = records.of.get(target.name)
-    return (known is None or made.is_from_the_same(known)) and _is_whole(target, source, max_pixels)
+    return (known is None or made.is_from_the_same(known)) and _is_complete(target, source, max_pixels)
 
 
-def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
-    """Whether a picture other than the input is there and can be decoded to its end."""
+def _is_complete(result: Path, source: Path, max_pixels: int) -> bool:
+    """Whether `result` is a picture or clip other than the source and can be decoded to its end."""
     from impasto.images.reading import read_picture
 
     if not result.is_file() or result.samefile(source):
         return False
     if is_clip(result):
-        return clips.is_whole(result, source)
+        return clips.is_complete(result, source)
     try:
         read_picture(result, max_pixels=max_pixels, as_levels=True)
     except ImageError:
@@ -210,7 +210,7 @@ def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
 
 
 def _sources(words: list[str], style: str, records: Callable[[Path], Records], report: _Report) -> list[Found]:
-    """The images and clips that the words mean; a word that means none fails."""
+    """Find the images and clips that the words name; record a failure for a word that names none."""
     from impasto.images.formats import IMAGE_SUFFIXES
     from impasto.inference.video.reading import VIDEO_SUFFIXES
 
@@ -223,7 +223,7 @@ def _sources(words: list[str], style: str, records: Callable[[Path], Records], r
 
 
 def _paint_one(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Paint one source; return what to tell of it beside its name."""
+    """Paint one source; return its entries of the report beside input and output."""
     from impasto.errors import printable
 
     if isinstance(source, int):
@@ -241,7 +241,7 @@ def _paint_one(painter: Stylizer, source: Path | int, target: Path, options: arg
 def _paint_to(
     painter: Stylizer, source: Path | BinaryIO, target: Path, suffix: str, options: argparse.Namespace
 ) -> None:
-    """Paint a picture into a file; or into a pipe or a device, in the format that files of that suffix have."""
+    """Paint a picture into a file, a pipe or a device; `suffix` gives the format of the latter two."""
     if target == files.STDOUT:
         _paint_picture(painter, source, streams.results().buffer, suffix, options)  # type: ignore[attr-defined]
     elif target.exists() and not target.is_file():
@@ -268,7 +268,7 @@ def _paint_picture(
         pixels = resize(pixels, options.size)
         alpha = None if alpha is None else resize(alpha, options.size)
     exif, notes = picture.exif if options.keep_metadata else None, picture.notes
-    del picture  # a huge one and its painting need not be there both while the file is written
+    del picture  # frees memory: a huge picture and its painting need not both be held while the file is written
     pixels = painter(pixels)
     if any(painter.deviation):
         off = "off by {:.2f} standard deviations on average over the norms, {:.2f} at most".format(*painter.deviation)

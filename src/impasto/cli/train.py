@@ -1,4 +1,4 @@
-"""`impasto train`: what was typed, in Hydra's words, handed over to `python -m impasto.training`."""
+"""`impasto train`: translate what was typed into Hydra's overrides and hand over to `python -m impasto.training`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _train_parser() -> argparse.ArgumentParser:
 
 
 def _overrides(minutes: float | None, words: Sequence[str]) -> list[str]:
-    """What was typed as Hydra takes it: the picture and the duration by their keys, and `data=demo` if no data were named."""
+    """Return the words as Hydra's overrides: picture and duration get their keys; `data=demo` is added if no data are named."""
     pictures = [i for i, word in enumerate(words) if _is_picture(word, words[i - 1] if i else "")]
     if unknown := [word for word in words if word.startswith("-") and word not in _HYDRA_OPTIONS | _HYDRA_FLAGS]:
         raise UsageError(
@@ -97,7 +97,7 @@ def _is_option(word: str, before: str) -> bool:
 
 
 def _is_picture(word: str, before: str) -> bool:
-    """Whether a word names the picture: not an option of Hydra or its value, not an override, not a deletion."""
+    """Whether a word names the style picture: it is no option of Hydra or its value, no override and no deletion."""
     if word.startswith("~") or _is_option(word, before):
         return False
     return "=" not in word or os.path.isfile(word)  # noqa: PTH113 - Path.is_file raises for long words
@@ -117,7 +117,7 @@ _NOT_TEXT = re.compile(r"[-+]?[\d._]+(e[-+]?\d+)?|true|false|nan|[-+]?inf", re.I
 
 
 def _plain_path(word: str) -> str:
-    """An override as it is, or with its path quoted where people typed one that is there, or at home, as in a shell."""
+    """Return an override with its path quoted if Hydra would misread it, its tilde expanded; else unchanged."""
     key, _, path = word.partition("=")
     if key == "data.shards" and path and path[0] not in "'\"[$":
         return _quoted(key, os.path.expanduser(path))  # noqa: PTH111 - as below; braces would be a dictionary
