@@ -24,7 +24,7 @@ from pycocotools.coco import COCO
 from impasto import cli
 from impasto.checkpoint import load_style_model, save_style_model
 from impasto.datasets.coco import read_annotated
-from impasto.datasets.plan import draw, plan
+from impasto.datasets.plan import draw_style, plan_jobs
 from impasto.datasets.workers import MakeWorker, Results
 from impasto.errors import ImageError
 from impasto.images.reading import read_image
@@ -89,7 +89,7 @@ def run(
         return cli.main([*map(str, ["augment", "--annotations", file, "--images", folder, "-o", out, *named, *words])])
 
     threads = torch.get_num_threads()
-    monkeypatch.setattr("impasto.datasets.augment.run_here", here)
+    monkeypatch.setattr("impasto.datasets.augment.run_locally", here)
     yield run
     torch.set_num_threads(threads)
 
@@ -147,21 +147,21 @@ def test_draws_depend_on_seed_image_and_number_alone() -> None:
     entries, styles = [{"id": n, "file_name": f"{n}.jpg"} for n in range(300)], ["a", "b", "c"]
 
     def drawn(entries: list[dict[str, Any]], styles: list[str], seed: int) -> dict[str, list[tuple[str | None, float]]]:
-        jobs = plan(entries, styles, 2, seed, (0.2, 0.9))
+        jobs = plan_jobs(entries, styles, 2, seed, (0.2, 0.9))
         return {job.file_name: [(output.style, output.strength) for output in job.outputs] for job in jobs}
 
     first = drawn(entries, styles, 1)
     assert first == drawn(entries[::-1], styles[::-1], 1) != drawn(entries, styles, 2)
-    assert draw(0, 397133, 0, styles, (0.5, 1)) == ("b", 0.7372)  # for good: data sets were made so
+    assert draw_style(0, 397133, 0, styles, (0.5, 1)) == ("b", 0.7372)  # for good: data sets were made so
     assert all(one[0] != other[0] and 0.2 <= one[1] <= 0.9 for one, other in first.values())
     counts = [sum(outputs[0][0] == style for outputs in first.values()) for style in styles]
     assert min(counts) > 70
-    assert draw(0, 5, 0, styles, (0, 1)) != draw(0, "5", 0, styles, (0, 1))
+    assert draw_style(0, 5, 0, styles, (0, 1)) != draw_style(0, "5", 0, styles, (0, 1))
 
 
 def test_names_are_unique_without_regard_to_capitals() -> None:
     files = ["a.jpg", "a.png", "A.jpg", "./a.jpg", "b/a.jpg", "a.x.jpg", "a.x.jpg/deep.jpg", *["same.jpg"] * 20_000]
-    jobs = plan([{"id": n, "file_name": name} for n, name in enumerate(files)], ["x"], keep_originals=True)
+    jobs = plan_jobs([{"id": n, "file_name": name} for n, name in enumerate(files)], ["x"], keep_originals=True)
     names = [output.file_name for job in jobs for output in job.outputs]
     folders = {str(parent).casefold() for name in names for parent in Path(name).parents}
     assert len({name.casefold() for name in names} | folders) == 2 * len(files) + len(folders)

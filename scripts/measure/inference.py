@@ -21,11 +21,11 @@ from torch import Tensor
 
 from impasto.cli.options import size_from
 from impasto.errors import UsageError
-from impasto.inference.benchmark import SIZES, STYLES, peak_memory, picture, timed
+from impasto.inference.benchmark import STYLES, peak_memory, picture, timed
 from impasto.inference.engine import is_installed
 from impasto.inference.stylizer import Stylizer
 from impasto.networks import build_network
-from impasto.system.choices import BACKENDS
+from impasto.system.choices import BACKENDS, BENCHMARK_SIZES
 
 Choice = tuple[str, str, str]  # network, backend, precision
 REFERENCE: Choice = ("reference", "torch", "float32")
@@ -107,7 +107,7 @@ def rows_of(made: dict[Choice, Callable[[Tensor], Tensor]], size: tuple[int, int
 def main() -> None:
     parser = _head.parser(__doc__)
     parser.add_argument("--pairs", type=int, default=7)
-    parser.add_argument("--sizes", nargs="+", type=size_from, default=SIZES, metavar="WxH")
+    parser.add_argument("--sizes", nargs="+", type=size_from, default=BENCHMARK_SIZES, metavar="WxH")
     parser.add_argument("--networks", nargs="+", choices=STYLES, default=list(STYLES))
     parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes to start")
     parser.add_argument("--memory", nargs=3, metavar=("NETWORK", "BACKEND", "PRECISION"), help="of one choice alone")

@@ -2,6 +2,8 @@
 
 import impasto
 painted = impasto.load("starry_night")(photograph)   # PIL image, array or tensor in; the same kind out
+
+CONTRIBUTING.md says what each package holds ("The house") and where to change what ("Where is what?").
 """
 
 from __future__ import annotations

@@ -13,8 +13,15 @@ from torch.nn import functional as F
 
 from impasto.errors import UsageError
 from impasto.losses.perceptual import PerceptualLoss
+from impasto.system.choices import (
+    DEFAULT_INIT,
+    DEFAULT_OPTIMIZER,
+    DEFAULT_SEED,
+    OPTIMIZE_SCALES,
+    OPTIMIZE_STEPS,
+    OPTIMIZERS,
+)
 
-OPTIMIZERS = ("lbfgs", "adam")
 _ADAM_LEARNING_RATE = 0.02
 _LONGEST_STEP = 0.2  # how far an update of L-BFGS moves the pixel that it moves most
 _FIRST_STEP = 0.01  # how far L-BFGS moves the pixel that it moves most, to measure the curvature by
@@ -60,11 +67,11 @@ def optimize_image(
     content: Tensor,
     loss: PerceptualLoss,
     *,
-    steps: int = 500,
-    optimizer: str = "lbfgs",
-    init: str | Tensor = "content",
-    scales: int = 1,
-    seed: int = 0,
+    steps: int = OPTIMIZE_STEPS,
+    optimizer: str = DEFAULT_OPTIMIZER,
+    init: str | Tensor = DEFAULT_INIT,
+    scales: int = OPTIMIZE_SCALES,
+    seed: int = DEFAULT_SEED,
     bfloat16: bool = False,
     callback: Callable[[Iterate], None] | None = None,
 ) -> Optimized:

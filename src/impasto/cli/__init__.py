@@ -19,10 +19,11 @@ from impasto.cli import (
     stylize,
     train,
 )
-from impasto.cli.options import OneLineParser, complain, reason_of, tell_json
+from impasto.cli.options import OneLineParser
+from impasto.cli.output import library_log_shown, os_error_reason, print_error, print_json
 from impasto.errors import ImpastoError, UsageError
 from impasto.system import streams
-from impasto.system.files import keep_to_ourselves
+from impasto.system.files import disable_telemetry
 
 _COMMANDS = {
     "stylize": stylize, "train": train, "optimize": optimize, "compare": compare, "augment": augment,
@@ -36,20 +37,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 all done, 1 some inputs failed, 2 usage, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     streams.prepare()
-    keep_to_ourselves()
+    disable_telemetry()
     if arguments[:1] == ["train"] and arguments[1:] not in (["-h"], ["--help"]):
         return train.run(arguments[1:])  # its words are Hydra's
     try:
         options = _parser().parse_args(arguments)
     except UsageError as error:
         sys.exit(_failed(arguments, error, error.exit_code))
-    with streams.results_alone():
+    with streams.results_alone(), library_log_shown():
         return _run(options, arguments)
 
 
 def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if not options.debug:
-        warnings.simplefilter("ignore")  # Pillow's and torch's remarks are not for the person at the command line
+        warnings.simplefilter("ignore")  # Pillow's and torch's warnings are not for the person at the command line
     try:
         return options.run(options)
     except BrokenPipeError:
@@ -62,18 +63,18 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         if isinstance(error, ImpastoError):
             return _failed(arguments, error, error.exit_code)
         # A full disk, a folder that cannot be written.
-        return _failed(arguments, f"{error.filename or 'a file'}: {reason_of(error)}", ImpastoError.exit_code)
+        return _failed(arguments, f"{error.filename or 'a file'}: {os_error_reason(error)}", ImpastoError.exit_code)
 
 
 def _failed(arguments: Sequence[str], reason: object, code: int) -> int:
-    """Say why a command failed as a whole, with --json in the form of its report, too; return its exit code."""
-    complain(reason)
+    """Print why a command failed as a whole, with --json also in the form of its report; return the exit code."""
+    print_error(reason)
     command = _COMMANDS.get(arguments[0]) if arguments else None
-    if "--json" in arguments and hasattr(command, "failure"):
+    if "--json" in arguments and hasattr(command, "failure_report"):
         try:
-            tell_json(command.failure(str(reason)))  # type: ignore[union-attr]
+            print_json(command.failure_report(str(reason)))  # type: ignore[union-attr]
         except (ImpastoError, OSError) as error:
-            complain(error)
+            print_error(error)
     return code
 
 

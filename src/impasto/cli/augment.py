@@ -1,4 +1,4 @@
-"""`impasto augment`: a COCO data set, painted, its annotations kept."""
+"""`impasto augment`: paint a COCO data set and keep its annotations."""
 
 from __future__ import annotations
 
@@ -8,22 +8,11 @@ from contextlib import ExitStack, suppress
 from functools import cache
 from typing import Any
 
-from impasto.cli.options import (
-    Once,
-    add_command,
-    add_device_and_json,
-    complain,
-    folder_from,
-    note,
-    path_from,
-    positive_from,
-    seed_from,
-    tell_json,
-)
-from impasto.system import streams
-from impasto.system.choices import AUGMENT_ENGINES
+from impasto.cli.options import Once, add_command, add_device_and_json, folder_from, path_from, positive_from, seed_from
+from impasto.cli.output import print_error, print_json, print_result
+from impasto.system.choices import AUGMENT_ENGINES, AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_ENGINE, DEFAULT_SEED
 
-_MOST_TOLD = 20  # failures, of which there may be thousands
+_MAX_ERRORS_SHOWN = 20  # a damaged data set may have thousands
 
 
 def add(commands: Any) -> None:
@@ -46,18 +35,21 @@ def add(commands: Any) -> None:
         metavar="DIR",
         help="where the new data set goes",
     )
-    command.add_argument("--per-image", type=positive_from, default=1, metavar="N",
-                         help="paintings of each image, in different styles as far as there are (default: 1)")  # fmt: skip
-    command.add_argument("--seed", type=seed_from, default=0, help="decides on styles and strengths (default: 0)")
-    command.add_argument("--strength", type=_range_from, default=(1.0, 1.0), metavar="LOW:HIGH",
-                         help="share of the painting, drawn from this range; the rest is the photograph (default: 1:1)")  # fmt: skip
+    command.add_argument("--per-image", type=positive_from, default=AUGMENT_PER_IMAGE, metavar="N",
+                         help="paintings of each image, in different styles as far as there are (default: %(default)s)")  # fmt: skip
+    command.add_argument(
+        "--seed", type=seed_from, default=DEFAULT_SEED, help="decides on styles and strengths (default: %(default)s)"
+    )
+    command.add_argument("--strength", type=_range_from, default=AUGMENT_STRENGTH, metavar="LOW:HIGH",
+                         help="share of the painting, drawn from this range; the rest is the photograph "
+                         f"(default: {':'.join(f'{end:g}' for end in AUGMENT_STRENGTH)})")  # fmt: skip
     command.add_argument("--keep-originals", action="store_true", help="copy the photographs into the data set too")
     command.add_argument("--resume", action="store_true", help="go on with a run that was cut off")
     command.add_argument(
         "--workers", type=_workers_from, metavar="N", help="processes (default: auto, one a core or GPU)"
     )
-    command.add_argument("--engine", choices=AUGMENT_ENGINES, default="local",
-                         help="processes of this machine, or the Ray cluster that RAY_ADDRESS names (default: local)")  # fmt: skip
+    command.add_argument("--engine", choices=AUGMENT_ENGINES, default=DEFAULT_ENGINE,
+                         help="processes of this machine, or the Ray cluster that RAY_ADDRESS names (default: %(default)s)")  # fmt: skip
     add_device_and_json(command)
 
 
@@ -77,18 +69,18 @@ def _workers_from(text: str) -> int | None:
         raise argparse.ArgumentTypeError(f"must be auto or a whole number of at least 1, not {text}") from error
 
 
-class _First:
-    """Complains the first so many times and counts the rest."""
+class _LimitedErrors:
+    """Prints the first `limit` errors and counts the rest as `hidden`."""
 
-    def __init__(self, most: int):
-        self.left, self.unsaid = most, 0
+    def __init__(self, limit: int):
+        self.left, self.hidden = limit, 0
 
     def __call__(self, reason: str) -> None:
         if self.left:
-            complain(reason)
+            print_error(reason)
             self.left -= 1
         else:
-            self.unsaid += 1
+            self.hidden += 1
 
 
 def _augment(options: argparse.Namespace) -> int:
@@ -97,11 +89,11 @@ def _augment(options: argparse.Namespace) -> int:
     from impasto.datasets.augment import augment
     from impasto.errors import printable
 
-    failures = _First(_MOST_TOLD)
+    failures = _LimitedErrors(_MAX_ERRORS_SHOWN)
     with ExitStack() as stack:
         line = cache(
             lambda: stack.enter_context(tqdm(unit="image", file=sys.stderr))
-        )  # once there is something to show
+        )  # the bar appears with the first image
 
         def progress(done: int, total: int) -> None:
             line().total = total
@@ -110,18 +102,18 @@ def _augment(options: argparse.Namespace) -> int:
         report = augment(
             options.annotations, options.images, options.style, options.output, per_image=options.per_image,
             seed=options.seed, strength=options.strength, keep_originals=options.keep_originals, resume=options.resume,
-            workers=options.workers, engine=options.engine, device=options.device, progress=progress, failed=failures, note=note,
+            workers=options.workers, engine=options.engine, device=options.device, progress=progress, failed=failures,
         )  # fmt: skip
-    if failures.unsaid:
-        complain(f"{failures.unsaid} more images could not be painted; --json names them all")
+    if failures.hidden:
+        print_error(f"{failures.hidden} more images could not be painted; --json names them all")
     if options.json:
-        tell_json(report)
+        print_json(report)
     else:
-        streams.tell(printable(report["annotations"]))
+        print_result(printable(report["annotations"]))
     counts = f"{report['images']} images with {report['marks']} annotations"
     print(f"{counts}, {len(report['failed'])} failed" if report["failed"] else counts, file=sys.stderr)
     return 1 if report["failed"] else 0
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     return {"annotations": None, "images": 0, "marks": 0, "failed": [reason]}

@@ -1,4 +1,4 @@
-"""What `impasto stylize` does with clips, cameras and raw frames."""
+"""The clips, cameras and raw frames of `impasto stylize`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.options import note
+from impasto.cli.output import print_note
 from impasto.errors import UsageError
 from impasto.inference.files import STDOUT, Destination
 from impasto.system import streams
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from impasto.inference.stylizer import Stylizer
 
 
-def is_whole(result: Path, source: Path) -> bool:
-    """Whether a clip other than the input is there and holds what it announces."""
+def is_complete(result: Path, source: Path) -> bool:
+    """Whether `result` is a clip other than the source and has as many frames as it announces."""
     from impasto.inference.video.reading import is_whole_clip
 
     return result.is_file() and not result.samefile(source) and is_whole_clip(result)
 
 
 def paint_clip(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Paint one clip, or what a camera sees, with progress on stderr; return what to tell of it."""
+    """Paint one clip, or what a camera sees, with progress on stderr; return its entries of the report."""
     from impasto.errors import printable
     from impasto.inference.video.paint_video import paint_video
 
@@ -38,13 +38,13 @@ def paint_clip(painter: Stylizer, source: Path | int, target: Path, options: arg
             max_pixels=options.max_pixels,
         )  # fmt: skip
     for line in report.notes:
-        note(f"{name}: {line}")
-    told = {"frames": report.frames, "seconds": report.seconds, "frames_per_second": report.frames_per_second}
-    return {**told, "damage": report.damage} if report.damage else told
+        print_note(f"{name}: {line}")
+    summary = {"frames": report.frames, "seconds": report.seconds, "frames_per_second": report.frames_per_second}
+    return {**summary, "damage": report.damage} if report.damage else summary
 
 
-def check(options: argparse.Namespace, destination: Destination) -> None:
-    """Refuse what cannot go together, before a painter is loaded."""
+def check_sources(options: argparse.Namespace, destination: Destination) -> None:
+    """Raise UsageError for sources and options that cannot go together, before a painter is loaded."""
     words: list[str] = options.sources
     to_stdout = destination.stream == STDOUT or (words == ["-"] and destination == Destination())
     if len(words) > 1 and ("-" in words or any(map(_is_camera, words))):
@@ -66,8 +66,8 @@ def check(options: argparse.Namespace, destination: Destination) -> None:
         raise UsageError("--json and the picture cannot both go to stdout: choose -o FILE")
 
 
-def camera(options: argparse.Namespace, style: str, destination: Destination) -> list[tuple[int, Path]]:
-    """Return the camera that is meant with where its film goes; none if the sources are files."""
+def camera_job(options: argparse.Namespace, style: str, destination: Destination) -> list[tuple[int, Path]]:
+    """Return the camera's number with the path of its film; an empty list if the sources are files."""
     word = options.sources[0]
     if not _is_camera(word):
         return []

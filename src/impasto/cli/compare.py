@@ -14,20 +14,17 @@ from impasto.cli.options import (
     add_command,
     add_device_and_json,
     add_precision,
-    complain,
     folder_from,
     in_words,
-    note,
     path_from,
     positive_from,
     reach_in_words,
-    reason_of,
-    tell_json,
     wants_bfloat16,
 )
+from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result
 from impasto.errors import ImpastoError, UsageError
 from impasto.inference import files
-from impasto.system import streams
+from impasto.system.choices import COMPARE_SIZE, COMPARE_STEPS
 
 _BACKEND, _PRECISION = "torch", "float32"  # of the painter
 
@@ -43,8 +40,10 @@ def add(commands: Any) -> None:
     command.add_argument(
         "-o", "--output", type=folder_from, action=Once, required=True, metavar="DIR", help="where the report goes"
     )
-    command.add_argument("--steps", type=positive_from, default=500)
-    command.add_argument("--size", type=positive_from, default=256, help="side of the squares compared (default: 256)")
+    command.add_argument("--steps", type=positive_from, default=COMPARE_STEPS)
+    command.add_argument(
+        "--size", type=positive_from, default=COMPARE_SIZE, help="side of the squares compared (default: %(default)s)"
+    )
     command.add_argument("--limit", type=positive_from, help="only the first so many images")
     command.add_argument(
         "--loss-weights", help="torchvision, slim or a path (default: what the model was trained with)"
@@ -75,11 +74,11 @@ def _compare(options: argparse.Namespace) -> int:
     painter, failed = Stylizer(options.style, options.device, backend=_BACKEND, precision=_PRECISION), []
 
     def fail(source: object, error: Exception) -> None:
-        complain(error if isinstance(error, ImpastoError) else f"{source}: {reason_of(error)}")
+        print_error(error if isinstance(error, ImpastoError) else f"{source}: {os_error_reason(error)}")
         failed.append({"input": None if source is None else str(source), "error": str(error)})
 
     loss = judge_of(painter.model, options.loss_weights, options.style_image)
-    found = files.photographs(options.sources, painter.name, cache(files.Records), fail, IMAGE_SUFFIXES, note)
+    found = files.photographs(options.sources, painter.name, cache(files.Records), fail, IMAGE_SUFFIXES, print_note)
     paths = [photograph.path for photograph in found][: options.limit]
     if not paths:
         raise UsageError("nothing to compare: no images, or all of them are results")
@@ -98,13 +97,13 @@ def _compare(options: argparse.Namespace) -> int:
         )  # fmt: skip
     written = write_report(options.output, report, compared)
     if options.json:
-        tell_json({**report, "failed": failed})
+        print_json({**report, "failed": failed})
     else:
-        streams.tell(*_sentences(report), *map(printable, written))
+        print_result(*_sentences(report), *map(printable, written))
     return 1 if failed else 0
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     return {"images": [], "failed": [{"input": None, "error": reason}]}
 
 

@@ -1,13 +1,13 @@
-"""`impasto import`: style models of others."""
+"""`impasto import`: import a style model of another project."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-from impasto.cli.options import Once, add_command, path_from, tell_json
+from impasto.cli.options import Once, add_command, path_from
+from impasto.cli.output import print_json, print_result
 from impasto.errors import UsageError
-from impasto.system import streams
 
 
 def add(commands: Any) -> None:
@@ -40,11 +40,11 @@ def _import(options: argparse.Namespace) -> int:
     name = options.output.stem if options.name is None else options.name
     save_style_model(options.output, import_model(options.model, name))
     if options.json:
-        tell_json({"output": str(options.output), "failed": []})
+        print_json({"output": str(options.output), "failed": []})
     else:
-        streams.tell(printable(options.output))
+        print_result(printable(options.output))
     return 0
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     return {"output": None, "failed": [{"input": None, "error": reason}]}

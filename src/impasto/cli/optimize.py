@@ -15,16 +15,23 @@ from impasto.cli.options import (
     add_command,
     add_device_and_json,
     add_precision,
-    complain,
     path_from,
     positive_from,
     seed_from,
     strength_from,
-    tell_json,
     wants_bfloat16,
 )
+from impasto.cli.output import print_error, print_json, print_result
 from impasto.errors import UsageError
-from impasto.system import streams
+from impasto.system.choices import (
+    DEFAULT_INIT,
+    DEFAULT_OPTIMIZER,
+    DEFAULT_SEED,
+    OPTIMIZE_INITS,
+    OPTIMIZE_SCALES,
+    OPTIMIZE_STEPS,
+    OPTIMIZERS,
+)
 
 if TYPE_CHECKING:
     from impasto.optimize import Iterate
@@ -39,21 +46,26 @@ def add(commands: Any) -> None:
         "-s", "--style", type=path_from, action=Once, required=True, metavar="IMAGE", help="the style picture"
     )
     command.add_argument("-o", "--output", type=path_from, action=Once, required=True, help="the result")
-    command.add_argument("--steps", type=positive_from, default=500)
-    command.add_argument("--optimizer", choices=("lbfgs", "adam"), default="lbfgs")
+    command.add_argument("--steps", type=positive_from, default=OPTIMIZE_STEPS)
+    command.add_argument("--optimizer", choices=OPTIMIZERS, default=DEFAULT_OPTIMIZER)
     command.add_argument(
-        "--init", default="content", help="content, noise, or a style model to polish (default: content)"
+        "--init", default=DEFAULT_INIT, help="content, noise, or a style model to polish (default: %(default)s)"
     )
-    command.add_argument("--size", type=positive_from, default=512, help="longer side in pixels (default: 512)")
-    command.add_argument("--style-size", type=positive_from, default=512, help="the style picture's (default: 512)")
+    command.add_argument("--size", type=positive_from, default=512, help="longer side in pixels (default: %(default)s)")
+    command.add_argument(
+        "--style-size", type=positive_from, default=512, help="the style picture's (default: %(default)s)"
+    )
     command.add_argument(
         "--strength", type=strength_from, default=1.0, help="of the style: 0.5 is calmer, 2 wilder (default: 1)"
     )
     command.add_argument(
-        "--scales", type=positive_from, default=1, help="coarse to fine, halving the size (default: 1)"
+        "--scales",
+        type=positive_from,
+        default=OPTIMIZE_SCALES,
+        help="coarse to fine, halving the size (default: %(default)s)",
     )
-    command.add_argument("--seed", type=seed_from, default=0)
-    command.add_argument("--loss-weights", default="slim", help="slim, torchvision or a path (default: slim)")
+    command.add_argument("--seed", type=seed_from, default=DEFAULT_SEED)
+    command.add_argument("--loss-weights", default="slim", help="slim, torchvision or a path (default: %(default)s)")
     add_precision(command)
     add_device_and_json(command)
 
@@ -80,7 +92,7 @@ def _optimize(options: argparse.Namespace) -> int:
     loss.set_style(resize(read_image(options.style), options.style_size)[None].to(device))
     content = resize(read_image(options.content), options.size)[None].to(device)
     init = options.init
-    if init not in ("content", "noise"):
+    if init not in OPTIMIZE_INITS:
         init = Stylizer(init, options.device, backend="torch", precision="float32").paint(content.cpu()).to(device)
     with tqdm(total=options.steps, unit="step", file=sys.stderr) as line, _stopped_like_ctrl_c():
 
@@ -97,22 +109,22 @@ def _optimize(options: argparse.Namespace) -> int:
             )  # fmt: skip
         except Interrupted as stop:
             if stop.result.best_step == 0:
-                raise  # nothing better than what it began with, and there may be an earlier result
+                raise  # nothing better than the start, and there may be an earlier result
             result, code = stop.result, 130
     write_image(options.output, result.image[0].cpu())
     if code:
-        complain(f"interrupted; the best so far, of step {result.best_step}, is written")
+        print_error(f"interrupted; the best so far, of step {result.best_step}, is written")
     if options.json:
-        told = {"output": str(options.output), "best_step": result.best_step, "curve": result.curve}
-        tell_json({**told, "failed": []})
+        summary = {"output": str(options.output), "best_step": result.best_step, "curve": result.curve}
+        print_json({**summary, "failed": []})
     else:
-        streams.tell(printable(options.output))
+        print_result(printable(options.output))
     return code
 
 
 @contextmanager
 def _stopped_like_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM, with which schedulers end a job, do what Ctrl-C does."""
+    """Treat SIGTERM, with which schedulers end a job, like Ctrl-C inside the block."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
@@ -120,5 +132,5 @@ def _stopped_like_ctrl_c() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     return {"output": None, "best_step": None, "curve": {}, "failed": [{"input": None, "error": reason}]}

@@ -1,32 +1,28 @@
-"""What the commands have in common: options, their values, progress and complaints."""
+"""Options that several commands share, and the parsing of their values."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
-import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from mimetypes import MimeTypes
 from pathlib import Path
 from typing import Any, NoReturn
 
 from impasto.errors import UsageError
-from impasto.system import streams
-from impasto.system.choices import BACKENDS, PRECISIONS
+from impasto.system.choices import BACKENDS, DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION, MAX_PIXELS, PRECISIONS
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Says in one line what is wrong with the words of a command."""
+    """An argument parser that raises a one-line UsageError instead of printing its usage."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; {self.prog} --help shows what it takes")
 
 
 class Once(argparse.Action):
-    """Of an option that can have one value: a second one would drop the first without a word."""
+    """An option that may be given once: argparse would drop the first of two values silently."""
 
     def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
         given = namespace.__dict__.setdefault("given_once", set())
@@ -44,14 +40,14 @@ def add_command(commands: Any, name: str, run: Any, help: str, description: str 
 
 
 def add_device_and_json(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    command.add_argument("--device", default=DEFAULT_DEVICE, help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)")
     command.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def add_backend(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--backend", choices=("auto", *BACKENDS), default="auto",
+    command.add_argument("--backend", choices=(DEFAULT_BACKEND, *BACKENDS), default=DEFAULT_BACKEND,
                          help="what does the arithmetic (default: the fastest that is installed)")  # fmt: skip
-    command.add_argument("--precision", choices=PRECISIONS, default="auto",
+    command.add_argument("--precision", choices=PRECISIONS, default=DEFAULT_PRECISION,
                          help="half moves few pixels by more than a level (default: half where the processor is made for it)")  # fmt: skip
 
 
@@ -67,7 +63,7 @@ def wants_bfloat16(options: argparse.Namespace, device: Any) -> bool:
 
 
 def in_words(step: int | None, report: dict[str, Any]) -> str:
-    """Say after how many of the optimiser's steps a report has it, None being none of them."""
+    """Format a step count; None means "not within the report's steps"."""
     return f"more than {report['steps']}" if step is None else str(step)
 
 
@@ -85,12 +81,12 @@ def minutes_from(text: str) -> float:
 
 
 def path_from(text: str) -> Path:
-    """A path as a shell takes it: `--output=~/x` reaches us with its tilde."""
+    """Parse a path and expand its tilde: the shell leaves the one in `--output=~/x`."""
     return Path(os.path.expanduser(text))  # noqa: PTH111 - Path.expanduser raises for a user who is not there
 
 
 def folder_from(text: str) -> Path:
-    """A path where a folder is or may be made: neither a file nor what would be taken for one."""
+    """Parse the path of a folder that exists or can be made; refuse a file and a name with a file's suffix."""
     path = path_from(text)
     if text == "-" or path.is_file() or (not path.exists() and MimeTypes().guess_type(path.name.lower())[0]):
         raise argparse.ArgumentTypeError(f"must be a folder, not {text}")
@@ -119,47 +115,18 @@ def positive_from(text: str) -> int:
 
 
 def size_from(text: str) -> tuple[int, int]:
-    """Width and height from text such as 1280x720, at most as many pixels as a picture may have by default."""
+    """Parse (width, height) from text such as 1280x720; refuse more pixels than MAX_PIXELS."""
     found = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text.strip().lower(), re.ASCII)
     width, height = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not 0 < width * height <= 120_000_000:
+    if not 0 < width * height <= MAX_PIXELS:
         raise argparse.ArgumentTypeError(f"must be WIDTHxHEIGHT, such as 1280x720, not {text}")
     return width, height
 
 
 def memory_from(text: str) -> int:
-    """Bytes from text such as 1G, 1.5GB or 500M (powers of 1024, as is usual for memory)."""
+    """Parse bytes from text such as 1G, 1.5GB or 500M (powers of 1024, as is usual for memory)."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:I?B)?", text.strip().upper())
     value = int(float(found[1]) * 1024 ** " KMGT".index(found[2] or " ")) if found else 0
     if not 0 < value < 2**60:
         raise argparse.ArgumentTypeError(f"must be an amount of memory such as 1G or 500M, not {text}")
     return value
-
-
-def progress_bar(items: Sequence[Any], unit: str) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(items, unit=unit, file=sys.stderr, disable=len(items) < 2)
-
-
-def tell_json(report: Any) -> None:
-    streams.tell(json.dumps(report, indent=2))
-
-
-def note(line: str) -> None:
-    """Say on stderr what may be good to know, above a progress bar."""
-    from tqdm import tqdm
-
-    tqdm.write(line, file=sys.stderr)
-
-
-def complain(message: object) -> None:
-    from tqdm import tqdm
-
-    from impasto.errors import printable
-
-    tqdm.write(f"impasto: {printable(str(message))}", file=sys.stderr)  # on a line of its own, above a progress bar
-
-
-def reason_of(error: Exception) -> str:
-    return f"{getattr(error, 'strerror', None) or error}; choose another place or name"

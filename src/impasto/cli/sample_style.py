@@ -1,4 +1,4 @@
-"""`impasto sample-style`: style pictures made by code."""
+"""`impasto sample-style`: make style pictures by code."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import argparse
 import importlib.util
 from typing import Any
 
-from impasto.cli.options import Once, add_command, folder_from, positive_from, seed_from, tell_json
+from impasto.cli.options import Once, add_command, folder_from, positive_from, seed_from
+from impasto.cli.output import print_json, print_result
 from impasto.errors import UsageError, printable
-from impasto.system import streams
+from impasto.system.choices import DEFAULT_SEED, SAMPLE_STYLE_SIZE
 
 
 def add(commands: Any) -> None:
     command = add_command(commands, "sample-style", _sample_style, "make style pictures by code, to train on or to try")
     command.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
     command.add_argument("-o", "--output", type=folder_from, action=Once, metavar="DIR", help="where NAME.png goes")
-    command.add_argument("--size", type=positive_from, default=768, help="side in pixels (default: 768)")
-    command.add_argument("--seed", type=seed_from, default=0, help="another seed, another picture (default: 0)")
+    command.add_argument(
+        "--size", type=positive_from, default=SAMPLE_STYLE_SIZE, help="side in pixels (default: %(default)s)"
+    )
+    command.add_argument(
+        "--seed", type=seed_from, default=DEFAULT_SEED, help="another seed, another picture (default: %(default)s)"
+    )
     command.add_argument("--list", action="store_true", help="list the names, one a line, and stop")
     command.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -32,11 +37,11 @@ def _sample_style(options: argparse.Namespace) -> int:
         raise UsageError("where to? give -o DIR")
     outputs = [] if options.list else [_write(name, options) for name in names]
     if options.json:
-        tell_json({"names": names, "outputs": outputs, "failed": []})
+        print_json({"names": names, "outputs": outputs, "failed": []})
     elif options.list:
-        streams.tell(*(f"{name:<14} {STYLES[name].__doc__}" for name in names))
+        print_result(*(f"{name:<14} {STYLES[name].__doc__}" for name in names))
     else:
-        streams.tell(*map(printable, outputs))
+        print_result(*map(printable, outputs))
     return 0
 
 
@@ -50,5 +55,5 @@ def _write(name: str, options: argparse.Namespace) -> str:
     return str(path)
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     return {"names": [], "outputs": [], "failed": [{"input": None, "error": reason}]}

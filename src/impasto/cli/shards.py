@@ -1,4 +1,4 @@
-"""`impasto shards`: a folder of photographs, packed for training from afar."""
+"""`impasto shards`: pack a folder of photographs into tar shards for training."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 import importlib.util
 from typing import Any
 
-from impasto.cli.options import Once, add_command, folder_from, note, path_from, positive_from, tell_json
+from impasto.cli.options import Once, add_command, folder_from, path_from, positive_from
+from impasto.cli.output import print_json, print_result
 from impasto.errors import UsageError, printable
-from impasto.system import streams
+from impasto.system.choices import SHARD_COUNT, SHARD_SIZE
 
 
 def add(commands: Any) -> None:
@@ -18,9 +19,11 @@ def add(commands: Any) -> None:
     command.add_argument("folder", type=path_from, metavar="FOLDER", help="photographs, at any depth")
     command.add_argument("-o", "--output", type=folder_from, action=Once, required=True, metavar="DIR",
                          help="where the shards go; the same command goes on with what was cut off")  # fmt: skip
-    command.add_argument("--shards", type=positive_from, default=8, metavar="N", help="how many (default: 8)")
-    command.add_argument("--size", type=positive_from, default=512, metavar="N",
-                         help="shorter side in pixels, 1.6 times data.crop or more (default: 512)")  # fmt: skip
+    command.add_argument(
+        "--shards", type=positive_from, default=SHARD_COUNT, metavar="N", help="how many (default: %(default)s)"
+    )
+    command.add_argument("--size", type=positive_from, default=SHARD_SIZE, metavar="N",
+                         help="shorter side in pixels, 1.6 times data.crop or more (default: %(default)s)")  # fmt: skip
     command.add_argument("--jobs", type=positive_from, metavar="N", help="processes (default: one a core)")
     command.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -30,14 +33,14 @@ def _shards(options: argparse.Namespace) -> int:
         raise UsageError("shards are for training, which needs more packages; pip install 'impasto[train]'")
     from impasto.training.data.write_shards import write_shards
 
-    written = write_shards(options.folder, options.output, options.shards, options.size, options.jobs, said=note)
+    written = write_shards(options.folder, options.output, options.shards, options.size, options.jobs)
     if options.json:
         counts = {"shards": written.shards, "images": written.images, "missing": written.missing}
-        tell_json({"index": str(written.index), **counts, "failed": written.left_out})
+        print_json({"index": str(written.index), **counts, "failed": written.left_out})
     else:
-        streams.tell(printable(written.index))
+        print_result(printable(written.index))
     return 1 if written.missing else 0
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     return {"index": None, "shards": 0, "images": 0, "missing": 0, "failed": [reason]}

@@ -1,4 +1,4 @@
-"""`impasto styles`: what came with this installation."""
+"""`impasto styles`: list the styles that are shipped with this installation."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import argparse
 import sys
 from typing import Any
 
-from impasto.cli.options import add_command, complain, in_words, reach_in_words, tell_json
+from impasto.cli.options import add_command, in_words, reach_in_words
+from impasto.cli.output import print_error, print_json, print_result
 from impasto.errors import ModelError
-from impasto.system import streams
 
 
 def add(commands: Any) -> None:
@@ -24,16 +24,16 @@ def _styles(options: argparse.Namespace) -> int:
         try:
             metadata = read_metadata(path)
         except ModelError as error:  # the rest is listed
-            complain(error)
+            print_error(error)
             failed = True
             continue
         facts = {"name": metadata["name"], "network": metadata["network"]["name"], "bytes": path.stat().st_size}
         known.append({**facts, "report": metadata["report"]})
     if options.json:
-        tell_json(known)
+        print_json(known)
         return int(failed)
     for style in known:
-        streams.tell(
+        print_result(
             f"{style['name']:24} {style['network']:10} {style['bytes'] / 1e6:5.1f} MB   {_measured(style['report'])}"
         )
     if not known:
@@ -41,7 +41,7 @@ def _styles(options: argparse.Namespace) -> int:
     return int(failed)
 
 
-def failure(_: str) -> list[Any]:
+def failure_report(_: str) -> list[Any]:
     return []
 
 

@@ -1,4 +1,4 @@
-"""`impasto stylize`: images, clips, folders and patterns through a trained painter."""
+"""`impasto stylize`: paint images, clips, folders and patterns with a trained style."""
 
 from __future__ import annotations
 
@@ -15,20 +15,16 @@ from impasto.cli.options import (
     add_backend,
     add_command,
     add_device_and_json,
-    complain,
     memory_from,
-    note,
     positive_from,
-    progress_bar,
-    reason_of,
     size_from,
-    tell_json,
 )
+from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result, progress_bar
 from impasto.errors import ImageError, ImpastoError, UsageError, VideoError
 from impasto.inference import files
 from impasto.inference.files import Destination, Made, Records, is_animation, is_clip, result_suffix
 from impasto.system import streams
-from impasto.system.choices import STATISTICS
+from impasto.system.choices import DEFAULT_STATISTICS, MAX_PIXELS, STATISTICS
 
 if TYPE_CHECKING:
     from impasto.images.finding import Found
@@ -61,27 +57,28 @@ def add(commands: Any) -> None:
         "--resume", action="store_true", help="leave results that are there, whole and made from the same"
     )
     command.add_argument(
-        "--max-pixels", type=positive_from, help="refuse larger images and frames (default: 120000000)"
+        "--max-pixels",
+        type=positive_from,
+        default=MAX_PIXELS,
+        help="refuse larger images and frames (default: %(default)s)",
     )
     command.add_argument("--max-memory", type=memory_from, metavar="SIZE",
                          help="keep to about that much, as 1G or 500M, on a GPU of its memory: what does not fit is painted in "
                          "tiles, with the same result (default: half of what is free)")  # fmt: skip
-    command.add_argument("--statistics", choices=STATISTICS, default="exact",
-                         help="of a picture painted in tiles: thumbnail is faster, and says how far it is off (default: exact)")  # fmt: skip
+    command.add_argument("--statistics", choices=STATISTICS, default=DEFAULT_STATISTICS,
+                         help="of a picture painted in tiles: thumbnail is faster, and says how far it is off (default: %(default)s)")  # fmt: skip
     add_backend(command)
     add_device_and_json(command)
 
 
 def _stylize(options: argparse.Namespace) -> int:
     from impasto.checkpoint import SUFFIX, check_name, find_style_model
-    from impasto.images.formats import MAX_PIXELS
     from impasto.inference.stylizer import Stylizer
 
     destination = Destination.of(options.output)
-    clips.check(options, destination)
-    options.max_pixels = options.max_pixels or MAX_PIXELS
+    clips.check_sources(options, destination)
     model = find_style_model(options.style)
-    # Not the name inside: a painter trained further and saved beside its first state is known by its file.
+    # Not the name inside: a painter that was trained further and saved beside its first state differs by its file only.
     style = model.name.removesuffix(SUFFIX)
     check_name(style, model)
     painter = Stylizer(
@@ -100,12 +97,12 @@ def _stylize(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         report.fail(None, ImpastoError("interrupted; files that were finished are whole"))
         report.code = 130
-    report.tell()
+    report.show()
     return report.code
 
 
 class _Report:
-    """What became of each source, and the exit code."""
+    """What became of each source (done, left as it was, failed), and the exit code."""
 
     def __init__(self, style: str | None, as_json: bool):
         self.style, self.as_json, self.code = style, as_json, 0
@@ -117,67 +114,67 @@ class _Report:
     def fail(self, source: object, error: Exception) -> None:
         from impasto.errors import printable
 
-        complain(error if isinstance(error, ImpastoError) else f"{source}: {reason_of(error)}")
+        print_error(error if isinstance(error, ImpastoError) else f"{source}: {os_error_reason(error)}")
         self.failed.append({"input": None if source is None else printable(source), "error": printable(str(error))})
         self.code = self.code or 1
 
-    def told(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return {"style": self.style, "done": self.done, "left": self.left, "failed": self.failed}
 
-    def tell(self) -> None:
+    def show(self) -> None:
         from impasto.errors import printable
 
         if self.left:
             print(f"{len(self.left)} left as they were", file=sys.stderr)
         if self.as_json:
-            tell_json(self.told())
+            print_json(self.as_dict())
             return
         if self.done and not self.to_stdout:
-            streams.tell(*(printable(item["output"]) for item in self.done))
+            print_result(*(printable(item["output"]) for item in self.done))
         if self.failed:
             print(f"{len(self.done)} painted, {len(self.failed)} failed", file=sys.stderr)
 
 
-def failure(reason: str) -> dict[str, Any]:
+def failure_report(reason: str) -> dict[str, Any]:
     report = _Report(None, as_json=True)
     report.failed.append({"input": None, "error": reason})
-    return report.told()
+    return report.as_dict()
 
 
 def _paint_all(
     painter: Stylizer, model: Path, destination: Destination, options: argparse.Namespace, report: _Report
 ) -> None:
-    """Paint every source that the words mean."""
+    """Paint every source; record each one in the report."""
     records = cache(Records)
     style = str(report.style)
     settings = files.settings_of(
         model, size=options.size, statistics=options.statistics, keep_metadata=options.keep_metadata
     )
-    for source, target in progress_bar(_pairs(options, style, destination, records, report), "image"):
+    for source, target in progress_bar(_source_target_pairs(options, style, destination, records, report), "image"):
         try:
             made = Made.of(source, target, style, settings) if isinstance(source, Path) else None
             if made and options.resume and _is_done(made, source, target, records(target.parent), options.max_pixels):
                 report.left.append({"input": str(source), "output": str(target)})
                 continue
-            told = _paint_one(painter, source, target, options)
-            report.done.append({"input": str(source), "output": str(target), **told})
+            summary = _paint_one(painter, source, target, options)
+            report.done.append({"input": str(source), "output": str(target), **summary})
             if made and target.is_file():  # and no stream
                 records(target.parent).add(made, target)
-            if told.get("damage"):
-                raise VideoError(f"{source}: {told['damage']}")
+            if summary.get("damage"):
+                raise VideoError(f"{source}: {summary['damage']}")
         except (ImpastoError, OSError) as error:
             report.fail(source, error)
 
 
-def _pairs(
+def _source_target_pairs(
     options: argparse.Namespace,
     style: str,
     destination: Destination,
     records: Callable[[Path], Records],
     report: _Report,
 ) -> list[tuple[Any, Path]]:
-    """Return each source, a path or a camera's number, with where its painting goes."""
-    if pairs := clips.camera(options, style, destination):
+    """Pair each source, a path or a camera's number, with the path of its painting."""
+    if pairs := clips.camera_job(options, style, destination):
         return pairs
     sources = _sources(options.sources, style, records, report)
     one = destination.file or destination.stream
@@ -192,19 +189,19 @@ def _pairs(
 
 
 def _is_done(made: Made, source: Path, target: Path, records: Records, max_pixels: int) -> bool:
-    """Whether the target is whole and, as far as is known, what would be made now."""
+    """Whether the target is complete and, as far as its record tells, made from the same source and settings."""
     known = records.of.get(target.name)
-    return (known is None or made.is_from_the_same(known)) and _is_whole(target, source, max_pixels)
+    return (known is None or made.is_from_the_same(known)) and _is_complete(target, source, max_pixels)
 
 
-def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
-    """Whether a picture other than the input is there and can be decoded to its end."""
+def _is_complete(result: Path, source: Path, max_pixels: int) -> bool:
+    """Whether `result` is a picture or clip other than the source and can be decoded to its end."""
     from impasto.images.reading import read_picture
 
     if not result.is_file() or result.samefile(source):
         return False
     if is_clip(result):
-        return clips.is_whole(result, source)
+        return clips.is_complete(result, source)
     try:
         read_picture(result, max_pixels=max_pixels, as_levels=True)
     except ImageError:
@@ -213,11 +210,11 @@ def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
 
 
 def _sources(words: list[str], style: str, records: Callable[[Path], Records], report: _Report) -> list[Found]:
-    """The images and clips that the words mean; a word that means none fails."""
+    """Find the images and clips that the words name; record a failure for a word that names none."""
     from impasto.images.formats import IMAGE_SUFFIXES
     from impasto.inference.video.reading import VIDEO_SUFFIXES
 
-    found = files.photographs(words, style, records, report.fail, IMAGE_SUFFIXES | VIDEO_SUFFIXES, note)
+    found = files.photographs(words, style, records, report.fail, IMAGE_SUFFIXES | VIDEO_SUFFIXES, print_note)
     if not found:
         report.code = UsageError.exit_code
         if not report.failed:
@@ -226,7 +223,7 @@ def _sources(words: list[str], style: str, records: Callable[[Path], Records], r
 
 
 def _paint_one(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Paint one source; return what to tell of it beside its name."""
+    """Paint one source; return its entries of the report beside input and output."""
     from impasto.errors import printable
 
     if isinstance(source, int):
@@ -244,7 +241,7 @@ def _paint_one(painter: Stylizer, source: Path | int, target: Path, options: arg
 def _paint_to(
     painter: Stylizer, source: Path | BinaryIO, target: Path, suffix: str, options: argparse.Namespace
 ) -> None:
-    """Paint a picture into a file; or into a pipe or a device, in the format that files of that suffix have."""
+    """Paint a picture into a file, a pipe or a device; `suffix` gives the format of the latter two."""
     if target == files.STDOUT:
         _paint_picture(painter, source, streams.results().buffer, suffix, options)  # type: ignore[attr-defined]
     elif target.exists() and not target.is_file():
@@ -271,14 +268,14 @@ def _paint_picture(
         pixels = resize(pixels, options.size)
         alpha = None if alpha is None else resize(alpha, options.size)
     exif, notes = picture.exif if options.keep_metadata else None, picture.notes
-    del picture  # a huge one and its painting need not be there both while the file is written
+    del picture  # frees memory: a huge picture and its painting need not both be held while the file is written
     pixels = painter(pixels)
     if any(painter.deviation):
         off = "off by {:.2f} standard deviations on average over the norms, {:.2f} at most".format(*painter.deviation)
         notes += (f"statistics from a thumbnail: {off}; --statistics exact is not",)
     notes += write_image(target, pixels, alpha=alpha, exif=exif, format=suffix.removeprefix("."))
     for line in notes:
-        note(f"{printable(source)}: {line}")
+        print_note(f"{printable(source)}: {line}")
 
 
 def _paint_stdin(painter: Stylizer, destination: Destination, options: argparse.Namespace, report: _Report) -> None:

@@ -1,4 +1,4 @@
-"""`impasto train`: what was typed, in Hydra's words, handed over to `python -m impasto.training`."""
+"""`impasto train`: translate what was typed into Hydra's overrides and hand over to `python -m impasto.training`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from impasto.cli.options import add_command, complain, minutes_from
+from impasto.cli.options import add_command, minutes_from
+from impasto.cli.output import print_error
 from impasto.errors import UsageError
+from impasto.system.choices import QUALITIES
 from impasto.training.quoting import quoted, without_interpolation
 
 
@@ -21,7 +23,7 @@ def add(commands: Any) -> None:
         "train a painter: impasto train PICTURE [data.root=DIR] [--minutes N] [any Hydra override]",
         "Train a painter for one style: impasto train painting.jpg. It takes two minutes and the sample photographs; a "
         "folder of your own is better (data.root=photos), and so is more time (--minutes N, or --quality draft, good or "
-        f"best: {', '.join(f'{minutes:g}' for minutes in _QUALITIES.values())} minutes). "
+        f"best: {', '.join(f'{minutes:g}' for minutes in QUALITIES.values())} minutes). "
         "Every key of configs/train.yaml can be set as KEY=VALUE, among them trainer.max_steps, style.size, "
         "loss=vgg19, init=none, data.batch_size, output, ckpt_path=last, logger=tensorboard. "
         "`impasto train --cfg job` prints them all.",
@@ -40,11 +42,11 @@ def run(arguments: Sequence[str]) -> int:
     try:
         if options.minutes and options.quality:
             raise UsageError("--minutes or --quality: both say how long; give one")
-        words = _overrides(options.minutes or _QUALITIES.get(options.quality), words)
+        words = _overrides(options.minutes or QUALITIES.get(options.quality), words)
         if importlib.util.find_spec("pytorch_lightning") is None:
             raise UsageError("training needs more packages; pip install 'impasto[train,demo]'")
     except UsageError as error:
-        complain(error)
+        print_error(error)
         return error.exit_code
     if os.name == "nt":
         import subprocess
@@ -54,19 +56,16 @@ def run(arguments: Sequence[str]) -> int:
     os.execv(sys.executable, [sys.executable, "-m", "impasto.training", *words])
 
 
-_QUALITIES = {"draft": 0.5, "good": 2.0, "best": 20.0}  # minutes
-
-
 def _train_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="impasto train", add_help=False, allow_abbrev=False)
     parser.add_argument("--minutes", type=minutes_from)
-    parser.add_argument("--quality", choices=_QUALITIES)
+    parser.add_argument("--quality", choices=QUALITIES)
     parser.add_argument("--debug", action="store_true")
     return parser
 
 
 def _overrides(minutes: float | None, words: Sequence[str]) -> list[str]:
-    """What was typed as Hydra takes it: the picture and the duration by their keys, and `data=demo` if no data were named."""
+    """Return the words as Hydra's overrides: picture and duration get their keys; `data=demo` is added if no data are named."""
     pictures = [i for i, word in enumerate(words) if _is_picture(word, words[i - 1] if i else "")]
     if unknown := [word for word in words if word.startswith("-") and word not in _HYDRA_OPTIONS | _HYDRA_FLAGS]:
         raise UsageError(
@@ -98,7 +97,7 @@ def _is_option(word: str, before: str) -> bool:
 
 
 def _is_picture(word: str, before: str) -> bool:
-    """Whether a word names the picture: not an option of Hydra or its value, not an override, not a deletion."""
+    """Whether a word names the style picture: it is no option of Hydra or its value, no override and no deletion."""
     if word.startswith("~") or _is_option(word, before):
         return False
     return "=" not in word or os.path.isfile(word)  # noqa: PTH113 - Path.is_file raises for long words
@@ -118,7 +117,7 @@ _NOT_TEXT = re.compile(r"[-+]?[\d._]+(e[-+]?\d+)?|true|false|nan|[-+]?inf", re.I
 
 
 def _plain_path(word: str) -> str:
-    """An override as it is, or with its path quoted where people typed one that is there, or at home, as in a shell."""
+    """Return an override with its path quoted if Hydra would misread it, its tilde expanded; else unchanged."""
     key, _, path = word.partition("=")
     if key == "data.shards" and path and path[0] not in "'\"[$":
         return _quoted(key, os.path.expanduser(path))  # noqa: PTH111 - as below; braces would be a dictionary

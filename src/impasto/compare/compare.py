@@ -17,6 +17,7 @@ from impasto.images.geometry import centre_square
 from impasto.images.reading import read_image
 from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
+from impasto.system.choices import COMPARE_SIZE, COMPARE_STEPS
 
 
 def compare(
@@ -24,8 +25,8 @@ def compare(
     stylizer: Stylizer,
     loss: PerceptualLoss,
     *,
-    steps: int = 500,
-    size: int = 256,
+    steps: int = COMPARE_STEPS,
+    size: int = COMPARE_SIZE,
     bfloat16: bool = False,
     polish: bool = True,
     progress: Callable[[str, str, int], None] = lambda image, init, step: None,

@@ -1,1 +1,1 @@
-"""Data sets: COCO's annotations read with mistrust, and a data set painted by processes here or on a Ray cluster."""
+"""Data sets painted: `augment` paints a COCO data set; `coco` reads it, `plan` decides, `workers` and `ray` run the jobs."""

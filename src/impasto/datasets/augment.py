@@ -1,7 +1,7 @@
-"""A data set in, a data set out: every image of a COCO data set painted, its annotations kept.
+"""Paint every image of a COCO data set and keep its annotations.
 
-What is to be painted is settled first, from the annotation file, the styles and the seed alone: one `Job` an image. The
-jobs are then done in any order, by processes here or on a Ray cluster, and the annotation file of the result comes last.
+`plan_jobs` decides first what to paint, from the annotation file, the styles and the seed alone: one `Job` an image.
+Processes here or on a Ray cluster then run the jobs in any order. The annotation file of the result is written last.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from typing import Any
 
 from impasto.checkpoint import find_style_model, load_style_model
 from impasto.datasets.coco import read_coco
-from impasto.datasets.plan import Job, plan
+from impasto.datasets.plan import Job, plan_jobs
 from impasto.datasets.ray import run_on_ray
-from impasto.datasets.workers import Worker, run_here
+from impasto.datasets.workers import Worker, run_locally
 from impasto.errors import DataError, UsageError
+from impasto.system.choices import AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_DEVICE, DEFAULT_ENGINE, DEFAULT_SEED
 from impasto.system.files import written_whole
 
 _RECORD = "augment.json"
@@ -32,17 +33,16 @@ def augment(
     styles: Sequence[str | Path],
     out: Path,
     *,
-    per_image: int = 1,
-    seed: int = 0,
-    strength: tuple[float, float] = (1.0, 1.0),
+    per_image: int = AUGMENT_PER_IMAGE,
+    seed: int = DEFAULT_SEED,
+    strength: tuple[float, float] = AUGMENT_STRENGTH,
     keep_originals: bool = False,
     resume: bool = False,
     workers: int | None = None,
-    engine: str = "local",
-    device: str = "auto",
+    engine: str = DEFAULT_ENGINE,
+    device: str = DEFAULT_DEVICE,
     progress: Callable[[int, int], None] = lambda done, total: None,
     failed: Callable[[str], None] = lambda reason: None,
-    note: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Paint the images of the COCO file `annotations`, which lie in `folder`, and write a COCO data set into `out`.
 
@@ -61,27 +61,27 @@ def augment(
         engine: `local`, or `ray`, which needs all folders in the same place on every machine.
         progress: called with the number of files that are done and that there will be.
         failed: called with a line for every image that could not be painted, which is left out of the result.
-        note: called with a line for everything in the annotation file that was taken otherwise than it stands there.
 
+    A line is logged for each kind of thing in the annotation file that was read otherwise than it stands there.
     Processes are spawned: a script that calls this needs `if __name__ == "__main__"`.
 
     Returns:
         {"annotations": path, "images": number written, "marks": number of annotations, "failed": lines}.
 
     Raises:
-        DataError: the annotation file is none.
-        UsageError: `out` holds something already, or arguments that do not fit together.
+        DataError: there is no such folder, or the annotation file is not one.
+        UsageError: `out` holds something already, or the arguments do not fit together.
     """
     if not folder.is_dir():
         raise DataError(folder, "no such folder", "give the one with the images")
-    coco = read_coco(annotations, folder, note)
-    paths = _by_name(styles)
-    jobs = plan(coco["images"], list(paths), per_image, seed, strength, keep_originals)
-    settings = {"annotations": _digest(annotations), "styles": {name: _digest(path) for name, path in paths.items()},
+    coco = read_coco(annotations, folder)
+    paths = _styles_by_name(styles)
+    jobs = plan_jobs(coco["images"], list(paths), per_image, seed, strength, keep_originals)
+    settings = {"annotations": _file_digest(annotations), "styles": {name: _file_digest(path) for name, path in paths.items()},
                 "per_image": per_image, "seed": seed, "strength": list(strength), "keep_originals": keep_originals}  # fmt: skip
-    _prepare(out, settings, resume)
+    _prepare_output(out, settings, resume)
     make_worker = partial(Worker, folder.resolve(), (out / "images").resolve(), paths, resume)
-    results = (run_on_ray if engine == "ray" else run_here)(jobs, make_worker, workers, device)
+    results = (run_on_ray if engine == "ray" else run_locally)(jobs, make_worker, workers, device)
     done, total, reasons = 0, sum(len(job.outputs) for job in jobs), {}
     for number, reason in results:
         if reason:
@@ -89,7 +89,7 @@ def augment(
             failed(reason)
         done += len(jobs[number].outputs)
         progress(done, total)
-    painted = _data_set(coco, [None if number in reasons else job for number, job in enumerate(jobs)])
+    painted = _painted_coco(coco, [None if number in reasons else job for number, job in enumerate(jobs)])
     with written_whole(out / "annotations.json") as temporary:
         temporary.write_text(json.dumps(painted), encoding="ascii")
     return {
@@ -98,7 +98,7 @@ def augment(
     }  # fmt: skip
 
 
-def _by_name(styles: Sequence[str | Path]) -> dict[str, Path]:
+def _styles_by_name(styles: Sequence[str | Path]) -> dict[str, Path]:
     paths: dict[str, Path] = {}
     for style in styles:
         path = find_style_model(style)
@@ -109,35 +109,35 @@ def _by_name(styles: Sequence[str | Path]) -> dict[str, Path]:
     return paths
 
 
-def _digest(path: Path) -> str:
+def _file_digest(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _prepare(out: Path, settings: dict[str, Any], resume: bool) -> None:
-    """Begin the data set in `out`, or make sure that what lies there is the same one, begun."""
-    record, mine = out / _RECORD, [out / name for name in (_RECORD, "images", "annotations.json")]
-    if any(os.path.lexists(path) for path in mine):
+def _prepare_output(out: Path, settings: dict[str, Any], resume: bool) -> None:
+    """Create the data set's folder and record in `out`, or check that `out` holds the same data set, unfinished."""
+    record, ours = out / _RECORD, [out / name for name in (_RECORD, "images", "annotations.json")]
+    if any(os.path.lexists(path) for path in ours):
         if not resume:
             raise UsageError(out, "holds a data set already", "choose another -o, or go on with --resume")
-        if not record.is_file() or record.read_text(encoding="utf-8", errors="replace") != _lines(settings):
+        if not record.is_file() or record.read_text(encoding="utf-8", errors="replace") != _format_settings(settings):
             raise UsageError(out, "not begun with these options and files", "choose another -o")
-        for torn in out.rglob(".impasto-*.part"):  # what a killed run was writing
-            torn.unlink(missing_ok=True)
+        for partial_file in out.rglob(".impasto-*.part"):  # what a killed run was writing
+            partial_file.unlink(missing_ok=True)
     with written_whole(record) as temporary:
-        temporary.write_text(_lines(settings), encoding="utf-8")
+        temporary.write_text(_format_settings(settings), encoding="utf-8")
     (out / "images").mkdir(exist_ok=True)
 
 
-def _lines(settings: dict[str, Any]) -> str:
+def _format_settings(settings: dict[str, Any]) -> str:
     return json.dumps(settings, indent=2) + "\n"
 
 
-def _data_set(coco: dict[str, Any], jobs: Sequence[Job | None]) -> dict[str, Any]:
-    """Return the result's annotation file: for each job that succeeded, its images and their annotations."""
-    marks = defaultdict(list)
-    for mark in coco.get("annotations", []):
-        marks[mark["image_id"]].append(mark)
+def _painted_coco(coco: dict[str, Any], jobs: Sequence[Job | None]) -> dict[str, Any]:
+    """Return the result's annotation file: the images of each job that succeeded (None: it failed) and their annotations."""
+    by_image = defaultdict(list)
+    for annotation in coco.get("annotations", []):
+        by_image[annotation["image_id"]].append(annotation)
     entries, copies = [], []
     for entry, job in zip(coco["images"], jobs, strict=True):
         for output in job.outputs if job else ():
@@ -148,6 +148,6 @@ def _data_set(coco: dict[str, Any], jobs: Sequence[Job | None]) -> dict[str, Any
                 | {"style": output.style, "strength": output.strength}
                 | {"source": entry["file_name"], "source_id": entry["id"]}
             )  # fmt: skip
-            for mark in marks[entry["id"]]:
-                copies.append(mark | {"id": len(copies) + 1, "image_id": number})
+            for annotation in by_image[entry["id"]]:
+                copies.append(annotation | {"id": len(copies) + 1, "image_id": number})
     return coco | {"images": entries, "annotations": copies}

@@ -1,14 +1,15 @@
-"""COCO data sets: annotation files read with mistrust, images read as their annotations see them."""
+"""COCO data sets: annotation files are read and validated, images are read in the orientation that was annotated."""
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -24,22 +25,23 @@ if TYPE_CHECKING:
 
 _MAX_BYTES = 2**31  # four times the largest file that COCO has
 
-Tell = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
-def read_coco(path: Path, folder: Path | None = None, tell: Tell = lambda line: None) -> dict[str, Any]:
-    """Return what a COCO annotation file holds, whatever else is in it, with these parts checked and put into one form.
+def read_coco(path: Path, folder: Path | None = None) -> dict[str, Any]:
+    """Read a COCO annotation file; validate these parts and bring them into one form, and keep everything else as it is.
 
     `images`: objects with an `id` that no other has and a `file_name` that stays inside its folder. `annotations`, where
     there are any: objects whose `image_id` is the id of an image; `bbox`, if there is one, of four numbers.
     `categories`, where there are any: objects with an `id` of their own and a `name`. No number is infinite or NaN.
 
-    Tools differ: "7" and 7.0 are taken for 7, a side of -1 for one that is not stated. With `folder`, where the images
-    lie, a name that is not there is looked for by its end, so that those of Windows and of another computer are found, and
-    LVIS's addresses; and a size that is not stated is the file's. `tell` is called with a line for each thing of that kind.
+    Tools differ: "7" and 7.0 mean 7, and a side of -1 means that the size is not stated. `folder` is where the images
+    lie. With it, an image that is not at its path is searched by the end of that path, which finds paths of Windows, of
+    another computer and LVIS's addresses; and a size that is not stated is read from the file. A line is logged for each
+    such change.
 
     Raises:
-        DataError: the file cannot be read or is none such, in one line.
+        DataError: the file cannot be read, or is not a COCO instances file.
     """
     try:
         status = path.stat()
@@ -48,13 +50,13 @@ def read_coco(path: Path, folder: Path | None = None, tell: Tell = lambda line: 
         if status.st_size > _MAX_BYTES:
             raise ValueError(f"larger than {_MAX_BYTES >> 30} GiB; split it")
         coco = json.loads(path.read_bytes(), parse_float=_finite, parse_constant=_finite)
-        _bring_into_form(coco)
+        _normalise(coco)
         if folder:
-            _place(coco["images"], folder, tell)
+            _locate_images(coco["images"], folder)
         _check(coco)
-        _drop_orphans(coco, tell)
+        _drop_orphans(coco)
         if folder:
-            _fill_sizes(coco["images"], folder, tell)
+            _fill_sizes(coco["images"], folder)
     except OSError as error:
         raise DataError(path, f"{error.strerror}", "give a COCO instances file") from error
     except (ValueError, RecursionError, MemoryError) as error:
@@ -89,10 +91,10 @@ def _finite(text: str) -> float:
     return number
 
 
-# One form for what tools write in several.
+# Normalisation: tools write the same thing in several forms.
 
 
-def _bring_into_form(coco: Any) -> None:
+def _normalise(coco: Any) -> None:
     if not isinstance(coco, dict) or "images" not in coco:
         raise ValueError("no images in it")
     for key, word in (("images", "image"), ("annotations", "annotation"), ("categories", "category")):
@@ -104,81 +106,83 @@ def _bring_into_form(coco: Any) -> None:
         for item in items:
             for name in ("id", "image_id", "category_id"):
                 if isinstance(item.get(name), float):
-                    item[name] = _whole(item[name])
+                    item[name] = _as_int(item[name])
     for image in coco.get("images", []):
         for side in ("width", "height"):
-            image[side] = _side(image.get(side))
+            image[side] = _stated_side(image.get(side))
     for category in coco.get("categories", []):
         if type(category.get("name")) is int:
             category["name"] = str(category["name"])
     for key, those in (("image_id", "images"), ("category_id", "categories")):
-        _resolve(coco.get("annotations", []), key, [item.get("id") for item in coco.get(those, [])])
+        _resolve_ids(coco.get("annotations", []), key, [item.get("id") for item in coco.get(those, [])])
 
 
-def _whole(value: Any) -> Any:
-    """Return a number that is a whole one, or the text of one, as an int; anything else as it is."""
+def _as_int(value: Any) -> Any:
+    """Return a whole number, or the text of one, as an int; return anything else unchanged."""
     if isinstance(value, str):
         return int(value) if re.fullmatch(r"0|-?[1-9]\d{0,17}", value, re.ASCII) else value
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _side(value: Any) -> Any:
-    """Return a side of an image, None where it is not stated: missing, or not above 0 as VIA writes it."""
-    number = _whole(value)
+def _stated_side(value: Any) -> Any:
+    """Return a side of an image, or None if it is not stated: missing, or not above 0 as VIA writes it."""
+    number = _as_int(value)
     if type(number) is not int:
         return value
     return number if number > 0 else (value if isinstance(value, str) else None)
 
 
-def _resolve(annotations: Sequence[dict[str, Any]], key: str, ids: Sequence[Any]) -> None:
-    """Write the ids in `annotations` as the things that they mean have them, where that leaves no doubt."""
+def _resolve_ids(annotations: Sequence[dict[str, Any]], key: str, ids: Sequence[Any]) -> None:
+    """Replace the ids in `annotations` by the equal ids of their targets (7 for "7"), where exactly one target matches."""
     known = {number for number in ids if isinstance(number, Hashable)}
-    times = Counter(map(_whole, known))
-    meant = {_whole(number): number for number in known if times[_whole(number)] == 1}
+    counts = Counter(map(_as_int, known))
+    meant = {_as_int(number): number for number in known if counts[_as_int(number)] == 1}
     for annotation in annotations:
         number = annotation.get(key)
         if _is_id(number) and number not in known:
-            annotation[key] = meant.get(_whole(number), number)
+            annotation[key] = meant.get(_as_int(number), number)
 
 
-def _drop_orphans(coco: dict[str, Any], tell: Tell) -> None:
-    """Leave out the annotations of images that the file does not have, and say so."""
+def _drop_orphans(coco: dict[str, Any]) -> None:
+    """Remove annotations whose image is not in the file, and log how many."""
     if "annotations" not in coco:
         return
     known = {image["id"] for image in coco["images"]}
-    orphans = [mark.get("image_id") for mark in coco["annotations"] if mark.get("image_id") not in known]
+    orphans = [
+        annotation.get("image_id") for annotation in coco["annotations"] if annotation.get("image_id") not in known
+    ]
     if orphans:
         first = ", ".join(dict.fromkeys(str(number)[:20] for number in orphans[:50]))
-        tell(
+        log.info(
             f"{len(orphans)} annotations left out, of images that are not in the file: image_id {printable(first)[:80]}"
         )
-        coco["annotations"] = [mark for mark in coco["annotations"] if mark.get("image_id") in known]
+        coco["annotations"] = [annotation for annotation in coco["annotations"] if annotation.get("image_id") in known]
 
 
-def _place(images: Sequence[dict[str, Any]], folder: Path, tell: Tell) -> None:
-    """Name the images as they lie in `folder`, where their own names lead elsewhere."""
-    names = {name for image in images if isinstance(name := _name(image), str)}
+def _locate_images(images: Sequence[dict[str, Any]], folder: Path) -> None:
+    """Replace each file name that is not in `folder` by the path where the image lies there."""
+    names = {name for image in images if isinstance(name := _image_name(image), str)}
     there = {name for name in names if _is_inside(name) and os.path.lexists(folder / name)}
-    moved = {name: place for name in names - there if (place := _by_its_end(name, folder))}
-    times = Counter([*moved.values(), *there])  # two images that would be one file: neither is certain
-    moved = {name: place for name, place in moved.items() if times[place] == 1}
+    moved = {name: place for name in names - there if (place := _longest_suffix_in(name, folder))}
+    counts = Counter([*moved.values(), *there])  # if two images match one file, neither is certain
+    moved = {name: place for name, place in moved.items() if counts[place] == 1}
     for image in images:
-        if (name := _name(image)) in moved:
+        if (name := _image_name(image)) in moved:
             image["file_name"] = moved[name]
     if moved:
         name, place = min(moved.items())
-        tell(
+        log.info(
             f"{len(moved)} images found by the end of their names, such as {printable(place)} for {printable(name)[:120]}"
         )
 
 
-def _name(image: dict[str, Any]) -> Any:
+def _image_name(image: dict[str, Any]) -> Any:
     name = image.get("file_name", image.get("coco_url"))
     return name if isinstance(name, str) else None
 
 
-def _by_its_end(name: str, folder: Path) -> str:
-    """Return the longest end of a path, of any system, or of an address that lies in `folder`; "" if none does."""
+def _longest_suffix_in(name: str, folder: Path) -> str:
+    """Return the longest end of `name`, a path of any system or an address, that is a file in `folder`; "" if there is none."""
     if not name.isprintable() or len(name) > 1000:
         return ""
     path = urlsplit(name).path if is_address(name) and "//" in name else name
@@ -187,18 +191,18 @@ def _by_its_end(name: str, folder: Path) -> str:
     return next((end for end in ends if _is_inside(end) and os.path.isfile(folder / end)), "")  # noqa: PTH113
 
 
-def _fill_sizes(images: Sequence[dict[str, Any]], folder: Path, tell: Tell) -> None:
-    """Give images whose size is not stated the one that their files have, as they are stored."""
+def _fill_sizes(images: Sequence[dict[str, Any]], folder: Path) -> None:
+    """Read sizes that are not stated from the files, as the pixels are stored."""
     filled = 0
     for image in images:
         if image["width"] is image["height"] is None and (size := stored_size(folder / image["file_name"])):
             image["height"], image["width"] = size
             filled += 1
     if filled:
-        tell(f"{filled} images whose size is not stated: taken from the files")
+        log.info(f"{filled} images whose size is not stated: taken from the files")
 
 
-# What is checked.
+# Validation.
 
 
 def _check(coco: dict[str, Any]) -> None:
@@ -225,7 +229,7 @@ def _check_ids(items: Sequence[dict[str, Any]], word: str) -> None:
 
 
 def _check_annotation(annotation: dict[str, Any]) -> None:
-    """Refuse what is none; its own id may be another's, too, for those of a result are given anew."""
+    """Raise ValueError for a bad annotation. Its own id need not be unique, because results get new ids."""
     name = f"annotation {str(annotation.get('id', 'without an id'))[:60]}"
     for key in ("image_id", "category_id"):
         if annotation.get(key) is not None and not _is_id(annotation[key]):
@@ -240,6 +244,6 @@ def _is_id(value: Any) -> bool:
 
 
 def _is_inside(name: Any) -> bool:
-    """Whether a file name from a stranger's annotations is one below the folder that it belongs to."""
+    """Whether an untrusted file name is a path below the folder that it belongs to."""
     plain = isinstance(name, str) and len(name.encode("utf-8", "replace")) < 1000 and name.isprintable()
     return plain and Path(name).name != "" and not Path(name).is_absolute() and ".." not in Path(name).parts

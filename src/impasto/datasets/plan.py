@@ -1,4 +1,4 @@
-"""What is to be painted of a data set, settled from its annotations, the styles and the seed alone."""
+"""The plan of an augmented data set: it depends on the annotations, the styles and the seed alone."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from impasto.errors import UsageError
+from impasto.system.choices import AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_SEED
 
 
 @dataclass(frozen=True)
 class Output:
-    """One file to be made: its place below OUT/images, and how it is painted; without a style, the original copied."""
+    """One file to write: its path below OUT/images, its style (None copies the original) and the share of the painting."""
 
     file_name: str
     style: str | None
@@ -25,7 +26,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Job:
-    """One image and all that becomes of it; `width` and `height` as the annotation file states them."""
+    """One image and the files to make of it; `width` and `height` as the annotation file states them."""
 
     file_name: str
     width: Any
@@ -33,18 +34,18 @@ class Job:
     outputs: tuple[Output, ...]
 
 
-def plan(
+def plan_jobs(
     entries: Sequence[dict[str, Any]],
     styles: Sequence[str],
-    per_image: int = 1,
-    seed: int = 0,
-    strength: tuple[float, float] = (1.0, 1.0),
+    per_image: int = AUGMENT_PER_IMAGE,
+    seed: int = DEFAULT_SEED,
+    strength: tuple[float, float] = AUGMENT_STRENGTH,
     keep_originals: bool = False,
 ) -> list[Job]:
-    """Return what to make of each of a COCO file's `images`, in their order; no two files have the same name.
+    """Return a job for each of a COCO file's `images`, in their order; no two outputs have the same name.
 
     Raises:
-        UsageError: so many paintings of an image that some would be the same.
+        UsageError: `strength` is not a range in [0, 1], or so many paintings of an image that some would be the same.
     """
     if not 0 <= strength[0] <= strength[1] <= 1:
         raise UsageError(f"a strength of {strength[0]:g}:{strength[1]:g} is none; give LOW:HIGH between 0 and 1")
@@ -53,24 +54,24 @@ def plan(
             f"{per_image} paintings an image in {len(styles)} styles would repeat some; add styles or a range of strengths"
         )
     sources = [PurePosixPath(entry["file_name"]) for entry in entries]
-    names = _Names(sources)
+    names = _UniqueNames(sources)
     jobs = []
     for entry, source in zip(entries, sources, strict=True):
-        outputs = [Output(names.free(source), None, 0.0)] if keep_originals else []
+        outputs = [Output(names.claim(source), None, 0.0)] if keep_originals else []
         for index in range(per_image):
-            style, share = draw(seed, entry["id"], index, styles, strength)
+            style, share = draw_style(seed, entry["id"], index, styles, strength)
             number = f"-{index + 1}" if per_image > 1 else ""
-            outputs.append(Output(names.free(source.with_name(f"{source.stem}.{style}{number}.jpg")), style, share))
+            outputs.append(Output(names.claim(source.with_name(f"{source.stem}.{style}{number}.jpg")), style, share))
         jobs.append(Job(str(source), entry.get("width"), entry.get("height"), tuple(outputs)))
     return jobs
 
 
-def draw(
+def draw_style(
     seed: int, image_id: int | str, index: int, styles: Sequence[str], strength: tuple[float, float]
 ) -> tuple[str, float]:
     """Return style and strength of painting number `index` of an image: a pure function of its arguments.
 
-    An image's first paintings are in different styles, until all were had. A style more leaves the order of the others.
+    An image's paintings use every style once before they repeat one. Another style leaves the order of the rest.
     """
     order = sorted(styles, key=lambda style: _uniform(seed, image_id, style))
     low, high = strength
@@ -78,19 +79,19 @@ def draw(
 
 
 def _uniform(*words: int | str) -> float:
-    """A number in [0, 1) that is the same for the same words on every machine and in every version."""
+    """Return a number in [0, 1) that is the same for the same words on every machine and in every version."""
     digest = hashlib.sha256(json.dumps(words).encode()).digest()
     return (int.from_bytes(digest[:8]) >> 11) / 2**53
 
 
-class _Names:
-    """Hands out file names, none twice, not even to those who do not tell capitals from small letters."""
+class _UniqueNames:
+    """Hands out file names that are unique even where the file system ignores case."""
 
     def __init__(self, sources: Sequence[PurePosixPath]):
         self.taken = {str(parent).casefold() for source in sources for parent in source.parents}
         self.numbers: dict[str, Iterator[int]] = defaultdict(lambda: itertools.count(2))
 
-    def free(self, wanted: PurePosixPath) -> str:
+    def claim(self, wanted: PurePosixPath) -> str:
         name = wanted
         while str(name).casefold() in self.taken:
             number = next(self.numbers[str(wanted).casefold()])

@@ -1,4 +1,4 @@
-"""The same work on a Ray cluster."""
+"""Runs jobs on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from impasto.datasets.workers import MakeWorker, Results
 from impasto.errors import ImpastoError, UsageError, printable
 from impasto.system.machine import usable_cores
 
-_BLOCKS = 1000  # that Ray deals out: enough for balance and progress, few enough to be handed out at once
+_BLOCKS = 1000  # enough for balance and progress, few enough for Ray to schedule at once
 
 
 class _RayWorker:
-    """A `Worker` as Ray Data wants one: rows in, rows out, an actor for each."""
+    """A `Worker` as an actor of Ray Data: rows in, rows out."""
 
     def __init__(self, make_worker: MakeWorker, device: str):
         self.work = make_worker(device)
@@ -31,7 +31,7 @@ class _RayWorker:
 
 
 def run_on_ray(jobs: Sequence[Job], make_worker: MakeWorker, workers: int | None, device: str) -> Results:
-    """Do the jobs on the Ray cluster that RAY_ADDRESS names, or on one of this machine's cores."""
+    """Run the jobs on the Ray cluster that RAY_ADDRESS names, or on a local one with this machine's cores."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its remarks on itself; what fails is raised
     try:
@@ -66,7 +66,7 @@ def run_on_ray(jobs: Sequence[Job], make_worker: MakeWorker, workers: int | None
 
 @contextmanager
 def _cluster(ray: Any, workers: int | None) -> Iterator[None]:
-    """Be connected to Ray: as the caller is already, to the cluster in RAY_ADDRESS, or to one of this machine's cores."""
+    """Connect to Ray inside the block: keep the caller's connection, else use RAY_ADDRESS, else a local cluster."""
     if ray.is_initialized():
         yield
         return

@@ -1,4 +1,4 @@
-"""The work on one image, and processes on this machine that do it."""
+"""One `Job`, and processes on this machine that run jobs."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ from impasto.system.machine import pick_device, usable_cores
 
 
 class Worker:
-    """Does jobs, one after the other, with one thread: so there is one result, however many work beside it."""
+    """Runs jobs one after the other in one thread, so that the result does not depend on the number of workers."""
 
     def __init__(self, folder: Path, out: Path, styles: dict[str, Path], resume: bool, device: str):
         torch.set_num_threads(1)
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd files are not for those who paint thousands
+        warnings.simplefilter("ignore")  # Pillow would warn of every odd file among thousands
         self.folder, self.out, self.resume = folder, out, resume
         self.painters = {name: Stylizer(path, device) for name, path in styles.items()}
 
     def __call__(self, job: Job) -> str:
-        """Make the job's files; return what is wrong with the image, in one line, or nothing."""
+        """Write the job's files; return what is wrong with the image, in one line, or an empty string."""
         source = self.folder / job.file_name
         try:
-            missing = [output for output in job.outputs if not (self.resume and self._is_whole(output, job))]
+            missing = [output for output in job.outputs if not (self.resume and self._is_complete(output, job))]
             if missing:
-                self._make(missing, source, job)
+                self._write_outputs(missing, source, job)
         except ImageError as error:
             return str(error)
         except (ImpastoError, OSError) as error:
             return f"{printable(source)}: {getattr(error, 'strerror', None) or error}; check the disk and the device"
         return ""
 
-    def _is_whole(self, output: Output, job: Job) -> bool:
+    def _is_complete(self, output: Output, job: Job) -> bool:
         path = self.out / output.file_name
         try:
             if output.style is None:
@@ -59,7 +59,7 @@ class Worker:
         except (ImageError, OSError):
             return False
 
-    def _make(self, outputs: Sequence[Output], source: Path, job: Job) -> None:
+    def _write_outputs(self, outputs: Sequence[Output], source: Path, job: Job) -> None:
         photograph = read_annotated(source, job.width, job.height)
         for output in outputs:
             target = self.out / output.file_name
@@ -79,25 +79,25 @@ Results = Iterator[tuple[int, str]]  # of each job that is done, its number and 
 _worker: Worker | None = None  # of this process
 
 
-def run_here(jobs: Sequence[Job], make_worker: MakeWorker, workers: int | None, device: str) -> Results:
-    """Do the jobs in processes of this machine."""
+def run_locally(jobs: Sequence[Job], make_worker: MakeWorker, workers: int | None, device: str) -> Results:
+    """Run the jobs in processes of this machine; yield each job's number and what was wrong with its image."""
     context = multiprocessing.get_context("spawn")  # torch's threads and CUDA do not survive a fork
     devices = _devices(device, workers)[: len(jobs)]
     if not devices:
         return
-    for_each = context.SimpleQueue()
+    device_queue = context.SimpleQueue()
     for name in devices:
-        for_each.put(name)
-    pool = ProcessPoolExecutor(len(devices), context, _start, (make_worker, for_each))
+        device_queue.put(name)
+    pool = ProcessPoolExecutor(len(devices), context, _init_worker, (make_worker, device_queue))
     try:
         with pool:
-            waiting = set()
+            pending = set()
             for number, job in enumerate(jobs):
-                waiting.add(pool.submit(_do, number, job))
-                if len(waiting) > 4 * len(devices):
-                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                pending.add(pool.submit(_run_job, number, job))
+                if len(pending) > 4 * len(devices):
+                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
-            yield from (future.result() for future in as_completed(waiting))
+            yield from (future.result() for future in as_completed(pending))
     except BrokenProcessPool as error:
         raise ImpastoError(
             "a worker ended early, perhaps for want of memory; go on with --resume and fewer --workers"
@@ -105,7 +105,7 @@ def run_here(jobs: Sequence[Job], make_worker: MakeWorker, workers: int | None, 
 
 
 def _devices(device: str, workers: int | None) -> list[str]:
-    """The device of each process: as many cores as there are, or every GPU once."""
+    """Return the device of each process: the CPU once for each core, or every GPU once."""
     chosen = pick_device(device)
     if chosen.type == "cpu":
         return ["cpu"] * (workers or usable_cores())
@@ -114,21 +114,21 @@ def _devices(device: str, workers: int | None) -> list[str]:
     return [str(chosen)]
 
 
-def _start(make_worker: MakeWorker, devices: Any) -> None:
+def _init_worker(make_worker: MakeWorker, devices: Any) -> None:
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which lets us finish the file at hand
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and lets workers finish their file
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     _worker = make_worker(devices.get())
 
 
-def _end_with_parent() -> None:
-    # A killed parent cannot tell its children, who would wait for work for ever.
+def _exit_with_parent() -> None:
+    # Otherwise the workers of a killed parent would wait for jobs for ever.
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait_for([parent.sentinel])
     os._exit(1)
 
 
-def _do(number: int, job: Job) -> tuple[int, str]:
+def _run_job(number: int, job: Job) -> tuple[int, str]:
     assert _worker is not None
     return number, _worker(job)

@@ -1,6 +1,6 @@
-"""Style models of other projects, made into impasto's: an explicit act, checked against the original's formula.
+"""Import style models that pytorch/examples' fast_neural_style trained.
 
-pytorch/examples' fast_neural_style is the one format known. Nothing is unpickled but tensors.
+An imported network must paint what the original formula paints. Nothing but tensors is unpickled.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def import_model(path: Path, name: str) -> StyleModel:
         network = build_network(**spec)
     except ModelError as error:
         raise ModelError(path, str(error)) from error
-    keys = _renamed(blocks)
+    keys = _key_map(blocks)
     if set(keys) != set(state):
         odd = sorted(set(keys) ^ set(state))
         raise ModelError(path, f"not a network of pytorch/examples' fast_neural_style ({printable(odd[0][:80])})")
@@ -81,10 +81,10 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             state = load_file(path)
         else:
             with path.open("rb") as file:
-                state = torch.load(_vetted(file), map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever the unpickler says of bytes that a stranger chose
+                state = torch.load(_checked_file(file), map_location="cpu", weights_only=True)
+    except Exception as error:  # an unpickler raises anything on hostile bytes
         raise ModelError(path, "not a file of PyTorch weights, or one that wants to run code") from error
-    state = _unwrapped(state)
+    state = _unwrap(state)
     if not isinstance(state, dict) or len(state) > _MAX_TENSORS:
         raise ModelError(path, "not a state dict, a table of names and tensors")
     if not all(type(key) is str and type(value) in (Tensor, Parameter) for key, value in state.items()):
@@ -103,19 +103,19 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _unwrapped(state: Any) -> Any:
-    """Return the state dict that a training loop has put into a table of its own, its keys without what wrappers add."""
+def _unwrap(state: Any) -> Any:
+    """Return the state dict inside a training loop's checkpoint, its keys without the prefixes of wrappers."""
     for _ in range(3):
         inner = [dict.get(state, key) for key in _TABLES] if isinstance(state, dict) else []
         state = next((table for table in inner if isinstance(table, dict)), state)
     if not isinstance(state, dict):
         return state
-    # `dict.items`, for its own methods may be the file's. DataParallel and torch.compile prefix every key.
+    # `dict.items`, because the file may override the object's own method. DataParallel and torch.compile prefix every key.
     return {_WRAPPERS.sub("", key) if type(key) is str else key: value for key, value in dict.items(state)}
 
 
-def _vetted(file: BinaryIO) -> BinaryIO:
-    """Return the file, or an archive packed anew from it, once its pickles are short and name nothing but tensors."""
+def _checked_file(file: BinaryIO) -> BinaryIO:
+    """Check that the pickles of a file are short and name nothing but tensors; return the file, or an archive repacked from it."""
     if not zipfile.is_zipfile(file):
         file.seek(0)
         head = io.BytesIO(file.read(_MAX_PICKLE))
@@ -125,7 +125,7 @@ def _vetted(file: BinaryIO) -> BinaryIO:
             _check_pickle(head)
         file.seek(0)
         return file
-    packed = io.BytesIO()  # so that what is read is what was checked
+    packed = io.BytesIO()  # torch reads exactly what was checked
     with zipfile.ZipFile(file) as old, zipfile.ZipFile(packed, "w") as new:
         entries = old.infolist()
         size, names = sum(entry.file_size for entry in entries), {entry.filename.lower() for entry in entries}
@@ -147,7 +147,7 @@ def _vetted(file: BinaryIO) -> BinaryIO:
 
 
 def _check_pickle(stream: BinaryIO) -> None:
-    """Refuse a pickle that names anything but tensors, or nests without end, before it is run."""
+    """Raise ValueError for a pickle that names anything but tensors or nests too deeply, without running it."""
     tuples = 0
     for opcode, argument, _ in pickletools.genops(stream):
         if opcode.name in ("GLOBAL", "STACK_GLOBAL") and not _GLOBALS.fullmatch(str(argument)):
@@ -164,8 +164,8 @@ def _width(state: Mapping[str, Tensor], path: Path) -> int:
     return len(first)
 
 
-def _renamed(blocks: int) -> dict[str, str]:
-    """Their keys -> ours."""
+def _key_map(blocks: int) -> dict[str, str]:
+    """Return {their key: our key} of every parameter."""
     pairs = {}
     for theirs, (convolution, norm) in _LAYERS.items():
         pairs[f"{theirs}.conv2d"] = convolution
@@ -180,21 +180,21 @@ def _renamed(blocks: int) -> dict[str, str]:
 
 @torch.no_grad()
 def _verify(model: StyleModel, state: Mapping[str, Tensor], blocks: int, path: Path) -> None:
-    picture = _golden_picture()
-    off = (model.network(picture) - original(state, picture, blocks)).abs().max().item()
-    if not off <= _TOLERANCE:
-        raise ModelError(path, f"paints otherwise than in its own project (off by {255 * off:.1f} levels)")
+    picture = _test_picture()
+    error = (model.network(picture) - original_forward(state, picture, blocks)).abs().max().item()
+    if not error <= _TOLERANCE:
+        raise ModelError(path, f"paints otherwise than in its own project (off by {255 * error:.1f} levels)")
 
 
-def _golden_picture() -> Tensor:
-    """(1, 3, 64, 64): two waves and a gradient, with flat and with steep places."""
+def _test_picture() -> Tensor:
+    """Return (1, 3, 64, 64) in [0, 1]: two waves and a gradient, with flat and with steep places."""
     y, x = np.mgrid[0:64, 0:64] / 63
     planes = [np.sin(9 * x + 5 * y), np.sign(np.sin(20 * y * x)), 2 * x - 1]
     return torch.from_numpy(np.stack(planes) / 2 + 0.5).float()[None]
 
 
-def original(state: Mapping[str, Tensor], image: Tensor, blocks: int) -> Tensor:
-    """What the original's formula makes of `image`, (N, 3, H, W) in [0, 1], with its own names; the same shape, in [0, 1]."""
+def original_forward(state: Mapping[str, Tensor], image: Tensor, blocks: int) -> Tensor:
+    """Paint `image`, (N, 3, H, W) in [0, 1], by the original project's formula; return the same shape and range."""
 
     def layer(x: Tensor, convolution: str, norm: str = "", stride: int = 1) -> Tensor:
         weight, bias = (state[f"{convolution}.conv2d.{part}"].float() for part in ("weight", "bias"))

@@ -11,8 +11,6 @@ from impasto.errors import ImageError
 
 Source = str | Path | BinaryIO
 
-MAX_PIXELS = 120_000_000
-
 # Never EPS (Pillow would run Ghostscript on it) nor SVG.
 SUFFIXES = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),

@@ -18,9 +18,10 @@ from PIL import ExifTags, IcoImagePlugin, Image, ImageCms, UnidentifiedImageErro
 from impasto.errors import ImageError
 from impasto.images.colour import fill_hidden, on_white, split_alpha, three_channels, to_srgb
 from impasto.images.exif import turn_upright
-from impasto.images.formats import MAX_PIXELS, SAVE_OPTIONS, SUFFIXES, Source, readable_formats, remedy_for
+from impasto.images.formats import SAVE_OPTIONS, SUFFIXES, Source, readable_formats, remedy_for
 from impasto.images.reasons import reason_for
 from impasto.images.tensors import from_array, from_levels
+from impasto.system.choices import MAX_PIXELS
 from impasto.system.files import is_address
 from impasto.system.lazy import lazy
 

@@ -16,11 +16,10 @@ from torch import Tensor, nn
 from impasto.checkpoint import find_style_model, load_style_model
 from impasto.errors import ImpastoError
 from impasto.inference.engine import build_engine, is_installed
-from impasto.system.choices import BACKENDS
+from impasto.system.choices import BACKENDS, BENCHMARK_RUNS, BENCHMARK_SIZES, DEFAULT_DEVICE
 from impasto.system.machine import has_fast_bfloat16, pick_device, provenance, used_memory
 
 STYLES = {"brush": "starry_night", "johnson": "starry_night_johnson"}
-SIZES = ((512, 512), (1280, 720), (1920, 1080))  # width, height
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,10 @@ class Row:
 
 
 def benchmark(
-    sizes: Sequence[tuple[int, int]] = SIZES,
+    sizes: Sequence[tuple[int, int]] = BENCHMARK_SIZES,
     backends: Sequence[str] = (),
-    runs: int = 5,
-    device: str = "auto",
+    runs: int = BENCHMARK_RUNS,
+    device: str = DEFAULT_DEVICE,
     progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Measure every network, size (width, height) and backend; `backends` are by default all that are installed but compile.

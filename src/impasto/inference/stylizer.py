@@ -20,7 +20,7 @@ from impasto.images.tensors import from_array, to_pil
 from impasto.inference.convert import as_array, as_tensor, check_batch, cropped, like_array, padded, sides_of
 from impasto.inference.engine import build_engine
 from impasto.inference.engine.graph_cache import Blueprint, CachedBlueprint
-from impasto.system.choices import STATISTICS
+from impasto.system.choices import DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION, DEFAULT_STATISTICS, STATISTICS
 from impasto.system.files import asset_dir
 from impasto.system.lazy import lazy
 from impasto.system.machine import free_memory, used_memory
@@ -67,12 +67,12 @@ class Stylizer:
     def __init__(
         self,
         model: StyleModel | str | Path,
-        device: str = "auto",
+        device: str = DEFAULT_DEVICE,
         *,
-        backend: str = "auto",
-        precision: str = "auto",
+        backend: str = DEFAULT_BACKEND,
+        precision: str = DEFAULT_PRECISION,
         max_memory: int | None = None,
-        statistics: str = "exact",
+        statistics: str = DEFAULT_STATISTICS,
     ):
         if statistics not in STATISTICS:
             raise UsageError(f"statistics {statistics!r}: choose one of {', '.join(STATISTICS)}")
@@ -200,6 +200,12 @@ def _loaded(model: StyleModel | str | Path) -> tuple[Callable[[], StyleModel], B
     return read, CachedBlueprint(path, read), path.name.removesuffix(SUFFIX) if is_shipped else path.absolute()
 
 
-def load(style: str | Path, device: str = "auto", *, backend: str = "auto", precision: str = "auto") -> Stylizer:
+def load(
+    style: str | Path,
+    device: str = DEFAULT_DEVICE,
+    *,
+    backend: str = DEFAULT_BACKEND,
+    precision: str = DEFAULT_PRECISION,
+) -> Stylizer:
     """Return the painter for `style`, the name of a shipped style or the path of a style model; the rest as for `Stylizer`."""
     return Stylizer(style, device, backend=backend, precision=precision)

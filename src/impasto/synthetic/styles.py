@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree  # pyright: ignore[reportAttributeAccessIssue]
 from scipy.special import ndtr
 
 from impasto.errors import UsageError
+from impasto.system.choices import DEFAULT_SEED, SAMPLE_STYLE_SIZE
 
 Array = NDArray[Any]
 Rng = np.random.Generator
@@ -529,7 +530,7 @@ def agate(rng: Rng, n: int) -> Array:
 # ------------------------------------------------------------------------------------------- the press
 
 
-def make_style(name: str, size: int = 768, seed: int = 0) -> Image.Image:
+def make_style(name: str, size: int = SAMPLE_STYLE_SIZE, seed: int = DEFAULT_SEED) -> Image.Image:
     """Return the style picture of that name, size x size; the same seed gives the same picture.
 
     Raises:

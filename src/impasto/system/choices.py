@@ -1,6 +1,42 @@
-"""What the command line and the Python interface both let one choose from; told here, for `impasto --help` imports nothing else."""
+"""The choices and defaults that the command line and the Python interface share.
 
+A default that only one of them has stands where it is used. This file imports nothing: `impasto --help` reads it.
+"""
+
+from __future__ import annotations
+
+DEFAULT_SEED = 0
+DEFAULT_DEVICE = "auto"  # the fastest of this machine; a choice is any name of a torch device
+
+# Painting: `Stylizer`, `load`, `impasto stylize`, `impasto benchmark`.
 BACKENDS = ("openvino", "onnxruntime", "torch", "compile")
+DEFAULT_BACKEND = "auto"  # the fastest that is installed
 PRECISIONS = ("auto", "float32", "half")
+DEFAULT_PRECISION = "auto"  # half where the processor is made for it
 STATISTICS = ("exact", "thumbnail")
+DEFAULT_STATISTICS = "exact"
+MAX_PIXELS = 120_000_000  # of a picture or a frame
+BENCHMARK_SIZES = ((512, 512), (1280, 720), (1920, 1080))  # width, height
+BENCHMARK_RUNS = 5  # timed pictures, of which the median counts
+
+# Training: `impasto train --quality NAME`, in minutes.
+QUALITIES = {"draft": 0.5, "good": 2.0, "best": 20.0}
+
+# Optimising: `optimize_image`, `compare`, `impasto optimize`, `impasto compare`.
+OPTIMIZERS = ("lbfgs", "adam")
+DEFAULT_OPTIMIZER = "lbfgs"
+OPTIMIZE_INITS = ("content", "noise")  # or an image
+DEFAULT_INIT = "content"
+OPTIMIZE_STEPS = 500
+OPTIMIZE_SCALES = 1
+COMPARE_STEPS = 500
+COMPARE_SIZE = 256  # side of the squares compared
+
+# Data sets: `augment`, `write_shards`, `make_style` and their commands.
 AUGMENT_ENGINES = ("local", "ray")
+DEFAULT_ENGINE = "local"
+AUGMENT_PER_IMAGE = 1  # paintings of each image
+AUGMENT_STRENGTH = (1.0, 1.0)  # lowest and highest share of the painting
+SHARD_COUNT = 8
+SHARD_SIZE = 512  # shorter side of a packed photograph, in pixels
+SAMPLE_STYLE_SIZE = 768  # side of a style picture made by code, in pixels

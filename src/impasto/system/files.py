@@ -1,4 +1,4 @@
-"""Where our files live, how one is written whole, and that libraries send nothing and write into our cache."""
+"""Where impasto keeps its files, how it writes a file whole or not at all, and where other libraries may write."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def asset_dir(name: str) -> Path:
 def cache_dir() -> Path:
     """Return the user's cache folder for impasto (`IMPASTO_CACHE` overrides it); it may not exist yet.
 
-    A user without a home has one for as long as this process lives.
+    A user without a home folder gets a temporary one, which is removed when this process ends.
     """
     if override := os.environ.get("IMPASTO_CACHE"):
         return Path(override)
@@ -44,14 +44,14 @@ def _temporary_cache() -> Path:
 
 
 def is_address(source: object) -> bool:
-    """Whether what should be a path is an address such as https://…, which `Path` writes with one slash."""
+    """Whether `source` is an address such as https://… rather than a path; `Path` writes it with one slash."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(source)) is not None
 
 
-def keep_to_ourselves() -> None:
-    """Tell the libraries that some commands use to send nothing anywhere and to write into our cache; the user's word counts more.
+def disable_telemetry() -> None:
+    """Set the environment variables that stop libraries from sending telemetry and that keep their caches in ours.
 
-    Called before they are imported.
+    Variables that the user has set stay as they are. Call it before the libraries are imported.
     """
     for name in ("DO_NOT_TRACK", "HF_HUB_DISABLE_TELEMETRY", "DISABLE_TELEMETRY"):
         os.environ.setdefault(name, "1")
@@ -75,19 +75,19 @@ def written_whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with suppress(OSError):  # a wish: shares and other people's disks may know no modes
+        with suppress(OSError):  # some file systems have no modes
             temporary.chmod(0o666 & ~_umask())
         if durable:
-            _force_to_disk(temporary)
+            _fsync(temporary)
         temporary.replace(path)
         if durable and os.name != "nt":
-            with suppress(OSError):  # network file systems do without
-                _force_to_disk(path.parent)
+            with suppress(OSError):  # some network file systems cannot do this
+                _fsync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _force_to_disk(path: Path) -> None:
+def _fsync(path: Path) -> None:
     """Wait until the disk holds a file, or the names in a folder."""
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:

@@ -1,4 +1,4 @@
-"""Modules that take seconds to import, for code that often does without them: painting one photograph needs no torch."""
+"""Modules imported on first use: torch takes seconds to import, and painting one photograph does not need it."""
 
 from __future__ import annotations
 

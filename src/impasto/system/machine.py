@@ -1,4 +1,4 @@
-"""The machine underneath: devices, precision, cores, memory, and what to record of them beside a figure."""
+"""The machine: its devices, their precision, cores, memory, and the provenance to record beside a measurement."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from impasto.errors import UsageError
+from impasto.system.choices import DEFAULT_DEVICE
 from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ else:
     torch = lazy("torch")
 
 
-def pick_device(name: str = "auto") -> torch.device:
+def pick_device(name: str = DEFAULT_DEVICE) -> torch.device:
     """Return the torch device called `name`; `auto` prefers CUDA, then Apple's MPS, then the CPU.
 
     Raises:
@@ -76,7 +77,7 @@ def usable_cores() -> int:
 
 
 def free_memory() -> int:
-    """Return about how many more bytes this process may take before the machine, or its container, runs short."""
+    """Return about how many more bytes this process can allocate before the machine, or its container, runs out of memory."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4 * 2**30
     free = [pages // 2]  # where the system says no more than what it was built with
     with suppress(OSError, StopIteration):
@@ -90,20 +91,20 @@ def free_memory() -> int:
 
 
 def trim_memory() -> None:
-    """Hand back to the system what was freed: glibc keeps hundreds of megabytes after many arrays of changing sizes."""
+    """Return freed memory to the system: glibc keeps hundreds of megabytes after many arrays of changing sizes."""
     with suppress(AttributeError, OSError, TypeError):  # other systems' C libraries have no such function
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def used_memory(otherwise: int = 0) -> int:
-    """Return how many bytes of memory this process holds; `otherwise` where the system does not say."""
+    """Return the resident memory of this process in bytes, or `otherwise` where the system does not tell."""
     with suppress(OSError):
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     return otherwise
 
 
 def provenance(device: torch.device | None = None) -> dict[str, str]:
-    """Versions and hardware to record beside anything measured or trained; `device` is the one used, by default the fastest."""
+    """Return versions and hardware to record beside anything measured or trained; `device` is by default the fastest."""
     return {
         "impasto": _version("impasto"),
         "torch": torch.__version__,

@@ -1,6 +1,6 @@
-"""stdin, stdout and stderr as they come: closed, full, broken off, or written to by everybody.
+"""The standard streams, made safe: they may be closed, full, broken off, or written to by other libraries.
 
-What is closed is done without, and stdout holds nothing but results.
+A closed stream is replaced by the null device, and stdout holds nothing but results.
 """
 
 from __future__ import annotations
@@ -13,27 +13,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, TextIO
 
-from impasto.errors import ImpastoError
-
 _results: TextIO | None = None  # where results go while `results_alone`
 
 
 def prepare() -> None:
-    """Make the standard streams fit to work with: a name that the terminal lacks, a closed stream, a reader who left."""
-    _stand_in_for_closed()
+    """Reopen closed standard streams, escape characters that the terminal lacks, and survive a stderr that nobody reads."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     if sys.stderr is sys.__stderr__ and not sys.stderr.isatty():
-        sys.stderr = _text(_Forgiving(2, "w", closefd=False), sys.stderr)
+        sys.stderr = _text_stream(_LossyFile(2, "w", closefd=False), sys.stderr)
 
 
 @contextmanager
 def results_alone() -> Iterator[None]:
-    """Keep stdout for what is told by `tell`: whatever else is printed in the block, by whomever, goes to stderr."""
+    """Keep stdout for what is written to `results()`; whatever else is printed in the block, by whomever, goes to stderr."""
     global _results
     sys.stdout.flush()
-    with _stdout_set_apart() as _results, redirect_stdout(sys.stderr):
+    with _separate_stdout() as _results, redirect_stdout(sys.stderr):
         try:
             yield
         finally:
@@ -45,23 +43,8 @@ def results() -> TextIO:
     return _results or sys.stdout
 
 
-def tell(*lines: object) -> None:
-    """Print a result, a line each.
-
-    Raises:
-        ImpastoError: the disk that stdout leads to refuses it.
-        BrokenPipeError: nobody reads it any more.
-    """
-    try:
-        print(*lines, sep="\n", file=results(), flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise ImpastoError(f"stdout: {(error.strerror or str(error)).lower()}; what was made is whole") from error
-
-
-def _stand_in_for_closed() -> None:
-    # The next file that anybody opened would get the free number, and whatever libraries print there.
+def _open_closed_streams() -> None:
+    # Otherwise the next opened file would get the free descriptor, and with it whatever libraries print.
     for number in range(3):
         try:
             os.fstat(number)
@@ -75,8 +58,8 @@ def _stand_in_for_closed() -> None:
 
 
 @contextmanager
-def _stdout_set_apart() -> Iterator[TextIO]:
-    """Yield the stream that stdout is; number 1, to which libraries in C print, is stderr meanwhile."""
+def _separate_stdout() -> Iterator[TextIO]:
+    """Yield a stream to where stdout leads; meanwhile file descriptor 1, to which C libraries print, leads to stderr."""
     stdout = sys.stdout
     if stdout is not sys.__stdout__:  # somebody has put a stream of his own there
         yield stdout
@@ -88,18 +71,18 @@ def _stdout_set_apart() -> Iterator[TextIO]:
             with open(number, "w", encoding=stdout.encoding, errors=stdout.errors, closefd=False) as terminal:
                 yield terminal
         else:
-            yield _text(_Patient(number, "w", closefd=False), stdout)
+            yield _text_stream(_BlockingFile(number, "w", closefd=False), stdout)
     finally:
         os.dup2(number, 1)
         os.close(number)
 
 
-def _text(raw: io.RawIOBase, like: Any) -> io.TextIOWrapper:
+def _text_stream(raw: io.RawIOBase, like: Any) -> io.TextIOWrapper:
     return io.TextIOWrapper(raw, like.encoding, "backslashreplace", write_through=True)  # type: ignore[arg-type]
 
 
-class _Patient(io.FileIO):
-    """Writes all that it is given, also into a pipe that takes no more for now."""
+class _BlockingFile(io.FileIO):
+    """A file whose `write` writes everything: it waits where a pipe takes no more for now."""
 
     def write(self, data: Any) -> int:
         rest = memoryview(data).cast("B")
@@ -112,8 +95,8 @@ class _Patient(io.FileIO):
         return len(data)
 
 
-class _Forgiving(_Patient):
-    """As stderr should be: what nobody can read is not worth failing for."""
+class _LossyFile(_BlockingFile):
+    """A file for stderr: its `write` drops what cannot be written."""
 
     def write(self, data: Any) -> int:
         with suppress(OSError):

@@ -17,7 +17,7 @@ from impasto.errors import UsageError
 from impasto.inference.convert import as_array, as_tensor
 from impasto.inference.engine.backends import Run
 from impasto.inference.engine.graph_cache import Blueprint
-from impasto.system.choices import BACKENDS, PRECISIONS
+from impasto.system.choices import BACKENDS, DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION, PRECISIONS
 from impasto.system.machine import has_fast_bfloat16, is_without_gpu, pick_device
 
 if TYPE_CHECKING:
@@ -54,7 +54,10 @@ def is_installed(backend: str) -> bool:
 
 
 def build_engine(
-    network: nn.Module | Blueprint, device: str = "auto", backend: str = "auto", precision: str = "auto"
+    network: nn.Module | Blueprint,
+    device: str = DEFAULT_DEVICE,
+    backend: str = DEFAULT_BACKEND,
+    precision: str = DEFAULT_PRECISION,
 ) -> Engine:
     """Make an engine of `network`, which is copied.
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from impasto.images.formats import MAX_PIXELS
 from impasto.inference.video.chain import Frame, Painter, Progress, ahead, painted_frames, raw_frames
 from impasto.inference.video.colours import FramePlan, upright_frames
 from impasto.inference.video.reading import opened
 from impasto.inference.video.writing import Writer, check_clip_writable
+from impasto.system.choices import MAX_PIXELS
 from impasto.system.files import written_whole
 
 

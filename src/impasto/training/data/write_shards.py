@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import re
 import tarfile
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,12 +26,15 @@ from impasto.images.finding import find_images
 from impasto.images.reading import read_image
 from impasto.images.tensors import from_array
 from impasto.images.writing import write_image
+from impasto.system.choices import SHARD_COUNT, SHARD_SIZE
 from impasto.system.files import written_whole
 from impasto.system.machine import usable_cores
 from impasto.training.data.crops import reduced
 from impasto.training.data.shard_index import INDEX, INDEX_FORMAT, records
 from impasto.training.data.sources import fingerprint
 from impasto.training.data.tar_headers import scan
+
+log = logging.getLogger(__name__)
 
 
 class Task(NamedTuple):
@@ -127,18 +130,18 @@ def write_index(output: Path, index: dict[str, dict[str, Any]]) -> None:
 def write_shards(
     folder: Path,
     output: Path,
-    shards: int = 8,
-    size: int = 512,
+    shards: int = SHARD_COUNT,
+    size: int = SHARD_SIZE,
     jobs: int | None = None,
-    said: Callable[[str], None] = lambda line: None,
 ) -> Written:
     """Write what is missing of the shards of `folder`, and their index.
+
+    A line is logged for each shard and for each photograph that is left out.
 
     Args:
         shards: how many, at most as many as there are photographs.
         size: of the shorter side in pixels, at most.
         jobs: processes (default: one for each core).
-        said: called with a line for each shard and for each photograph that is left out.
 
     Raises:
         UsageError: a number out of range, a folder without photographs, or other shards in `output`.
@@ -151,7 +154,7 @@ def write_shards(
     index = {task.path.name: before[task.path.name] for task in tasks if is_done(task, before.get(task.path.name))}
     todo = [task for task in tasks if task.path.name not in index]
     if index:
-        said(f"{len(index)} of {len(tasks)} shards are there already")
+        log.info(f"{len(index)} of {len(tasks)} shards are there already")
     left_out = []
     with ProcessPoolExecutor(max(1, min(jobs, len(todo)))) as pool:
         for done in as_completed([pool.submit(write_shard, task) for task in todo]):
@@ -160,7 +163,7 @@ def write_shards(
             left_out += bad
             write_index(output, index)
             for line in (*(f"left out: {line}" for line in bad), f"{name}: {len(record['images'])} images"):
-                said(line)
+                log.info(line)
     write_index(output, index)
     there = sum(len(record["images"]) for record in index.values())
     return Written(output / INDEX, len(tasks), there, sum(len(task.photographs) for task in tasks) - there, left_out)
