@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
-from impasto.losses.features import LAYERS, MIN_SIDE, VGGFeatures
+from impasto.losses.features import LAYERS, MIN_SIDE, LayerFeatures, VGGFeatures
 from impasto.losses.functional import (
-    gram_of,
     halved,
     normalized_luminance,
     relative_feature_loss,
@@ -20,7 +19,10 @@ from impasto.losses.functional import (
     total_variation,
 )
 
+CONTENT_LAYERS = ("relu3_2",)
+STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu3_4")
 MAX_OCTAVES = 8
+_MEAN = ".mean"  # ends the name of a layer's mean among the style's targets
 
 
 class LossTerms(NamedTuple):
@@ -76,8 +78,8 @@ class PerceptualLoss(nn.Module):
     def __init__(
         self,
         features: VGGFeatures,
-        content_layers: Sequence[str] = ("relu3_2",),
-        style_layers: Sequence[str] = ("relu1_2", "relu2_2", "relu3_3", "relu3_4"),
+        content_layers: Sequence[str] = CONTENT_LAYERS,
+        style_layers: Sequence[str] = STYLE_LAYERS,
         content_weight: float = 1.0,
         style_weight: float = 3.0,
         tv_weight: float = 1.0,
@@ -93,27 +95,94 @@ class PerceptualLoss(nn.Module):
         self.features = features
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
-        self.octaves, self.centred, self.content_octave, self.grey_content = (
-            octaves,
-            centred,
-            content_octave,
-            grey_content,
-        )
+        self.octaves, self.centred = octaves, centred
+        self.content_octave, self.grey_content = content_octave, grey_content
         self.style_targets: dict[str, Tensor] = {}
 
+    @torch.no_grad()
+    def set_style(self, image: Tensor) -> None:
+        """Make `image`, (1, 3, H, W) in [0, 1], the style to aim at: its statistics are computed once, in float32."""
+        with torch.autocast(image.device.type, enabled=False):
+            self.style_targets = self._statistics(
+                [self.features(each) for each in _pyramid(image.float(), self.octaves)]
+            )
+
+    def forward(self, output: Tensor, content: Tensor) -> LossTerms:
+        """Score `output` as a painting of `content`: (N, 3, H, W) in [0, 1] twice -> terms averaged over N.
+
+        Gradients flow into `output` only. The terms are float32 even under autocast.
+
+        Raises:
+            UsageError: `set_style` was not called.
+        """
+        return self.compare(output, self.content_features(content))
+
+    @torch.no_grad()
+    def content_features(self, content: Tensor) -> dict[str, Tensor]:
+        """Features of the content image that `compare` aims at; compute them once when many outputs are scored."""
+        seen = self._content(_pyramid(content, self.content_octave + 1))
+        return {layer: seen[layer].full() for layer in self.content_layers}
+
+    def compare(self, output: Tensor, content_features: Mapping[str, Tensor]) -> LossTerms:
+        """`forward` with the content image's features already at hand."""
+        if not self.style_targets:
+            raise UsageError("PerceptualLoss has no style yet; call set_style(image) first")
+        pyramid = _pyramid(output, max(self.octaves, self.content_octave + 1))
+        seen = [self.features(image) for image in pyramid[: self.octaves]]
+        return LossTerms(
+            self.content_weight * self._content_loss(self._content(pyramid, seen), content_features),
+            self.style_weight * self._style_loss(self._statistics(seen)),
+            self.tv_weight * total_variation(output).mean(),
+        )
+
+    def _content_loss(self, seen: Features, targets: Mapping[str, Tensor]) -> Tensor:
+        losses = [relative_feature_loss(seen[layer].full(), target) for layer, target in targets.items()]
+        return torch.stack(losses).mean()
+
+    def _style_loss(self, statistics: Mapping[str, Tensor]) -> Tensor:
+        losses: list[Tensor] = []
+        layers = 0  # at all octaves
+        for name, found in statistics.items():
+            if (target := self.style_targets.get(name)) is not None:  # the style picture may have fewer octaves
+                distance = relative_mean_loss if name.endswith(_MEAN) else relative_gram_loss
+                losses.append(distance(found, target.to(found.device)).mean())
+                layers += not name.endswith(_MEAN)
+        return torch.stack(losses).sum() / layers
+
+    def _content(self, pyramid: Sequence[Tensor], seen: Sequence[Features] = ()) -> Features:
+        """The loss network's view of what counts as content; `seen` has its views of the first octaves, where they are known."""
+        octave = min(self.content_octave, len(pyramid) - 1)
+        if self.grey_content:
+            return self.features(normalized_luminance(pyramid[octave]), self.content_layers)
+        return seen[octave] if octave < len(seen) else self.features(pyramid[octave], self.content_layers)
+
+    def _statistics(self, seen: Sequence[Features]) -> dict[str, Tensor]:
+        """What the style loss compares: "relu1_2" and "relu1_2.mean" at full size, "relu1_2/4" and "relu1_2/4.mean" at a quarter."""
+        found: dict[str, Tensor] = {}
+        for octave, features in enumerate(seen):
+            for layer in self.style_layers:
+                name = layer if octave == 0 else f"{layer}/{2**octave}"
+                found[name] = features[layer].covariance() if self.centred else features[layer].gram()
+                if self.centred:
+                    found[name + _MEAN] = features[layer].mean()
+        return found
+
     @classmethod
-    def from_spec(cls, weights: str = "torchvision", **spec: Any) -> PerceptualLoss:
-        """Build the loss and its loss network from `spec()`'s plain values; arguments newer than the spec mean none of them.
+    def from_spec(
+        cls,
+        weights: str = "torchvision",
+        content_layers: Sequence[str] = CONTENT_LAYERS,
+        style_layers: Sequence[str] = STYLE_LAYERS,
+        **spec: Any,
+    ) -> PerceptualLoss:
+        """Build the loss and its loss network from `spec()`'s plain values.
 
         Raises:
             UsageError: layers, weights or octaves that make no loss.
         """
-        names = ("content_layers", "style_layers")
-        defaults = cls.__init__.__defaults__ or ()
-        wanted: list[Any] = [spec.get(name, default) for name, default in zip(names, defaults, strict=False)]
-        _check_layers(*wanted)
-        layers = [layer for group in wanted for layer in group]
-        return cls(VGGFeatures(list(dict.fromkeys(layers)), weights), **spec)
+        _check_layers(content_layers, style_layers)
+        layers = dict.fromkeys([*content_layers, *style_layers])
+        return cls(VGGFeatures(list(layers), weights), content_layers, style_layers, **spec)
 
     def spec(self) -> dict[str, Any]:
         """Return the loss's name and the constructor's arguments but `features`, as plain values: what a model file stores."""
@@ -130,89 +199,16 @@ class PerceptualLoss(nn.Module):
             "grey_content": self.grey_content,
         }
 
-    @torch.no_grad()
-    def set_style(self, image: Tensor) -> None:
-        """Make `image`, (1, 3, H, W) in [0, 1], the style to aim at: its statistics are computed once, in float32."""
-        with torch.autocast(image.device.type, enabled=False):
-            pyramid = self._pyramid(image.float(), self.octaves)
-            self.style_targets = dict(self._statistics(self._narrow(pyramid)))
 
-    def forward(self, output: Tensor, content: Tensor) -> LossTerms:
-        """Score `output` as a painting of `content`: (N, 3, H, W) in [0, 1] twice -> terms averaged over N.
-
-        Gradients flow into `output` only. The terms are float32 even under autocast.
-
-        Raises:
-            UsageError: `set_style` was not called.
-        """
-        return self.compare(output, self.content_features(content))
-
-    @torch.no_grad()
-    def content_features(self, content: Tensor) -> dict[str, Tensor]:
-        """Features of the content image that `compare` aims at; compute them once when many outputs are scored."""
-        return self.features(self._drawing(self._pyramid(content, self.content_octave + 1)), self.content_layers)
-
-    def compare(self, output: Tensor, content_features: dict[str, Tensor]) -> LossTerms:
-        """`forward` with the content image's features already at hand."""
-        if not self.style_targets:
-            raise UsageError("PerceptualLoss has no style yet; call set_style(image) first")
-        pyramid = self._pyramid(output, max(self.octaves, self.content_octave + 1))
-        narrow = self._narrow(pyramid)
-        return LossTerms(
-            self.content_weight * self._content_loss(pyramid, narrow, content_features),
-            self.style_weight * self._style_loss(narrow),
-            self.tv_weight * total_variation(output).mean(),
-        )
-
-    def _content_loss(
-        self, pyramid: list[Tensor], narrow: list[dict[str, Tensor]], targets: dict[str, Tensor]
-    ) -> Tensor:
-        octave = min(self.content_octave, len(pyramid) - 1)
-        if self.grey_content:
-            found = self.features.narrow(self._drawing(pyramid), self.content_layers)
-        else:
-            found = narrow[octave]
-        losses = [relative_feature_loss(self.features.expanded(name, found[name]), targets[name]) for name in targets]
-        return torch.stack(losses).mean()
-
-    def _style_loss(self, narrow: list[dict[str, Tensor]]) -> Tensor:
-        losses, terms = [], 0
-        for name, found in self._statistics(narrow[: self.octaves]):
-            if (target := self.style_targets.get(name)) is not None:  # the style picture may have fewer octaves
-                distance = relative_mean_loss if name.endswith(_MEAN) else relative_gram_loss
-                losses.append(distance(found, target.to(found.device)).mean())
-                terms += not name.endswith(_MEAN)
-        return torch.stack(losses).sum() / terms
-
-    def _pyramid(self, image: Tensor, octaves: int) -> list[Tensor]:
-        """The image and its halves, as far as the loss network can see them."""
-        pyramid = [image]
-        while len(pyramid) < octaves and min(pyramid[-1].shape[-2:]) >= 2 * MIN_SIDE:
-            pyramid.append(halved(pyramid[-1]))
-        return pyramid
-
-    def _drawing(self, pyramid: list[Tensor]) -> Tensor:
-        """What of an image's pyramid counts as its content."""
-        image = pyramid[min(self.content_octave, len(pyramid) - 1)]
-        return normalized_luminance(image) if self.grey_content else image
-
-    def _narrow(self, pyramid: list[Tensor]) -> list[dict[str, Tensor]]:
-        return [self.features.narrow(image) for image in pyramid]
-
-    def _statistics(self, narrow: list[dict[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-        """Name and value of everything that the style loss compares; `narrow` is the loss network's view of each octave."""
-        for octave, features in enumerate(narrow):
-            for layer in self.style_layers:
-                name = layer if octave == 0 else f"{layer}/{2**octave}"
-                mean, covariance = self.features.mean_and_covariance(layer, features[layer])
-                if self.centred:
-                    yield name, covariance
-                    yield name + _MEAN, mean
-                else:
-                    yield name, gram_of(mean, covariance)
+Features = dict[str, LayerFeatures]  # one image as the loss network sees it, by layer
 
 
-_MEAN = ".mean"
+def _pyramid(image: Tensor, octaves: int) -> list[Tensor]:
+    """The image and its halves, as far as the loss network can see them."""
+    pyramid = [image]
+    while len(pyramid) < octaves and min(pyramid[-1].shape[-2:]) >= 2 * MIN_SIDE:
+        pyramid.append(halved(pyramid[-1]))
+    return pyramid
 
 
 def _check_layers(*groups: Any) -> None:
