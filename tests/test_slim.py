@@ -56,6 +56,19 @@ def test_the_start_already_resembles_its_teacher(distillation: ModuleType, rando
         assert relative_feature_loss(had[name], wanted[name].full()).mean() < 0.5, name
 
 
+def test_a_students_weights_take_the_place_of_a_slim_networks(distillation: ModuleType) -> None:
+    torch.manual_seed(0)
+    slim, student, picture = VGGFeatures(SLIM_LAYERS, "slim"), distillation.Student(), photograph(1, 64)[None]
+    buffers = {name: buffer.data_ptr() for name, buffer in slim.named_buffers()}
+    distillation.replace_weights(slim, student)
+    assert {name: buffer.data_ptr() for name, buffer in slim.named_buffers()} == buffers, (
+        "a CUDA graph must see them too"
+    )
+    wide = student(picture)
+    for name, layer in slim(picture).items():
+        torch.testing.assert_close(layer.full().square().sum(), wide[name].square().sum(), rtol=0.02, atol=0)
+
+
 def test_means_and_covariances_are_those_of_the_wide_features() -> None:
     slim, picture = VGGFeatures(SLIM_LAYERS, "slim"), photograph(1, 64)[None]
     for layer in slim(picture).values():

@@ -29,13 +29,13 @@ from impasto.training.module import StyleModule
 
 def torchvision_features(ours: VGGFeatures) -> PlainFeatures:
     """The same weights in torchvision's module, the layers collected as pytorch/examples collects them."""
-    depth = max(LAYERS[name].index for name in ours.layers) + 2
+    depth = max(LAYERS[name].position for name in ours.layers) + 2
     layers = nn.Sequential(*list(vgg19(weights=None).features.children())[:depth])
-    module = PlainFeatures(layers, {LAYERS[name].index + 1: name for name in ours.layers})
+    module = PlainFeatures(layers, {LAYERS[name].position + 1: name for name in ours.layers})
     for name, layer in LAYERS.items():
-        if layer.index < depth:
-            module.layers[layer.index].weight.data = ours.get_buffer(f"{name}_weight").detach().contiguous()
-            module.layers[layer.index].bias.data = ours.get_buffer(f"{name}_bias").detach()
+        if layer.position < depth:
+            module.layers[layer.position].weight.data = ours.get_buffer(f"{name}_weight").detach().contiguous()
+            module.layers[layer.position].bias.data = ours.get_buffer(f"{name}_bias").detach()
     return module.requires_grad_(False)
 
 

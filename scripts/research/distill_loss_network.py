@@ -357,7 +357,7 @@ def replace_weights(features: VGGFeatures, student: Student) -> None:
     state, buffers = folded(student), dict(features.named_buffers())
     for name in PATH:
         for part in ("weight", "bias"):
-            buffers[f"{name}_{part}"].copy_(state[f"features.{LAYERS[name].index}.{part}"])
+            buffers[f"{name}_{part}"].copy_(state[f"features.{LAYERS[name].position}.{part}"])
             if name in NAMED:
                 buffers[f"{name}_map_{part}"].copy_(state[f"maps.{name}.{part}"])
 
@@ -375,8 +375,8 @@ def folded(student: Student) -> dict[str, Tensor]:
     student, state = copy.deepcopy(student).cpu(), {}
     for name in PATH:
         convolution = student.convolutions[name]
-        state[f"features.{LAYERS[name].index}.weight"] = convolution.weight
-        state[f"features.{LAYERS[name].index}.bias"] = convolution.bias
+        state[f"features.{LAYERS[name].position}.weight"] = convolution.weight
+        state[f"features.{LAYERS[name].position}.bias"] = convolution.bias
     for name in NAMED:
         matrix, bias = (
             student.maps[name].weight.detach()[:, :, 0, 0].double(),

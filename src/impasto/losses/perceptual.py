@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
-from impasto.losses.features import LAYERS, MIN_SIDE, LayerFeatures, VGGFeatures
+from impasto.losses.features import MIN_SIDE, LayerFeatures, VGGFeatures
 from impasto.losses.functional import (
     halved,
     normalized_luminance,
@@ -18,10 +19,10 @@ from impasto.losses.functional import (
     relative_mean_loss,
     total_variation,
 )
+from impasto.losses.options import check_layers, check_octaves, check_weights
 
 CONTENT_LAYERS = ("relu3_2",)
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu3_4")
-MAX_OCTAVES = 8
 _MEAN = ".mean"  # ends the name of a layer's mean among the style's targets
 
 
@@ -68,12 +69,8 @@ class PerceptualLoss(nn.Module):
         UsageError: layers, weights or octaves that make no loss.
     """
 
-    unsaid: ClassVar[dict[str, Any]] = {
-        "octaves": 1,
-        "centred": False,
-        "content_octave": 0,
-        "grey_content": False,
-    }  # what specs older than these arguments mean
+    # What specs older than these arguments mean.
+    unsaid: ClassVar[dict[str, Any]] = {"octaves": 1, "centred": False, "content_octave": 0, "grey_content": False}
 
     def __init__(
         self,
@@ -89,9 +86,9 @@ class PerceptualLoss(nn.Module):
         grey_content: bool = True,
     ):
         super().__init__()
-        _check_layers(content_layers, style_layers)
-        _check_weights(content_weight, style_weight, tv_weight)
-        _check_octaves(octaves, content_octave, centred, grey_content)
+        check_layers(content_layers, style_layers)
+        check_weights(content_weight, style_weight, tv_weight)
+        check_octaves(octaves, content_octave, centred, grey_content)
         self.features = features
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
@@ -103,9 +100,8 @@ class PerceptualLoss(nn.Module):
     def set_style(self, image: Tensor) -> None:
         """Make `image`, (1, 3, H, W) in [0, 1], the style to aim at: its statistics are computed once, in float32."""
         with torch.autocast(image.device.type, enabled=False):
-            self.style_targets = self._statistics(
-                [self.features(each) for each in _pyramid(image.float(), self.octaves)]
-            )
+            seen = [self.features(octave) for octave in _pyramid(image.float(), self.octaves)]
+            self.style_targets = self._statistics(seen)
 
     def forward(self, output: Tensor, content: Tensor) -> LossTerms:
         """Score `output` as a painting of `content`: (N, 3, H, W) in [0, 1] twice -> terms averaged over N.
@@ -136,10 +132,12 @@ class PerceptualLoss(nn.Module):
         )
 
     def _content_loss(self, seen: Features, targets: Mapping[str, Tensor]) -> Tensor:
+        """The mean over the layers of ‖F - F*‖² / ‖F* - mean of F*‖²; a star marks the content image's features."""
         losses = [relative_feature_loss(seen[layer].full(), target) for layer, target in targets.items()]
         return torch.stack(losses).mean()
 
     def _style_loss(self, statistics: Mapping[str, Tensor]) -> Tensor:
+        """The mean over octaves and layers of ‖K - K*‖² / ‖K*‖² + ‖m - m*‖² / ‖m*‖², or of ‖G - G*‖² / ‖G*‖²; a star marks the style's."""
         losses: list[Tensor] = []
         layers = 0  # at all octaves
         for name, found in statistics.items():
@@ -180,24 +178,16 @@ class PerceptualLoss(nn.Module):
         Raises:
             UsageError: layers, weights or octaves that make no loss.
         """
-        _check_layers(content_layers, style_layers)
+        check_layers(content_layers, style_layers)
         layers = dict.fromkeys([*content_layers, *style_layers])
         return cls(VGGFeatures(list(layers), weights), content_layers, style_layers, **spec)
 
     def spec(self) -> dict[str, Any]:
         """Return the loss's name and the constructor's arguments but `features`, as plain values: what a model file stores."""
-        return {
-            "name": "perceptual",
-            "content_layers": list(self.content_layers),
-            "style_layers": list(self.style_layers),
-            "content_weight": self.content_weight,
-            "style_weight": self.style_weight,
-            "tv_weight": self.tv_weight,
-            "octaves": self.octaves,
-            "centred": self.centred,
-            "content_octave": self.content_octave,
-            "grey_content": self.grey_content,
-        }
+        names = [name for name in inspect.signature(type(self)).parameters if name != "features"]
+        values = {name: getattr(self, name) for name in names}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {"name": "perceptual", **plain}
 
 
 Features = dict[str, LayerFeatures]  # one image as the loss network sees it, by layer
@@ -209,28 +199,6 @@ def _pyramid(image: Tensor, octaves: int) -> list[Tensor]:
     while len(pyramid) < octaves and min(pyramid[-1].shape[-2:]) >= 2 * MIN_SIDE:
         pyramid.append(halved(pyramid[-1]))
     return pyramid
-
-
-def _check_layers(*groups: Any) -> None:
-    for group in groups:
-        plain = isinstance(group, (list, tuple)) and all(isinstance(layer, str) for layer in group)
-        if not plain or not 0 < len(group) == len(set(group)) <= len(LAYERS):
-            raise UsageError("content_layers and style_layers must each name some layers of VGG-19, each once")
-
-
-def _check_weights(*weights: float) -> None:
-    plain = all(isinstance(weight, (int, float)) and 0 <= weight <= 1e9 for weight in weights)
-    if not plain or not any(weights):
-        raise UsageError("content_weight, style_weight and tv_weight must be numbers from 0 to 1e9, not all of them 0")
-
-
-def _check_octaves(octaves: Any, content_octave: Any, *flags: Any) -> None:
-    if type(octaves) is not int or not 1 <= octaves <= MAX_OCTAVES:
-        raise UsageError(f"octaves must be a whole number from 1 to {MAX_OCTAVES}")
-    if type(content_octave) is not int or not 0 <= content_octave < MAX_OCTAVES:
-        raise UsageError(f"content_octave must be a whole number from 0 to {MAX_OCTAVES - 1}")
-    if not all(isinstance(flag, bool) for flag in flags):
-        raise UsageError("centred and grey_content must be true or false")
 
 
 Loss = PerceptualLoss

@@ -17,9 +17,9 @@ _BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # channels, convolu
 
 
 class Layer(NamedTuple):
-    """One convolution of VGG-19 with its ReLU: its index in torchvision's `features`, channels, and whether pooling comes before it."""
+    """One convolution of VGG-19 with its ReLU: its position in torchvision's `features`, channels, and whether pooling comes before it."""
 
-    index: int
+    position: int
     in_channels: int
     channels: int
     pooled: bool
@@ -81,7 +81,7 @@ def read_weights(weights: str, layers: Sequence[str]) -> dict[str, Tensor]:
 
 def _convolution(state: dict[str, Tensor], name: str, weights: str) -> tuple[Tensor, Tensor]:
     layer = LAYERS[name]
-    weight, bias = state.get(f"features.{layer.index}.weight"), state.get(f"features.{layer.index}.bias")
+    weight, bias = state.get(f"features.{layer.position}.weight"), state.get(f"features.{layer.position}.bias")
     if weight is None or bias is None:
         raise WeightsError(
             f"{weights}: too shallow, it has no weights for {name}; name layers before it in loss.content_layers "
