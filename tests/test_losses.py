@@ -18,16 +18,14 @@ from impasto.losses import build_loss
 from impasto.losses.features import VGGFeatures
 from impasto.losses.functional import (
     gram_matrix,
-    gram_of,
     grid_energy,
-    mapped_mean_and_covariance,
-    mean_and_covariance,
     normalized_luminance,
     relative_feature_loss,
     relative_gram_loss,
     screen_energy,
     total_variation,
 )
+from impasto.losses.moments import gram_of, mapped_mean_and_covariance, mean_and_covariance
 from impasto.losses.perceptual import PerceptualLoss
 
 
@@ -186,7 +184,7 @@ def test_layers_have_torchvisions_indices_and_values(random_vgg: Path) -> None:
         x = layer(x)
         name = {1: "relu1_1", 8: "relu2_2", 17: "relu3_4", 29: "relu5_1"}.get(index)
         if name:
-            torch.testing.assert_close(features[name], x, rtol=1e-3, atol=1e-3)
+            torch.testing.assert_close(features[name].full(), x, rtol=1e-3, atol=1e-3)
 
 
 def test_nothing_is_computed_beyond_the_deepest_layer(random_vgg: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,9 +200,9 @@ def test_nothing_is_computed_beyond_the_deepest_layer(random_vgg: Path, monkeypa
 def test_the_loss_network_is_frozen_and_stays_out_of_checkpoints(random_vgg: Path) -> None:
     features = VGGFeatures(["relu1_2"], str(random_vgg))
     image = torch.rand(1, 3, 16, 16)
-    before = features(image)["relu1_2"]
+    before = features(image)["relu1_2"].full()
     features.train()
-    assert torch.equal(features(image)["relu1_2"], before)
+    assert torch.equal(features(image)["relu1_2"].full(), before)
     assert not list(features.parameters()) and not features.state_dict()
 
 
@@ -260,8 +258,11 @@ def test_the_loss_at_one_size_is_the_sum_of_its_definition(random_vgg: Path, sli
     )
     style, output, content = (photograph(seed, 32)[None] for seed in range(3))
     loss.set_style(style)
-    of = loss.features
     terms = loss(output, content)
+
+    def of(image: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {name: layer.full() for name, layer in loss.features(image).items()}
+
     f, c, s = of(output), of(content), of(style)
     expected_content = (f[last] - c[last]).square().mean() / c[last].var(unbiased=False)
     expected_style = sum(
@@ -286,13 +287,14 @@ def test_the_loss_at_octaves_is_the_sum_of_its_definition(random_vgg: Path) -> N
     for octave in (1, 2):
         pair = [of(torch.nn.functional.avg_pool2d(image, octave)) for image in (output, style)]
         for name in layers:
-            (mean, covariance), (own_mean, own) = (mean_and_covariance(features[name]) for features in pair)
+            (mean, covariance), (own_mean, own) = (mean_and_covariance(features[name].full()) for features in pair)
             expected.append(
                 (mean - own_mean).norm() ** 2 / own_mean.norm() ** 2 + (covariance - own).norm() ** 2 / own.norm() ** 2
             )
     torch.testing.assert_close(terms.style, 3 * torch.stack(expected).mean(), rtol=1e-4, atol=0)
     f, c = (
-        of(normalized_luminance(torch.nn.functional.avg_pool2d(image, 2)))["relu2_1"] for image in (output, content)
+        of(normalized_luminance(torch.nn.functional.avg_pool2d(image, 2)))["relu2_1"].full()
+        for image in (output, content)
     )
     torch.testing.assert_close(terms.content, (f - c).square().mean() / c.var(unbiased=False), rtol=1e-4, atol=0)
 

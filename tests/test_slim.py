@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from impasto.errors import WeightsError
 from impasto.losses.features import LAYERS, SLIM_LAYERS, VGGFeatures
-from impasto.losses.functional import gram_matrix, mean_and_covariance, relative_feature_loss, relative_gram_loss
+from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
+from impasto.losses.moments import mean_and_covariance
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.system.files import asset_dir
 
@@ -31,9 +32,10 @@ def test_folded_maps_keep_the_distances_of_the_wide_features(distillation: Modul
     slim = VGGFeatures(distillation.NAMED, str(tmp_path / "slim.safetensors"))
     first, second = (torch.stack([photograph(seed, 64)]) for seed in (1, 2))
     with torch.no_grad():
-        wide, narrow = (student(first), student(second)), (slim(first), slim(second))
+        wide = student(first), student(second)
+        narrow = [{name: layer.full() for name, layer in slim(each).items()} for each in (first, second)]
     for name in distillation.NAMED:
-        assert wide[0][name].shape[1] == LAYERS[name][2] > narrow[0][name].shape[1]
+        assert wide[0][name].shape[1] == LAYERS[name].channels > narrow[0][name].shape[1]
         for measure in (
             relative_feature_loss,
             lambda a, b: relative_gram_loss(gram_matrix(a), gram_matrix(b)),
@@ -51,16 +53,29 @@ def test_the_start_already_resembles_its_teacher(distillation: ModuleType, rando
     with torch.no_grad():
         wanted, had = teacher(pictures), student(pictures)
     for name in distillation.NAMED:
-        assert relative_feature_loss(had[name], wanted[name]).mean() < 0.5, name
+        assert relative_feature_loss(had[name], wanted[name].full()).mean() < 0.5, name
+
+
+def test_a_students_weights_take_the_place_of_a_slim_networks(distillation: ModuleType) -> None:
+    torch.manual_seed(0)
+    slim, student, picture = VGGFeatures(SLIM_LAYERS, "slim"), distillation.Student(), photograph(1, 64)[None]
+    buffers = {name: buffer.data_ptr() for name, buffer in slim.named_buffers()}
+    distillation.replace_weights(slim, student)
+    assert {name: buffer.data_ptr() for name, buffer in slim.named_buffers()} == buffers, (
+        "a CUDA graph must see them too"
+    )
+    wide = student(picture)
+    for name, layer in slim(picture).items():
+        torch.testing.assert_close(layer.full().square().sum(), wide[name].square().sum(), rtol=0.02, atol=0)
 
 
 def test_means_and_covariances_are_those_of_the_wide_features() -> None:
     slim, picture = VGGFeatures(SLIM_LAYERS, "slim"), photograph(1, 64)[None]
-    wide, narrow = slim(picture), slim.narrow(picture)
-    for name in SLIM_LAYERS:
-        assert narrow[name].shape[1] < wide[name].shape[1]
-        found = slim.mean_and_covariance(name, narrow[name])
-        torch.testing.assert_close(found, mean_and_covariance(wide[name]), rtol=1e-4, atol=1e-5)
+    for layer in slim(picture).values():
+        assert layer.narrow.shape[1] < layer.full().shape[1]
+        found = layer.mean(), layer.covariance()
+        torch.testing.assert_close(found, mean_and_covariance(layer.full()), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(layer.gram(), gram_matrix(layer.full()), rtol=1e-4, atol=1e-5)
 
 
 def test_a_layer_that_the_slim_network_lacks_is_one_clear_error() -> None:

@@ -23,7 +23,7 @@ from torch import Tensor
 from impasto import images
 from impasto.inference.stylizer import Stylizer
 from impasto.losses.features import SLIM_LAYERS, VGGFeatures
-from impasto.losses.functional import gram_matrix, relative_feature_loss, relative_gram_loss
+from impasto.losses.functional import relative_feature_loss, relative_gram_loss
 from impasto.losses.perceptual import PerceptualLoss
 
 
@@ -36,8 +36,8 @@ def distances(network: VGGFeatures, pictures: Sequence[Tensor]) -> dict[str, tup
     for picture, following in itertools.pairwise(pictures):
         here, there = network(picture[None]), network(following[None])
         for name in SLIM_LAYERS:
-            found[name][0].append(relative_feature_loss(here[name], there[name]))
-            found[name][1].append(relative_gram_loss(gram_matrix(here[name]), gram_matrix(there[name])))
+            found[name][0].append(relative_feature_loss(here[name].full(), there[name].full()))
+            found[name][1].append(relative_gram_loss(here[name].gram(), there[name].gram()))
     return {name: (torch.cat(features), torch.cat(grams)) for name, (features, grams) in found.items()}
 
 

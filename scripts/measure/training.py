@@ -29,13 +29,13 @@ from impasto.training.module import StyleModule
 
 def torchvision_features(ours: VGGFeatures) -> PlainFeatures:
     """The same weights in torchvision's module, the layers collected as pytorch/examples collects them."""
-    depth = max(LAYERS[name][0] for name in ours.layers) + 2
+    depth = max(LAYERS[name].position for name in ours.layers) + 2
     layers = nn.Sequential(*list(vgg19(weights=None).features.children())[:depth])
-    module = PlainFeatures(layers, {LAYERS[name][0] + 1: name for name in ours.layers})
-    for name, (index, *_) in LAYERS.items():
-        if index < depth:
-            module.layers[index].weight.data = getattr(ours, f"{name}_weight").detach().contiguous()
-            module.layers[index].bias.data = getattr(ours, f"{name}_bias").detach()
+    module = PlainFeatures(layers, {LAYERS[name].position + 1: name for name in ours.layers})
+    for name, layer in LAYERS.items():
+        if layer.position < depth:
+            module.layers[layer.position].weight.data = ours.get_buffer(f"{name}_weight").detach().contiguous()
+            module.layers[layer.position].bias.data = ours.get_buffer(f"{name}_bias").detach()
     return module.requires_grad_(False)
 
 

@@ -31,12 +31,12 @@ from impasto.errors import ImageError
 from impasto.losses.features import IMAGENET_MEAN, IMAGENET_STD, LAYERS, SLIM_LAYERS, VGGFeatures
 from impasto.losses.functional import (
     halved,
-    mean_and_covariance,
     normalized_luminance,
     relative_feature_loss,
     relative_gram_loss,
     relative_mean_loss,
 )
+from impasto.losses.moments import mean_and_covariance
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
 from impasto.system.files import written_whole
@@ -67,13 +67,13 @@ class Student(nn.Module):
             channels = WIDTHS[int(name[4]) - 1]
             self.convolutions[name] = nn.Conv2d(in_channels, channels, 3, padding=1)
             if name in NAMED:
-                self.maps[name] = nn.Conv2d(channels, LAYERS[name][2], 1)
+                self.maps[name] = nn.Conv2d(channels, LAYERS[name].channels, 1)
             in_channels = channels
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
 
     def before(self, name: str, x: Tensor) -> Tensor:
-        return F.max_pool2d(x, 2) if LAYERS[name][3] else x
+        return F.max_pool2d(x, 2) if LAYERS[name].pooled else x
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         x, features = (image - self.mean) / self.std, {}
@@ -96,7 +96,7 @@ def start_from(teacher: VGGFeatures, pictures: Tensor) -> Student:
     to_wide, shift = torch.eye(3), torch.zeros(3)  # wide ≈ to_wide x + shift
     for name in PATH:
         x, wide = student.before(name, x), student.before(name, wide)
-        if LAYERS[name][3]:  # pooling does not commute with a linear map
+        if LAYERS[name].pooled:  # pooling does not commute with a linear map
             to_wide, shift = linear_map(x, wide)
         kernel, bias = weights[f"{name}_weight"], weights[f"{name}_bias"]
         wide = F.conv2d(wide, kernel, bias, padding=1).relu()
@@ -142,9 +142,9 @@ def go_on_from(slim: str, teacher: VGGFeatures, pictures: Tensor) -> Student:
     for name in PATH:
         student.convolutions[name].weight.copy_(weights[f"{name}_weight"])
         student.convolutions[name].bias.copy_(weights[f"{name}_bias"])
-    narrow, wide = features.narrow(pictures), teacher(pictures)
+    own, wide = features(pictures), teacher(pictures)
     for name in NAMED:
-        matrix, shift = linear_map(narrow[name], wide[name])
+        matrix, shift = linear_map(own[name].narrow, wide[name].full())
         student.maps[name].weight.copy_(matrix[:, :, None, None])
         student.maps[name].bias.copy_(shift)
     return student
@@ -246,7 +246,7 @@ def distil(student: Student, teacher: VGGFeatures, pictures: Pictures, minutes: 
         batch = batch.contiguous(memory_format=torch.channels_last)
         with torch.autocast(pictures.device.type, torch.bfloat16, enabled=fast):
             with torch.no_grad():
-                wanted = teacher(batch)
+                wanted = {name: layer.full() for name, layer in teacher(batch).items()}
             had = student(batch)
         errors = torch.stack([errors_of(had[name], wanted[name], pairs) for name in NAMED])  # (layers, 3)
         weights = errors.new_tensor([1.0, STATISTICS_WEIGHT, DISTANCE_WEIGHT])
@@ -357,7 +357,7 @@ def replace_weights(features: VGGFeatures, student: Student) -> None:
     state, buffers = folded(student), dict(features.named_buffers())
     for name in PATH:
         for part in ("weight", "bias"):
-            buffers[f"{name}_{part}"].copy_(state[f"features.{LAYERS[name][0]}.{part}"])
+            buffers[f"{name}_{part}"].copy_(state[f"features.{LAYERS[name].position}.{part}"])
             if name in NAMED:
                 buffers[f"{name}_map_{part}"].copy_(state[f"maps.{name}.{part}"])
 
@@ -375,8 +375,8 @@ def folded(student: Student) -> dict[str, Tensor]:
     student, state = copy.deepcopy(student).cpu(), {}
     for name in PATH:
         convolution = student.convolutions[name]
-        state[f"features.{LAYERS[name][0]}.weight"] = convolution.weight
-        state[f"features.{LAYERS[name][0]}.bias"] = convolution.bias
+        state[f"features.{LAYERS[name].position}.weight"] = convolution.weight
+        state[f"features.{LAYERS[name].position}.bias"] = convolution.bias
     for name in NAMED:
         matrix, bias = (
             student.maps[name].weight.detach()[:, :, 0, 0].double(),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
-from impasto.losses.features import LAYERS, MIN_SIDE, VGGFeatures
+from impasto.losses.features import MIN_SIDE, LayerFeatures, VGGFeatures
 from impasto.losses.functional import (
-    gram_of,
     halved,
     normalized_luminance,
     relative_feature_loss,
@@ -19,8 +19,11 @@ from impasto.losses.functional import (
     relative_mean_loss,
     total_variation,
 )
+from impasto.losses.options import check_layers, check_octaves, check_weights
 
-MAX_OCTAVES = 8
+CONTENT_LAYERS = ("relu3_2",)
+STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu3_4")
+_MEAN = ".mean"  # ends the name of a layer's mean among the style's targets
 
 
 class LossTerms(NamedTuple):
@@ -66,18 +69,14 @@ class PerceptualLoss(nn.Module):
         UsageError: layers, weights or octaves that make no loss.
     """
 
-    unsaid: ClassVar[dict[str, Any]] = {
-        "octaves": 1,
-        "centred": False,
-        "content_octave": 0,
-        "grey_content": False,
-    }  # what specs older than these arguments mean
+    # What specs older than these arguments mean.
+    unsaid: ClassVar[dict[str, Any]] = {"octaves": 1, "centred": False, "content_octave": 0, "grey_content": False}
 
     def __init__(
         self,
         features: VGGFeatures,
-        content_layers: Sequence[str] = ("relu3_2",),
-        style_layers: Sequence[str] = ("relu1_2", "relu2_2", "relu3_3", "relu3_4"),
+        content_layers: Sequence[str] = CONTENT_LAYERS,
+        style_layers: Sequence[str] = STYLE_LAYERS,
         content_weight: float = 1.0,
         style_weight: float = 1.5,
         tv_weight: float = 1.0,
@@ -87,55 +86,22 @@ class PerceptualLoss(nn.Module):
         grey_content: bool = True,
     ):
         super().__init__()
-        _check_layers(content_layers, style_layers)
-        _check_weights(content_weight, style_weight, tv_weight)
-        _check_octaves(octaves, content_octave, centred, grey_content)
+        check_layers(content_layers, style_layers)
+        check_weights(content_weight, style_weight, tv_weight)
+        check_octaves(octaves, content_octave, centred, grey_content)
         self.features = features
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
-        self.octaves, self.centred, self.content_octave, self.grey_content = (
-            octaves,
-            centred,
-            content_octave,
-            grey_content,
-        )
+        self.octaves, self.centred = octaves, centred
+        self.content_octave, self.grey_content = content_octave, grey_content
         self.style_targets: dict[str, Tensor] = {}
-
-    @classmethod
-    def from_spec(cls, weights: str = "torchvision", **spec: Any) -> PerceptualLoss:
-        """Build the loss and its loss network from `spec()`'s plain values; arguments newer than the spec mean none of them.
-
-        Raises:
-            UsageError: layers, weights or octaves that make no loss.
-        """
-        names = ("content_layers", "style_layers")
-        defaults = cls.__init__.__defaults__ or ()
-        wanted: list[Any] = [spec.get(name, default) for name, default in zip(names, defaults, strict=False)]
-        _check_layers(*wanted)
-        layers = [layer for group in wanted for layer in group]
-        return cls(VGGFeatures(list(dict.fromkeys(layers)), weights), **spec)
-
-    def spec(self) -> dict[str, Any]:
-        """Return the loss's name and the constructor's arguments but `features`, as plain values: what a model file stores."""
-        return {
-            "name": "perceptual",
-            "content_layers": list(self.content_layers),
-            "style_layers": list(self.style_layers),
-            "content_weight": self.content_weight,
-            "style_weight": self.style_weight,
-            "tv_weight": self.tv_weight,
-            "octaves": self.octaves,
-            "centred": self.centred,
-            "content_octave": self.content_octave,
-            "grey_content": self.grey_content,
-        }
 
     @torch.no_grad()
     def set_style(self, image: Tensor) -> None:
         """Make `image`, (1, 3, H, W) in [0, 1], the style to aim at: its statistics are computed once, in float32."""
         with torch.autocast(image.device.type, enabled=False):
-            pyramid = self._pyramid(image.float(), self.octaves)
-            self.style_targets = dict(self._statistics(self._narrow(pyramid)))
+            seen = [self.features(octave) for octave in _pyramid(image.float(), self.octaves)]
+            self.style_targets = self._statistics(seen)
 
     def forward(self, output: Tensor, content: Tensor) -> LossTerms:
         """Score `output` as a painting of `content`: (N, 3, H, W) in [0, 1] twice -> terms averaged over N.
@@ -150,91 +116,89 @@ class PerceptualLoss(nn.Module):
     @torch.no_grad()
     def content_features(self, content: Tensor) -> dict[str, Tensor]:
         """Features of the content image that `compare` aims at; compute them once when many outputs are scored."""
-        return self.features(self._drawing(self._pyramid(content, self.content_octave + 1)), self.content_layers)
+        seen = self._content(_pyramid(content, self.content_octave + 1))
+        return {layer: seen[layer].full() for layer in self.content_layers}
 
-    def compare(self, output: Tensor, content_features: dict[str, Tensor]) -> LossTerms:
+    def compare(self, output: Tensor, content_features: Mapping[str, Tensor]) -> LossTerms:
         """`forward` with the content image's features already at hand."""
         if not self.style_targets:
             raise UsageError("PerceptualLoss has no style yet; call set_style(image) first")
-        pyramid = self._pyramid(output, max(self.octaves, self.content_octave + 1))
-        narrow = self._narrow(pyramid)
+        pyramid = _pyramid(output, max(self.octaves, self.content_octave + 1))
+        seen = [self.features(image) for image in pyramid[: self.octaves]]
         return LossTerms(
-            self.content_weight * self._content_loss(pyramid, narrow, content_features),
-            self.style_weight * self._style_loss(narrow),
+            self.content_weight * self._content_loss(self._content(pyramid, seen), content_features),
+            self.style_weight * self._style_loss(self._statistics(seen)),
             self.tv_weight * total_variation(output).mean(),
         )
 
-    def _content_loss(
-        self, pyramid: list[Tensor], narrow: list[dict[str, Tensor]], targets: dict[str, Tensor]
-    ) -> Tensor:
-        octave = min(self.content_octave, len(pyramid) - 1)
-        if self.grey_content:
-            found = self.features.narrow(self._drawing(pyramid), self.content_layers)
-        else:
-            found = narrow[octave]
-        losses = [relative_feature_loss(self.features.expanded(name, found[name]), targets[name]) for name in targets]
+    def _content_loss(self, seen: Features, targets: Mapping[str, Tensor]) -> Tensor:
+        """The mean over the layers of ‖F - F*‖² / ‖F* - mean of F*‖²; a star marks the content image's features."""
+        losses = [relative_feature_loss(seen[layer].full(), target) for layer, target in targets.items()]
         return torch.stack(losses).mean()
 
-    def _style_loss(self, narrow: list[dict[str, Tensor]]) -> Tensor:
-        losses, terms = [], 0
-        for name, found in self._statistics(narrow[: self.octaves]):
+    def _style_loss(self, statistics: Mapping[str, Tensor]) -> Tensor:
+        """The mean over octaves and layers of ‖K - K*‖² / ‖K*‖² + ‖m - m*‖² / ‖m*‖², or of ‖G - G*‖² / ‖G*‖²; a star marks the style's."""
+        losses: list[Tensor] = []
+        layers = 0  # at all octaves
+        for name, found in statistics.items():
             if (target := self.style_targets.get(name)) is not None:  # the style picture may have fewer octaves
                 distance = relative_mean_loss if name.endswith(_MEAN) else relative_gram_loss
                 losses.append(distance(found, target.to(found.device)).mean())
-                terms += not name.endswith(_MEAN)
-        return torch.stack(losses).sum() / terms
+                layers += not name.endswith(_MEAN)
+        return torch.stack(losses).sum() / layers
 
-    def _pyramid(self, image: Tensor, octaves: int) -> list[Tensor]:
-        """The image and its halves, as far as the loss network can see them."""
-        pyramid = [image]
-        while len(pyramid) < octaves and min(pyramid[-1].shape[-2:]) >= 2 * MIN_SIDE:
-            pyramid.append(halved(pyramid[-1]))
-        return pyramid
+    def _content(self, pyramid: Sequence[Tensor], seen: Sequence[Features] = ()) -> Features:
+        """The loss network's view of what counts as content; `seen` has its views of the first octaves, where they are known."""
+        octave = min(self.content_octave, len(pyramid) - 1)
+        if self.grey_content:
+            return self.features(normalized_luminance(pyramid[octave]), self.content_layers)
+        return seen[octave] if octave < len(seen) else self.features(pyramid[octave], self.content_layers)
 
-    def _drawing(self, pyramid: list[Tensor]) -> Tensor:
-        """What of an image's pyramid counts as its content."""
-        image = pyramid[min(self.content_octave, len(pyramid) - 1)]
-        return normalized_luminance(image) if self.grey_content else image
-
-    def _narrow(self, pyramid: list[Tensor]) -> list[dict[str, Tensor]]:
-        return [self.features.narrow(image) for image in pyramid]
-
-    def _statistics(self, narrow: list[dict[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
-        """Name and value of everything that the style loss compares; `narrow` is the loss network's view of each octave."""
-        for octave, features in enumerate(narrow):
+    def _statistics(self, seen: Sequence[Features]) -> dict[str, Tensor]:
+        """What the style loss compares: "relu1_2" and "relu1_2.mean" at full size, "relu1_2/4" and "relu1_2/4.mean" at a quarter."""
+        found: dict[str, Tensor] = {}
+        for octave, features in enumerate(seen):
             for layer in self.style_layers:
                 name = layer if octave == 0 else f"{layer}/{2**octave}"
-                mean, covariance = self.features.mean_and_covariance(layer, features[layer])
+                found[name] = features[layer].covariance() if self.centred else features[layer].gram()
                 if self.centred:
-                    yield name, covariance
-                    yield name + _MEAN, mean
-                else:
-                    yield name, gram_of(mean, covariance)
+                    found[name + _MEAN] = features[layer].mean()
+        return found
+
+    @classmethod
+    def from_spec(
+        cls,
+        weights: str = "torchvision",
+        content_layers: Sequence[str] = CONTENT_LAYERS,
+        style_layers: Sequence[str] = STYLE_LAYERS,
+        **spec: Any,
+    ) -> PerceptualLoss:
+        """Build the loss and its loss network from `spec()`'s plain values.
+
+        Raises:
+            UsageError: layers, weights or octaves that make no loss.
+        """
+        check_layers(content_layers, style_layers)
+        layers = dict.fromkeys([*content_layers, *style_layers])
+        return cls(VGGFeatures(list(layers), weights), content_layers, style_layers, **spec)
+
+    def spec(self) -> dict[str, Any]:
+        """Return the loss's name and the constructor's arguments but `features`, as plain values: what a model file stores."""
+        names = [name for name in inspect.signature(type(self)).parameters if name != "features"]
+        values = {name: getattr(self, name) for name in names}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {"name": "perceptual", **plain}
 
 
-_MEAN = ".mean"
+Features = dict[str, LayerFeatures]  # one image as the loss network sees it, by layer
 
 
-def _check_layers(*groups: Any) -> None:
-    for group in groups:
-        plain = isinstance(group, (list, tuple)) and all(isinstance(layer, str) for layer in group)
-        if not plain or not 0 < len(group) == len(set(group)) <= len(LAYERS):
-            raise UsageError("content_layers and style_layers must each name some layers of VGG-19, each once")
-
-
-def _check_weights(*weights: float) -> None:
-    plain = all(isinstance(weight, (int, float)) and 0 <= weight <= 1e9 for weight in weights)
-    if not plain or not any(weights):
-        raise UsageError("content_weight, style_weight and tv_weight must be numbers from 0 to 1e9, not all of them 0")
-
-
-def _check_octaves(octaves: Any, content_octave: Any, *flags: Any) -> None:
-    if type(octaves) is not int or not 1 <= octaves <= MAX_OCTAVES:
-        raise UsageError(f"octaves must be a whole number from 1 to {MAX_OCTAVES}")
-    if type(content_octave) is not int or not 0 <= content_octave < MAX_OCTAVES:
-        raise UsageError(f"content_octave must be a whole number from 0 to {MAX_OCTAVES - 1}")
-    if not all(isinstance(flag, bool) for flag in flags):
-        raise UsageError("centred and grey_content must be true or false")
+def _pyramid(image: Tensor, octaves: int) -> list[Tensor]:
+    """The image and its halves, as far as the loss network can see them."""
+    pyramid = [image]
+    while len(pyramid) < octaves and min(pyramid[-1].shape[-2:]) >= 2 * MIN_SIDE:
+        pyramid.append(halved(pyramid[-1]))
+    return pyramid
 
 
 Loss = PerceptualLoss

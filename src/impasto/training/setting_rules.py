@@ -15,7 +15,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from impasto.errors import UsageError, printable
 from impasto.losses import __path__ as losses
-from impasto.losses.perceptual import MAX_OCTAVES
+from impasto.losses.options import MAX_OCTAVES
 from impasto.networks import network_names
 from impasto.system.files import asset_dir
 from impasto.system.machine import pick_device, usable_cores
