@@ -5,9 +5,11 @@ Everything but tensors stands in one JSON string of the file's metadata, so noth
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -70,18 +72,19 @@ _METADATA = ("name", "loss", "style", "training", "report")
 def save_style_model(path: Path, model: StyleModel) -> None:
     """Write `model` to `path`, whole or not at all; weights in half precision.
 
-    Half precision moves no pixel of an 8-bit picture by more than one level (tests/test_painting.py measures it).
+    Half precision moves no pixel of an 8-bit picture by more than one level (tests/test_painting.py measures it). A digest of the
+    tensors goes with them, whatever order they are in and whatever the metadata say.
     """
     from safetensors.torch import save_file
 
+    tensors = {_NETWORK + key: _compact(value) for key, value in model.network.state_dict().items()}
+    for loss_network, targets in model.style_targets.items():
+        for name, target in targets.items():
+            tensors[f"{_STYLE}{loss_network}.{name}"] = _packed(target)
     metadata = {"format": FORMAT, "network": model.spec, **{key: getattr(model, key) for key in _METADATA}}
-    description = json.dumps(metadata)
+    description = json.dumps({**metadata, "digest": _digest_of(tensors, tensors.__getitem__)})
     if len(description) > _MAX_JSON:
         raise ModelError(path, f"its description is too long ({len(description)} characters)")
-    tensors = {_NETWORK + key: _compact(value) for key, value in model.network.state_dict().items()}
-    for fingerprint, targets in model.style_targets.items():
-        for name, target in targets.items():
-            tensors[f"{_STYLE}{fingerprint}.{name}"] = _packed(target)
     try:
         with written_whole(path) as temporary:
             save_file(tensors, temporary, metadata={_KEY: description})
@@ -94,7 +97,8 @@ def load_style_model(path: Path) -> StyleModel:
     """Read a style model; the network comes in float32 on the CPU, in evaluation mode.
 
     Raises:
-        ModelError: no such file, not a style model, made by a newer version, damaged, or with values that are not numbers.
+        ModelError: no such file, not a style model, made by a newer version, damaged (its tensors have another digest than
+            was written with them), or with values that are not numbers.
     """
     metadata = read_metadata(path)
     spec = networks.complete_spec(_expect(metadata, "network", dict, path))
@@ -106,8 +110,9 @@ def load_style_model(path: Path) -> StyleModel:
         targets: dict[str, dict[str, Tensor]] = {}
         for key in sorted(file.keys()):
             if key.startswith(_STYLE):
-                fingerprint, _, layer = key.removeprefix(_STYLE).partition(".")
-                targets.setdefault(fingerprint, {})[layer] = _read_target(file, key, path)
+                loss_network, _, layer = key.removeprefix(_STYLE).partition(".")
+                targets.setdefault(loss_network, {})[layer] = _read_target(file, key, path)
+        _check_digest(file, metadata.get("digest"), path)
     network.load_state_dict(state, assign=True)
     model = StyleModel(network.eval().requires_grad_(False), spec, str(metadata["name"]), style_targets=targets)
     for key in _METADATA[1:]:
@@ -198,6 +203,16 @@ def _remedy_for(path: Path) -> str:
     return ""
 
 
+def _digest_of(keys: Iterable[str], tensor: Callable[[str], Tensor]) -> str:
+    """Return the SHA-256 of contiguous tensors on the CPU: of names, types, shapes and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for key in sorted(keys):
+        value = tensor(key)
+        digest.update(json.dumps([key, str(value.dtype), list(value.shape)]).encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
 def _compact(value: Tensor) -> Tensor:
     """In half precision, unless that cannot hold it."""
     half = value.half()
@@ -244,6 +259,16 @@ def _read_target(file: Any, key: str, path: Path) -> Tensor:
         raise ModelError(path, f"{key} is no mean or Gram matrix", "the file was altered")
     value = _finite(file.get_tensor(key).float(), key, path)
     return value[None] if is_mean else _full_matrix(value)
+
+
+def _check_digest(file: Any, digest: Any, path: Path) -> None:
+    """Refuse tensors that are not those that were written. Files from before the digest have None."""
+    try:
+        if digest is None or digest == _digest_of(file.keys(), file.get_tensor):
+            return
+    except (SafetensorError, RuntimeError, TypeError):  # of a type that no style model has
+        pass
+    raise ModelError(path, "its tensors are damaged", "train or download the model again")
 
 
 def _finite(value: Tensor, key: str, path: Path) -> Tensor:
