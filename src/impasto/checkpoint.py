@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from impasto.errors import ModelError, printable
 from impasto.images.formats import IMAGE_SUFFIXES
+from impasto.records import ReportSummary, TrainingRecord
 from impasto.system.files import asset_dir, is_address, written_whole
 from impasto.system.lazy import lazy
 
@@ -49,8 +50,8 @@ class StyleModel:
         name: the style's name, "starry_night".
         loss: the loss's spec and the loss network it was trained with.
         style: title, artist, year, size (pixels), screen energy of the style picture; a thumbnail, if it may be kept.
-        training: data fingerprint, steps, seconds, device, versions, seed.
-        report: measured figures: held-out loss, equal iterations.
+        training: how it was trained.
+        report: how good it is.
         style_targets: fingerprint of a loss network -> `PerceptualLoss.style_targets` of the style picture, so that the loss
             can be had again without the picture: covariances or Gram matrices (1, C, C) and, under names that end in
             ".mean", means (1, C).
@@ -61,12 +62,27 @@ class StyleModel:
     name: str
     loss: dict[str, Any] = field(default_factory=dict)
     style: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
-    report: dict[str, Any] = field(default_factory=dict)
+    training: TrainingRecord = field(default_factory=TrainingRecord)
+    report: ReportSummary = field(default_factory=ReportSummary)
     style_targets: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
 
-_METADATA = ("name", "loss", "style", "training", "report")
+@dataclass(frozen=True)
+class Metadata:
+    """What a style model's file says without its tensors.
+
+    Attributes:
+        spec, name, loss, style, training, report: as of `StyleModel`; the spec as it stands, which may lack newer options.
+        digest: SHA-256 of the tensors; None in files from before it was written.
+    """
+
+    spec: dict[str, Any]
+    name: str
+    loss: dict[str, Any]
+    style: dict[str, Any]
+    training: TrainingRecord
+    report: ReportSummary
+    digest: Any
 
 
 def save_style_model(path: Path, model: StyleModel) -> None:
@@ -81,8 +97,7 @@ def save_style_model(path: Path, model: StyleModel) -> None:
     for loss_network, targets in model.style_targets.items():
         for name, target in targets.items():
             tensors[f"{_STYLE}{loss_network}.{name}"] = _packed(target)
-    metadata = {"format": FORMAT, "network": model.spec, **{key: getattr(model, key) for key in _METADATA}}
-    description = json.dumps({**metadata, "digest": _digest_of(tensors, tensors.__getitem__)})
+    description = _description(model, _digest_of(tensors, tensors.__getitem__))
     if len(description) > _MAX_JSON:
         raise ModelError(path, f"its description is too long ({len(description)} characters)")
     try:
@@ -101,7 +116,7 @@ def load_style_model(path: Path) -> StyleModel:
             was written with them), or with values that are not numbers.
     """
     metadata = read_metadata(path)
-    spec = networks.complete_spec(_expect(metadata, "network", dict, path))
+    spec = networks.complete_spec(metadata.spec)
     network = _build(spec, path)
     with _opened(path) as file:
         if len(file.keys()) > _MAX_TENSORS:
@@ -112,15 +127,15 @@ def load_style_model(path: Path) -> StyleModel:
             if key.startswith(_STYLE):
                 loss_network, _, layer = key.removeprefix(_STYLE).partition(".")
                 targets.setdefault(loss_network, {})[layer] = _read_target(file, key, path)
-        _check_digest(file, metadata.get("digest"), path)
+        _check_digest(file, metadata.digest, path)
     network.load_state_dict(state, assign=True)
-    model = StyleModel(network.eval().requires_grad_(False), spec, str(metadata["name"]), style_targets=targets)
-    for key in _METADATA[1:]:
-        setattr(model, key, _expect(metadata, key, dict, path))
-    return model
+    return StyleModel(
+        network.eval().requires_grad_(False), spec, metadata.name, metadata.loss, metadata.style,
+        metadata.training, metadata.report, targets,
+    )  # fmt: skip
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path) -> Metadata:
     """Return the metadata of a style model without touching its weights; raises as `load_style_model`."""
     if not path.is_file():
         raise ModelError(path, "no such style model", "`impasto styles` lists those that are here")
@@ -134,12 +149,29 @@ def read_metadata(path: Path) -> dict[str, Any]:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ModelError(path, "the description inside is damaged", "train or download the model again") from error
+    return _understood(metadata, path)
+
+
+def _description(model: StyleModel, digest: str) -> str:
+    """Return the metadata as the JSON text that `_understood` takes apart."""
+    metadata = {"format": FORMAT, "network": model.spec, "name": model.name, "loss": model.loss, "style": model.style}
+    records = {"training": model.training.to_dict(), "report": model.report.to_dict()}
+    return json.dumps({**metadata, **records, "digest": digest})
+
+
+def _understood(metadata: Any, path: Path) -> Metadata:
     if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
         raise ModelError(path, "the description inside is not one of impasto's")
     if metadata["format"] > FORMAT:
         raise ModelError(path, f"made by a newer impasto (format {metadata['format']})", "pip install -U impasto")
     check_name(_expect(metadata, "name", str, path), path)
-    return metadata
+    spec, loss, style, training, report = (
+        _expect(metadata, key, dict, path) for key in ("network", "loss", "style", "training", "report")
+    )
+    return Metadata(
+        spec, metadata["name"], loss, style, TrainingRecord.from_dict(training), ReportSummary.from_dict(report),
+        metadata.get("digest"),
+    )  # fmt: skip
 
 
 def check_name(name: str, source: object) -> None:
@@ -209,7 +241,7 @@ def _digest_of(keys: Iterable[str], tensor: Callable[[str], Tensor]) -> str:
     for key in sorted(keys):
         value = tensor(key)
         digest.update(json.dumps([key, str(value.dtype), list(value.shape)]).encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
