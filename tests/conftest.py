@@ -18,6 +18,7 @@ from impasto.checkpoint import StyleModel, save_style_model
 from impasto.losses.features import LAYERS
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
+from impasto.records import TrainingRecord
 from impasto.synthetic.contents import procedural_image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,7 +78,7 @@ def painter(tmp_path_factory: pytest.TempPathFactory, loss: PerceptualLoss) -> P
     model = StyleModel(
         build_network("johnson", width=4, blocks=1), network_spec("johnson", width=4, blocks=1), "tiny",
         loss={**loss.spec(), "weights": loss.features.weights, "fingerprint": loss.features.fingerprint()},
-        style={"size": 64, "screen": 0.01}, training={"steps": 3, "seconds": 1.5},
+        style={"size": 64, "screen": 0.01}, training=TrainingRecord(steps=3, seconds=1.5),
         style_targets={loss.features.fingerprint(): loss.style_targets},
     )  # fmt: skip
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"

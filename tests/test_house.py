@@ -411,11 +411,13 @@ def test_the_model_cards_are_those_of_the_shipped_files() -> None:
 @pytest.mark.parametrize("path", shipped_styles(), ids=lambda path: path.stem)
 def test_shipped_styles_say_what_was_measured_and_show_no_defect(path: Path) -> None:
     metadata = read_metadata(path)
-    report, is_of_today = metadata["report"], metadata["network"]["name"] == "brush"
-    assert visible_defects(report["defects"]) == [] and report["screen"] <= 1.2
+    report, is_of_today = metadata.report, metadata.spec["name"] == "brush"
+    assert report.defects and report.screen is not None
+    assert visible_defects(report.defects) == [] and report.screen <= 1.2
     if is_of_today:  # the one on Johnson's network is older, and kept to measure speed by
-        assert set(report["defects"]) == set(DEFECTS)
-        assert report["network"]["style_reached"] >= 0.6 and report["network"]["structure_kept"] >= 0.6
+        assert set(report.defects) == set(DEFECTS) and report.network
+        assert report.network.style_reached is not None and report.network.structure_kept is not None
+        assert report.network.style_reached >= 0.6 and report.network.structure_kept >= 0.6
 
 
 def test_all_shipped_files_together_are_small() -> None:

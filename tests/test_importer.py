@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from impasto import cli, load
 from impasto.checkpoint import load_style_model
-from impasto.compare.judge import judge_of
+from impasto.compare.judge import judging_loss
 from impasto.errors import ModelError
 from impasto.exchange.pytorch_examples import import_model
 
@@ -88,7 +88,7 @@ def test_an_imported_network_paints_what_the_original_paints(foreign: Foreign, t
     assert expected.std() > 0.05 and 0.01 < ((expected == 0) | (expected == 1)).float().mean() < 0.5
     assert (painted - expected).abs().max() <= 1 / 255
     with pytest.raises(ModelError, match="carries no loss"):
-        judge_of(load_style_model(tmp_path / "mosaic.safetensors"))
+        judging_loss(load_style_model(tmp_path / "mosaic.safetensors"))
 
 
 class Touch:

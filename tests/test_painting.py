@@ -28,8 +28,9 @@ import impasto
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model, shipped_styles
 from impasto.compare.compare import compare
 from impasto.compare.curves import best_so_far, first_at_or_below, mean_curve, median_step
-from impasto.compare.judge import judge_of
-from impasto.compare.report import write_report
+from impasto.compare.judge import judging_loss
+from impasto.compare.output import write_report
+from impasto.compare.report import read_report
 from impasto.errors import ModelError, UsageError
 from impasto.images.geometry import padding
 from impasto.images.tensors import to_pil
@@ -365,43 +366,50 @@ def test_comparison_scores_network_and_optimiser_with_one_loss(
     painter: Path, photographs: Path, tmp_path: Path
 ) -> None:
     paths, stylizer = sorted(photographs.glob("*.png"))[:2], Stylizer(painter, "cpu")
-    loss, updates = judge_of(stylizer.model), []
+    loss, updates = judging_loss(stylizer.model), []
     options = {"steps": 6, "size": 48}
     report, results = compare(paths, stylizer, loss, **options, progress=lambda *call: updates.append(call))
     assert len(updates) == 2 * 3 * 7
-    for result, entry in zip(results, report["images"], strict=True):
+    for result, entry in zip(results, report.images, strict=True):
         with torch.no_grad():
             expected = loss(result.painted[None], result.photograph[None]).numbers()
-        assert entry["loss"]["network"] == pytest.approx(expected)
-    mean = sum(entry["loss"]["network"]["total"] for entry in report["images"]) / 2
-    assert report["loss"]["network"]["total"] == pytest.approx(mean)
-    assert report["gap"] == pytest.approx(mean / report["loss"]["converged"] - 1)
-    assert set(report["equal_iterations"]) == set(report["median_iterations"]) == {"noise", "content"}
-    assert report["judge"]["fingerprint"] == loss.features.fingerprint()
+        assert entry.loss.network == pytest.approx(expected)
+    mean = sum(entry.loss.network["total"] for entry in report.images) / 2
+    assert report.loss.network["total"] == pytest.approx(mean)
+    assert report.gap == pytest.approx(mean / report.loss.converged - 1)
+    written = report.to_dict()
+    assert set(written["equal_iterations"]) == set(written["median_iterations"]) == {"noise", "content"}
+    assert report.judge.fingerprint == loss.features.fingerprint()
     again, _ = compare(paths, stylizer, loss, **options, progress=lambda *call: pytest.fail("not taken from the cache"))
-    assert again["loss"] == report["loss"]
+    assert again.loss == report.loss
     short, _ = compare(paths, stylizer, loss, **options, polish=False)
-    assert "polish" not in short["loss"] and short["gap"] == report["gap"]
+    assert "polish" not in short.to_dict()["loss"] and short.gap == report.gap
     for path in write_report(tmp_path / "report", report, results):
         assert path.stat().st_size > 500
-    assert json.loads((tmp_path / "report" / "report.json").read_text())["gap"] == report["gap"]
+    assert json.loads((tmp_path / "report" / "report.json").read_text())["gap"] == report.gap
+    assert read_report(tmp_path / "report" / "report.json") == report
+    assert list(written) == [
+        "style", "network", "optimiser", "judge", "equal_iterations", "median_iterations", "polish_iterations", "gap",
+        "screen", "loss", "seconds", "steps", "size", "gradients", "machine", "images",
+    ]  # fmt: skip
+    assert "polish_iterations" not in short.to_dict()
 
 
 def test_another_judge_needs_the_style_picture(painter: Path, random_vgg: Path, tmp_path: Path) -> None:
     other = {key: value * 2 for key, value in load_file(random_vgg).items()}
     save_file(other, tmp_path / "other.safetensors")
     with pytest.raises(UsageError, match="--style-image"):
-        judge_of(load_style_model(painter), str(tmp_path / "other.safetensors"))
+        judging_loss(load_style_model(painter), str(tmp_path / "other.safetensors"))
     without_style = load_style_model(painter)
     without_style.loss["style_weight"] = 0
     with pytest.raises(ModelError, match="without a style term"):
-        judge_of(without_style)
+        judging_loss(without_style)
 
 
 @pytest.mark.parametrize("path", shipped_styles(), ids=lambda path: path.stem)
 def test_every_shipped_style_can_be_judged_with_nothing_to_download(path: Path) -> None:
     model = load_style_model(path)
-    loss = judge_of(model, "slim")
+    loss = judging_loss(model, "slim")
     assert model.name == path.stem and "thumbnail" not in model.style
     assert loss(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)).total > 0
 
@@ -410,9 +418,9 @@ def test_a_model_whose_papers_make_no_sense_is_one_line(painter: Path, random_vg
     model = load_style_model(painter)
     for loss in ({**model.loss, "gamma": 1}, {**model.loss, "name": "functional"}):
         with pytest.raises(UsageError):
-            judge_of(replace(model, loss=loss), str(random_vgg))
+            judging_loss(replace(model, loss=loss), str(random_vgg))
     with pytest.raises(ModelError, match="at what size"):
-        judge_of(replace(model, style={"size": "big"}), str(random_vgg), photographs / "01.png")
+        judging_loss(replace(model, style={"size": "big"}), str(random_vgg), photographs / "01.png")
 
 
 @pytest.mark.parametrize("backend", ["torch", "onnxruntime", "openvino"])

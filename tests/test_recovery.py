@@ -92,7 +92,7 @@ def test_a_signal_ends_a_run_in_good_order(number: int, photographs: Path, rando
     wait_for(tmp_path / "style.safetensors")
     process.send_signal(number)
     errors = finish(process)
-    steps = load_style_model(tmp_path / "style.safetensors").training["steps"]
+    steps = load_style_model(tmp_path / "style.safetensors").training.steps
     assert f"stopped by {signal.Signals(number).name} after step {steps}" in errors
     assert trained(tmp_path)["global_step"] == steps
     finish(start(tmp_path, photographs, random_vgg, f"trainer.max_steps={steps + 3}", "ckpt_path=last"))
@@ -130,7 +130,7 @@ def test_a_job_of_slurm_saves_and_goes_back_into_the_queue(photographs: Path, ra
         task.send_signal(signal.SIGUSR1)
     said = [finish(task) for task in tasks]
     assert "stopped by SIGUSR1 after step" in said[0]
-    assert trained(tmp_path)["global_step"] == load_style_model(tmp_path / "style.safetensors").training["steps"]
+    assert trained(tmp_path)["global_step"] == load_style_model(tmp_path / "style.safetensors").training.steps
     assert (tmp_path / "queue").read_text() == "requeue 77\n"
 
 
@@ -148,7 +148,7 @@ def test_torchrun_says_how_many_nodes_and_ranks_there_are(photographs: Path, ran
     for node in nodes:
         finish(node)
     training = load_style_model(tmp_path / "style.safetensors").training
-    assert training["steps"] == 4 and training["images"] == 4 * 2 * 2 * 2  # steps, crops, ranks, nodes
+    assert training.steps == 4 and training.images == 4 * 2 * 2 * 2  # steps, crops, ranks, nodes
 
 
 def test_without_torchrun_its_settings_are_refused_in_one_line(

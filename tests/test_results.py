@@ -104,7 +104,7 @@ def test_resume_paints_anew_what_was_made_from_anything_else(folder: Path, paint
         from impasto.checkpoint import load_style_model, save_style_model
 
         changed = load_style_model(model)
-        changed.training["steps"] = 99
+        changed.training.steps = 99
         save_style_model(model, changed)
     elif what == "size":
         words = ["--size", 16]

@@ -20,6 +20,7 @@ from impasto.checkpoint import StyleModel, check_name, load_style_model, save_st
 from impasto.errors import ModelError, UsageError
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_spec
+from impasto.records import TrainingRecord
 from impasto.training import __main__ as training
 from impasto.training.callbacks import KeepBest, ProgressLine, StyleModelWriter
 from impasto.training.checkpoint_io import is_whole
@@ -268,14 +269,16 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
     had, wanted = load_style_model(tmp_path / "large.safetensors").network.state_dict(), model.network.state_dict()
     assert all(torch.allclose(had[key], wanted[key], rtol=1e-3, atol=1e-4) for key in wanted)
     with pytest.raises(ModelError, match=r"long.safetensors: its description is too long"):
-        save_style_model(tmp_path / "long.safetensors", model_of(training={"x": "a" * 1_000_000}))
+        save_style_model(
+            tmp_path / "long.safetensors", model_of(training=TrainingRecord.from_dict({"x": "a" * 1_000_000}))
+        )
     assert [path.name for path in tmp_path.iterdir()] == ["large.safetensors"]
 
 
 def test_a_start_with_much_to_say_is_named_only(tmp_path: Path) -> None:
-    save_style_model(tmp_path / "long.safetensors", model_of(training={"x": "a" * 500_000}))
+    save_style_model(tmp_path / "long.safetensors", model_of(training=TrainingRecord.from_dict({"x": "a" * 500_000})))
     assert training.history_of(tmp_path / "long.safetensors") == {"start": "long"}
-    save_style_model(tmp_path / "short.safetensors", model_of(training={"steps": 3}))
+    save_style_model(tmp_path / "short.safetensors", model_of(training=TrainingRecord.from_dict({"steps": 3})))
     assert training.history_of(tmp_path / "short.safetensors") == {"start": "short", "before": {"steps": 3}}
 
 

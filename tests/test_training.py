@@ -302,7 +302,7 @@ def run(*arguments: object) -> str:
 
 
 def steps_of(folder: Path) -> int:
-    return load_style_model(folder / "style.safetensors").training["steps"]
+    return load_style_model(folder / "style.safetensors").training.steps
 
 
 def test_a_run_leaves_style_model_checkpoint_metrics_and_contact_sheet(
@@ -319,9 +319,9 @@ def test_a_run_leaves_style_model_checkpoint_metrics_and_contact_sheet(
     )
     assert out.strip() == str(tmp_path / "style.safetensors")
     model = load_style_model(tmp_path / "style.safetensors")
-    assert model.training["steps"] == 6 and model.training["images"] == 12
+    assert model.training.steps == 6 and model.training.images == 12
     assert model.style["title"] == "A, title" and len(model.style["thumbnail"]) > 100
-    assert {"content", "style", "tv", "total", "screen"} == set(model.report["heldout"])
+    assert {"content", "style", "tv", "total", "screen"} == set(model.report.heldout)
     assert model.loss["fingerprint"] in model.style_targets
     for grams in model.style_targets.values():
         layers, octaves = ("relu1_2", "relu2_2", "relu3_3", "relu3_4"), ("", "/2", "/4")  # of a picture of 64 pixels
@@ -399,7 +399,7 @@ def test_two_processes_train_one_style_model(photographs: Path, random_vgg: Path
         "trainer.max_steps=4",
     )
     model = load_style_model(tmp_path / "style.safetensors")
-    assert model.training["steps"] == 4 and model.training["images"] == 4 * 2 * 2
+    assert model.training.steps == 4 and model.training.images == 4 * 2 * 2
     assert out.splitlines() == [str(tmp_path / "style.safetensors")]
 
 
@@ -439,8 +439,8 @@ def test_a_run_starts_from_what_init_names(photographs: Path, random_vgg: Path, 
     )
     start, end = (load_style_model(path).network.state_dict() for path in (painter, tmp_path / "style.safetensors"))
     assert all(torch.equal(start[key], end[key]) for key in start)
-    before, now = (read_metadata(path)["training"] for path in (painter, tmp_path / "style.safetensors"))
-    assert now["start"] == painter.stem and now["before"] == before
+    before, now = (read_metadata(path).training for path in (painter, tmp_path / "style.safetensors"))
+    assert now.start == painter.stem and now.before == before.to_dict()
 
 
 @pytest.mark.parametrize("name", ["brush", "swift"])
@@ -480,8 +480,8 @@ def test_a_run_that_gains_nothing_ends_early(photographs: Path, random_vgg: Path
     words = ("trainer.max_steps=40", "trainer.val_check_interval=2", "callbacks.keep_best.patience=2", "optimizer.lr=0")
     run(tmp_path, photographs, random_vgg, *words)
     model = load_style_model(tmp_path / "style.safetensors")
-    assert model.training["steps"] <= 26
-    assert set(model.report["defects"]) == set(DEFECTS)
+    assert model.training.steps <= 26
+    assert set(model.report.defects) == set(DEFECTS)
 
 
 def test_an_output_that_cannot_be_written_is_found_before_the_training(

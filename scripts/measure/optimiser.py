@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from impasto import images
-from impasto.compare.judge import judge_of
+from impasto.compare.judge import judging_loss
 from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.optimize import optimize_image
@@ -54,7 +54,7 @@ def main() -> None:
     rows: list[_head.Row] = []
     for style in options.styles:
         painter = Stylizer(style, "cpu", precision="float32")
-        loss = judge_of(painter.model, options.weights)
+        loss = judging_loss(painter.model, options.weights)
         ends = [lowest(square, loss, "content", options.long) for square in squares]
         painted = [painter.paint(square) for square in squares]
         starts = [["noise"] * len(squares), ["content"] * len(squares), painted]

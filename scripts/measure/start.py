@@ -11,15 +11,14 @@ measured already is not done again.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import _head
 
 from impasto.checkpoint import read_metadata
+from impasto.compare.report import read_report
 
 HEAD = """| style | loss network | start | optimizer | minutes | steps | photographs | VGG-19's loss | equal iterations from noise / photograph | in the median | gap | screen |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
@@ -27,11 +26,6 @@ HEAD = """| style | loss network | start | optimizer | minutes | steps | photogr
 
 def impasto(*words: object) -> None:
     subprocess.run([sys.executable, "-m", "impasto", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
-
-
-def iterations(report: dict[str, Any], key: str) -> str:
-    """Format the optimiser's steps from noise and from the photograph."""
-    return " / ".join(f"> {report['steps']}" if step is None else str(step) for step in report.get(key, {}).values())
 
 
 def measured(style: Path, variant: str, minutes: float, options: argparse.Namespace) -> _head.Row:
@@ -50,27 +44,27 @@ def measured(style: Path, variant: str, minutes: float, options: argparse.Namesp
             "compare", options.images, "-s", painter, "-o", folder, "--loss-weights", options.vgg, "--style-image", style,
             "--steps", options.steps, "--limit", options.limit, "--precision", "auto", "--no-polish",
         )  # fmt: skip
-    report = json.loads(report_path.read_text(encoding="utf-8"))
-    steps = read_metadata(painter)["training"]["steps"]
+    report = read_report(report_path)
+    median = report.median_iterations
     return {
         "style": style.stem,
         "loss_network": weights,
         "start": "base" if start == "auto" else start,
         "optimizer": optimizer[0] if optimizer else "muon",
         "minutes": minutes,
-        "steps": steps,
-        "photographs": len(report["images"]),
-        "vgg19_loss": round(report["loss"]["network"]["total"], 3),
-        "equal_iterations": iterations(report, "equal_iterations"),
-        "median_iterations": iterations(report, "median_iterations"),
-        "gap": round(report["gap"], 3),
-        "screen": round(report["screen"], 3),
+        "steps": read_metadata(painter).training.steps,
+        "photographs": len(report.images),
+        "vgg19_loss": round(report.loss.network["total"], 3),
+        "equal_iterations": report.equal_iterations.formatted(report.steps),
+        "median_iterations": median.formatted(report.steps) if median else "",
+        "gap": round(report.gap, 3),
+        "screen": None if report.screen is None else round(report.screen, 3),
     }
 
 
 def line(row: _head.Row) -> str:
     shown = row | {"minutes": f"{row['minutes']:g}", "vgg19_loss": f"{row['vgg19_loss']:.3f}"}
-    shown |= {"gap": f"{row['gap']:.0%}", "screen": f"{row['screen']:.2f}"}
+    shown |= {"gap": f"{row['gap']:.0%}", "screen": "" if row["screen"] is None else f"{row['screen']:.2f}"}
     return f"| {' | '.join(map(str, shown.values()))} |"
 
 

@@ -5,11 +5,10 @@ python scripts/release/make_model_cards.py
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from impasto.checkpoint import read_metadata, shipped_styles
+from impasto.records import ReportSummary
 from impasto.system.files import asset_dir
 
 HEAD = """# Style models
@@ -25,35 +24,25 @@ The judge is a loss network, photographs and the steps of the optimiser. A file 
 
 def card(path: Path) -> str:
     metadata = read_metadata(path)
-    style, training, report = metadata["style"], metadata["training"], metadata["report"]
+    style, runs = metadata.style, list(metadata.training.runs())
     after = ", ".join(str(style[key]) for key in ("title", "artist", "year") if key in style)
-    runs = list(history(training))
-    steps, minutes = sum(run["steps"] for run in runs), sum(run["seconds"] for run in runs) / 60
-    trained = f"{steps} steps, {minutes:.0f} min, {training['device']}"
-    columns = [metadata["name"], after, metadata["network"]["name"], trained, *measured(report)]
+    steps, minutes = sum(run.steps or 0 for run in runs), sum(run.seconds or 0 for run in runs) / 60
+    trained = f"{steps} steps, {minutes:.0f} min, {metadata.training.device}"
+    columns = [metadata.name, after, metadata.spec["name"], trained, *measured(metadata.report)]
     return f"| {' | '.join(columns)} | {path.stat().st_size / 1e6:.1f} |"
 
 
-def history(training: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The runs of `impasto train` that made a painter, the last one first; base weights are not one."""
-    while "steps" in training:
-        yield training
-        training = training.get("before", {})
-
-
-def measured(report: dict[str, Any]) -> list[str]:
-    if "equal_iterations" not in report or "network" not in report:
+def measured(report: ReportSummary) -> list[str]:
+    network, optimiser, judge, equal = report.network, report.optimiser, report.judge, report.equal_iterations
+    if not (network and optimiser and judge and equal and report.steps and report.gap is not None):
         return ["not compared by these measures", "", "", "", "", ""]
-    judge = f"{report['judge']['network']}, {report['images']} photographs, {report['steps']} steps"
-    own, best = (
-        [f"{report[who][what]:.0%}" for what in ("style_reached", "structure_kept")] for who in ("network", "optimiser")
-    )
-    return [judge, *own, ", ".join(best), f"{report['gap']:.0%}", iterations(report, "equal_iterations")]
+    judged = f"{judge.network}, {report.images} photographs, {report.steps} steps"
+    own, best = ([percentage(each.style_reached), percentage(each.structure_kept)] for each in (network, optimiser))
+    return [judged, *own, ", ".join(best), f"{report.gap:.0%}", equal.formatted(report.steps)]
 
 
-def iterations(report: dict[str, Any], key: str) -> str:
-    """The optimiser's steps from noise and from the photograph, empty where the report is older than that."""
-    return " / ".join(f"> {report['steps']}" if step is None else str(step) for step in report.get(key, {}).values())
+def percentage(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
 
 
 def cards() -> str:

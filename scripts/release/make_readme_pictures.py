@@ -34,7 +34,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = Path(skimage.__file__).parent / "data"
     photographs = squares([folder / name for name in PHOTOGRAPHS])
-    models = [path for path in shipped_styles() if read_metadata(path)["network"]["name"] == "brush"]
+    models = [path for path in shipped_styles() if read_metadata(path).spec["name"] == "brush"]
     pictures = {path.stem: path for path in images.find_images([options.pictures])}
     rows: list[list[Tensor]] = []
     for start in range(0, len(models), COLUMNS):

@@ -6,39 +6,13 @@ python scripts/release/ship_style.py MODEL REPORT.json
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from impasto.checkpoint import load_style_model, save_style_model
+from impasto.compare.report import read_report
 from impasto.errors import ImpastoError
 from impasto.system.files import asset_dir
-
-KEPT = (
-    "network",
-    "optimiser",
-    "equal_iterations",
-    "median_iterations",
-    "polish_iterations",
-    "gap",
-    "screen",
-    "judge",
-    "steps",
-    "size",
-    "gradients",
-    "machine",
-)
-
-
-def read_report(path: Path) -> dict[str, Any]:
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        sys.exit(f"{path}: not a report of impasto compare; compare the model again")
-    if missing := {"style", "images", *KEPT} - {"polish_iterations"} - set(report):
-        sys.exit(f"{path}: not a report of impasto compare, it has no {min(missing)}; compare the model again")
-    return report
 
 
 def main() -> None:
@@ -48,11 +22,13 @@ def main() -> None:
     options = parser.parse_args()
     model = load_style_model(options.model)
     report = read_report(options.report)
-    if report["style"] != model.name:
-        sys.exit(f"{options.report} is of {report['style']}, not of {model.name}")
+    if missing := report.not_measured():
+        sys.exit(f"{options.report}: not a report of impasto compare, it has no {missing[0]}; compare the model again")
+    if report.style != model.name:
+        sys.exit(f"{options.report} is of {report.style}, not of {model.name}")
     model.style.pop("thumbnail", None)
     model.loss["weights"] = Path(model.loss["weights"]).name  # where the file lay is nobody's business
-    model.report |= {key: report[key] for key in KEPT if key in report} | {"images": len(report["images"])}
+    model.report = report.summary(model.report)
     target = asset_dir("checkpoints") / f"{model.name}.safetensors"
     save_style_model(target, model)
     print(target)

@@ -16,6 +16,7 @@ import torch
 
 from impasto.checkpoint import StyleModel, find_style_model, load_style_model, save_style_model
 from impasto.errors import ImpastoError, UsageError
+from impasto.records import ReportSummary
 
 
 @torch.no_grad()
@@ -42,8 +43,8 @@ def main() -> None:
     if options.output.exists():
         raise UsageError(f"{options.output}: is there already; choose another -o")
     model = averaged([load_style_model(find_style_model(name)) for name in options.models])
-    model.training["mean_of"] = len(options.models)
-    model.report = {}  # it was another's
+    model.training.mean_of = len(options.models)
+    model.report = ReportSummary()  # it was another's
     save_style_model(options.output, model)
     print(options.output)
 

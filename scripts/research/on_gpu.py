@@ -174,7 +174,7 @@ def painters(options: argparse.Namespace) -> Iterator[Row]:
         output=options.output,
     )  # fmt: skip
     made = train_styles(wanted, options.device)
-    steps = read_metadata(made[0])["training"]["steps"]
+    steps = read_metadata(made[0]).training.steps
     yield Row(f"{len(made)} painters at once", f"{steps} steps each in {left:.1f} minutes")
 
 

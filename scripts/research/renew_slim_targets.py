@@ -15,13 +15,13 @@ from pathlib import Path
 from train_styles import picture_of
 
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model, shipped_styles
-from impasto.compare.judge import judge_of
+from impasto.compare.judge import judging_loss
 from impasto.errors import ImpastoError
 from impasto.losses.features import SLIM
 
 
 def renew(model: StyleModel, picture: Path) -> None:
-    slim = judge_of(model, SLIM, picture)
+    slim = judging_loss(model, SLIM, picture)
     own = model.loss["fingerprint"]
     model.style_targets = {own: model.style_targets[own], slim.features.fingerprint(): slim.style_targets}
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from impasto.errors import ImageError
 from impasto.losses.features import MIN_SIDE
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
+from impasto.records import TrainingRecord
 from impasto.system.machine import pick_device, provenance
 
 CROP, BATCH = 416, 4
@@ -120,8 +122,8 @@ def main() -> None:
     torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = True
     started, device = time.monotonic(), pick_device()
     count = options.painters or (24 if device.type == "cuda" else 3)
-    if options.start:
-        start = load_style_model(options.start)
+    start = load_style_model(options.start) if options.start else None
+    if start:
         network, spec = start.network, start.spec
     else:
         network, spec = build_network(options.network), network_spec(options.network)
@@ -138,9 +140,18 @@ def main() -> None:
     with torch.no_grad():
         for parameter, own in zip(network.parameters(), base, strict=True):
             parameter.copy_(own)
-    training = {"episodes": episodes, "painters": count, "updates": options.updates, "styles": len(styles.paths), "minutes": options.minutes, **provenance(device)}  # fmt: skip
-    if options.start:
-        training |= {"start": start.name, "before": start.training}
+    training = replace(
+        TrainingRecord(
+            episodes=episodes,
+            painters=count,
+            updates=options.updates,
+            styles=len(styles.paths),
+            minutes=options.minutes,
+            start=start.name if start else None,
+            before=start.training.to_dict() if start else None,
+        ),
+        **provenance(device),
+    )
     output = options.output or Path(f"checkpoints/base/{spec['name']}.safetensors")
     save_style_model(output, StyleModel(network.eval(), spec, "base", training=training))
     print(output)

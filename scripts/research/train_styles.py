@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from impasto.losses.features import SLIM
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
+from impasto.records import TrainingRecord
 from impasto.system.files import asset_dir
 from impasto.system.machine import pick_device, provenance
 
@@ -85,7 +87,7 @@ def loss_options(config: Any) -> dict[str, Any]:
     return {**chosen, "style_weight": chosen["style_weight"] * config.style.strength}
 
 
-def save(path: Path, painter: Painter, config: Any, style: torch.Tensor, record: dict[str, Any]) -> None:
+def save(path: Path, painter: Painter, config: Any, style: torch.Tensor, record: TrainingRecord) -> None:
     """Write the style model, with the targets of the slim loss network, which is at hand wherever impasto is."""
     loss = build_loss(weights=SLIM, **loss_options(config))
     loss.set_style(style[None])
@@ -163,21 +165,20 @@ def train_styles(options: Any, device: torch.device) -> list[Path]:
     ]
     left = None if options.minutes is None else 60 * options.minutes - (time.monotonic() - started)
     steps = train(painters, left)
-    record = {
-        "steps": steps,
-        "seconds": round(time.monotonic() - started, 1),
-        "painters": len(painters),
+    record = replace(
+        TrainingRecord(steps=steps, seconds=round(time.monotonic() - started, 1), painters=len(painters)),
         **provenance(device),
-    }
+    )
     paths = [options.output / f"{name}.safetensors" for name in options.names]
     for path, painter, config, style in zip(paths, painters, configs, styles, strict=True):
-        crops = {
-            "crop": config.data.crop,
-            "batch": painter.batch,
-            "margin": painter.margin,
-            "images": steps * painter.batch,
-        }
-        save(path, painter, config, style, {**record, **crops})
+        own = replace(
+            record,
+            crop=config.data.crop,
+            batch=painter.batch,
+            margin=painter.margin,
+            images=steps * painter.batch,
+        )
+        save(path, painter, config, style, own)
     print(*paths, sep="\n")
     return paths
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -145,7 +146,7 @@ def main() -> None:
         raise UsageError(f"{options.model}: what it paints is not finite; train or download the model again")
     print(f"{model.name}: {255 * error:.1f} of 255 levels apart, root mean square over {UNSEEN} unseen photographs")
     spec = network_spec("johnson", width=options.width, blocks=len(model.network.body))
-    training = {**model.training, "transplanted": model.spec}
+    training = replace(model.training, transplanted=model.spec)
     save_style_model(options.output, StyleModel(network, spec, model.name, model.loss, model.style, training))
     print(options.output)
 

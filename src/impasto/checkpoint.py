@@ -5,9 +5,11 @@ Everything but tensors stands in one JSON string of the file's metadata, so noth
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from impasto.errors import ModelError, printable
 from impasto.images.formats import IMAGE_SUFFIXES
+from impasto.records import ReportSummary, TrainingRecord
 from impasto.system.files import asset_dir, is_address, written_whole
 from impasto.system.lazy import lazy
 
@@ -47,8 +50,8 @@ class StyleModel:
         name: the style's name, "starry_night".
         loss: the loss's spec and the loss network it was trained with.
         style: title, artist, year, size (pixels), screen energy of the style picture; a thumbnail, if it may be kept.
-        training: data fingerprint, steps, seconds, device, versions, seed.
-        report: measured figures: held-out loss, equal iterations.
+        training: how it was trained.
+        report: how good it is.
         style_targets: fingerprint of a loss network -> `PerceptualLoss.style_targets` of the style picture, so that the loss
             can be had again without the picture: covariances or Gram matrices (1, C, C) and, under names that end in
             ".mean", means (1, C).
@@ -59,29 +62,44 @@ class StyleModel:
     name: str
     loss: dict[str, Any] = field(default_factory=dict)
     style: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
-    report: dict[str, Any] = field(default_factory=dict)
+    training: TrainingRecord = field(default_factory=TrainingRecord)
+    report: ReportSummary = field(default_factory=ReportSummary)
     style_targets: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
 
-_METADATA = ("name", "loss", "style", "training", "report")
+@dataclass(frozen=True)
+class Metadata:
+    """What a style model's file says without its tensors.
+
+    Attributes:
+        spec, name, loss, style, training, report: as of `StyleModel`; the spec as it stands, which may lack newer options.
+        digest: SHA-256 of the tensors; None in files from before it was written.
+    """
+
+    spec: dict[str, Any]
+    name: str
+    loss: dict[str, Any]
+    style: dict[str, Any]
+    training: TrainingRecord
+    report: ReportSummary
+    digest: Any
 
 
 def save_style_model(path: Path, model: StyleModel) -> None:
     """Write `model` to `path`, whole or not at all; weights in half precision.
 
-    Half precision moves no pixel of an 8-bit picture by more than one level (tests/test_painting.py measures it).
+    Half precision moves no pixel of an 8-bit picture by more than one level (tests/test_painting.py measures it). A digest of the
+    tensors goes with them, whatever order they are in and whatever the metadata say.
     """
     from safetensors.torch import save_file
 
-    metadata = {"format": FORMAT, "network": model.spec, **{key: getattr(model, key) for key in _METADATA}}
-    description = json.dumps(metadata)
+    tensors = {_NETWORK + key: _compact(value) for key, value in model.network.state_dict().items()}
+    for loss_network, targets in model.style_targets.items():
+        for name, target in targets.items():
+            tensors[f"{_STYLE}{loss_network}.{name}"] = _packed(target)
+    description = _description(model, _digest_of(tensors, tensors.__getitem__))
     if len(description) > _MAX_JSON:
         raise ModelError(path, f"its description is too long ({len(description)} characters)")
-    tensors = {_NETWORK + key: _compact(value) for key, value in model.network.state_dict().items()}
-    for fingerprint, targets in model.style_targets.items():
-        for name, target in targets.items():
-            tensors[f"{_STYLE}{fingerprint}.{name}"] = _packed(target)
     try:
         with written_whole(path) as temporary:
             save_file(tensors, temporary, metadata={_KEY: description})
@@ -94,10 +112,11 @@ def load_style_model(path: Path) -> StyleModel:
     """Read a style model; the network comes in float32 on the CPU, in evaluation mode.
 
     Raises:
-        ModelError: no such file, not a style model, made by a newer version, damaged, or with values that are not numbers.
+        ModelError: no such file, not a style model, made by a newer version, damaged (its tensors have another digest than
+            was written with them), or with values that are not numbers.
     """
     metadata = read_metadata(path)
-    spec = networks.complete_spec(_expect(metadata, "network", dict, path))
+    spec = networks.complete_spec(metadata.spec)
     network = _build(spec, path)
     with _opened(path) as file:
         if len(file.keys()) > _MAX_TENSORS:
@@ -106,16 +125,17 @@ def load_style_model(path: Path) -> StyleModel:
         targets: dict[str, dict[str, Tensor]] = {}
         for key in sorted(file.keys()):
             if key.startswith(_STYLE):
-                fingerprint, _, layer = key.removeprefix(_STYLE).partition(".")
-                targets.setdefault(fingerprint, {})[layer] = _read_target(file, key, path)
+                loss_network, _, layer = key.removeprefix(_STYLE).partition(".")
+                targets.setdefault(loss_network, {})[layer] = _read_target(file, key, path)
+        _check_digest(file, metadata.digest, path)
     network.load_state_dict(state, assign=True)
-    model = StyleModel(network.eval().requires_grad_(False), spec, str(metadata["name"]), style_targets=targets)
-    for key in _METADATA[1:]:
-        setattr(model, key, _expect(metadata, key, dict, path))
-    return model
+    return StyleModel(
+        network.eval().requires_grad_(False), spec, metadata.name, metadata.loss, metadata.style,
+        metadata.training, metadata.report, targets,
+    )  # fmt: skip
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
+def read_metadata(path: Path) -> Metadata:
     """Return the metadata of a style model without touching its weights; raises as `load_style_model`."""
     if not path.is_file():
         raise ModelError(path, "no such style model", "`impasto styles` lists those that are here")
@@ -129,12 +149,29 @@ def read_metadata(path: Path) -> dict[str, Any]:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ModelError(path, "the description inside is damaged", "train or download the model again") from error
+    return _understood(metadata, path)
+
+
+def _description(model: StyleModel, digest: str) -> str:
+    """Return the metadata as the JSON text that `_understood` takes apart."""
+    metadata = {"format": FORMAT, "network": model.spec, "name": model.name, "loss": model.loss, "style": model.style}
+    records = {"training": model.training.to_dict(), "report": model.report.to_dict()}
+    return json.dumps({**metadata, **records, "digest": digest})
+
+
+def _understood(metadata: Any, path: Path) -> Metadata:
     if not isinstance(metadata, dict) or not isinstance(metadata.get("format"), int):
         raise ModelError(path, "the description inside is not one of impasto's")
     if metadata["format"] > FORMAT:
         raise ModelError(path, f"made by a newer impasto (format {metadata['format']})", "pip install -U impasto")
     check_name(_expect(metadata, "name", str, path), path)
-    return metadata
+    spec, loss, style, training, report = (
+        _expect(metadata, key, dict, path) for key in ("network", "loss", "style", "training", "report")
+    )
+    return Metadata(
+        spec, metadata["name"], loss, style, TrainingRecord.from_dict(training), ReportSummary.from_dict(report),
+        metadata.get("digest"),
+    )  # fmt: skip
 
 
 def check_name(name: str, source: object) -> None:
@@ -198,6 +235,16 @@ def _remedy_for(path: Path) -> str:
     return ""
 
 
+def _digest_of(keys: Iterable[str], tensor: Callable[[str], Tensor]) -> str:
+    """Return the SHA-256 of contiguous tensors on the CPU: of names, types, shapes and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for key in sorted(keys):
+        value = tensor(key)
+        digest.update(json.dumps([key, str(value.dtype), list(value.shape)]).encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def _compact(value: Tensor) -> Tensor:
     """In half precision, unless that cannot hold it."""
     half = value.half()
@@ -244,6 +291,16 @@ def _read_target(file: Any, key: str, path: Path) -> Tensor:
         raise ModelError(path, f"{key} is no mean or Gram matrix", "the file was altered")
     value = _finite(file.get_tensor(key).float(), key, path)
     return value[None] if is_mean else _full_matrix(value)
+
+
+def _check_digest(file: Any, digest: Any, path: Path) -> None:
+    """Refuse tensors that are not those that were written. Files from before the digest have None."""
+    try:
+        if digest is None or digest == _digest_of(file.keys(), file.get_tensor):
+            return
+    except (SafetensorError, RuntimeError, TypeError):  # of a type that no style model has
+        pass
+    raise ModelError(path, "its tensors are damaged", "train or download the model again")
 
 
 def _finite(value: Tensor, key: str, path: Path) -> Tensor:

@@ -223,6 +223,7 @@ def model_samples() -> Samples:
 
     from impasto.checkpoint import StyleModel, save_style_model
     from impasto.networks import build_network, network_names, network_spec
+    from impasto.records import ReportSummary
 
     def smallest(name: str) -> dict[str, int]:
         limits = importlib.import_module(f"impasto.networks.{name}").Network.limits
@@ -234,7 +235,7 @@ def model_samples() -> Samples:
         for name in network_names():
             model = StyleModel(
                 build_network(name, **smallest(name)), network_spec(name, **smallest(name)), "fuzzed", style={"title": "A title", "size": 256},
-                style_targets={"0123abcd": {"relu1_2": torch.eye(4)[None]}}, report={"loss": 1.5, "equal_iterations": {"noise": 50}},
+                style_targets={"0123abcd": {"relu1_2": torch.eye(4)[None]}}, report=ReportSummary.from_dict({"loss": 1.5, "equal_iterations": {"noise": 50, "content": 8}}),
             )  # fmt: skip
             path = Path(folder, f"{name}.safetensors")
             save_style_model(path, model)

@@ -7,7 +7,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from impasto.cli.options import (
     Once,
@@ -15,16 +15,19 @@ from impasto.cli.options import (
     add_device_and_json,
     add_precision,
     folder_from,
-    in_words,
+    format_fidelity,
+    format_steps,
     path_from,
     positive_from,
-    reach_in_words,
     wants_bfloat16,
 )
 from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result
 from impasto.errors import ImpastoError, UsageError
 from impasto.inference import files
 from impasto.system.choices import COMPARE_SIZE, COMPARE_STEPS
+
+if TYPE_CHECKING:
+    from impasto.compare.report import Report
 
 _BACKEND, _PRECISION = "torch", "float32"  # of the painter
 
@@ -63,8 +66,8 @@ def _compare(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from impasto.compare.compare import compare
-    from impasto.compare.judge import judge_of
-    from impasto.compare.report import write_report
+    from impasto.compare.judge import judging_loss
+    from impasto.compare.output import write_report
     from impasto.errors import printable
     from impasto.images.formats import IMAGE_SUFFIXES
     from impasto.inference.stylizer import Stylizer
@@ -77,7 +80,7 @@ def _compare(options: argparse.Namespace) -> int:
         print_error(error if isinstance(error, ImpastoError) else f"{source}: {os_error_reason(error)}")
         failed.append({"input": None if source is None else str(source), "error": str(error)})
 
-    loss = judge_of(painter.model, options.loss_weights, options.style_image)
+    loss = judging_loss(painter.model, options.loss_weights, options.style_image)
     found = files.photographs(options.sources, painter.name, cache(files.Records), fail, IMAGE_SUFFIXES, print_note)
     paths = [photograph.path for photograph in found][: options.limit]
     if not paths:
@@ -97,7 +100,7 @@ def _compare(options: argparse.Namespace) -> int:
         )  # fmt: skip
     written = write_report(options.output, report, compared)
     if options.json:
-        print_json({**report, "failed": failed})
+        print_json({**report.to_dict(), "failed": failed})
     else:
         print_result(*_sentences(report), *map(printable, written))
     return 1 if failed else 0
@@ -107,24 +110,26 @@ def failure_report(reason: str) -> dict[str, Any]:
     return {"images": [], "failed": [{"input": None, "error": reason}]}
 
 
-def _sentences(report: dict[str, Any]) -> Iterator[str]:
+def _sentences(report: Report) -> Iterator[str]:
     def after(step: int | None) -> str:
-        return in_words(step, report)
+        return format_steps(step, report.steps)
 
-    equal, median, loss, seconds = (report[key] for key in ("equal_iterations", "median_iterations", "loss", "seconds"))
-    yield f"{report['style']}: {reach_in_words(report['network'])}; the optimiser, {report['steps']} steps: {reach_in_words(report['optimiser'])}"
-    yield f"equals {after(equal['noise'])} L-BFGS iterations from noise, {after(equal['content'])} from content"
-    if len(report["images"]) > 1:
-        yield f"in the median image {after(median['noise'])} and {after(median['content'])}"
-    yield f"total loss {loss['network']['total']:.3f}, the optimiser's best in {report['steps']} steps {loss['converged']:.3f}: gap {report['gap']:.0%}"
-    if "polish" in loss:
-        yield f"polish: {after(report['polish_iterations'])} iterations from the network's output reach the optimiser's best"
-    earlier = " (partly timed in an earlier comparison)" if seconds["cached"] else ""
+    equal, median, loss, seconds = report.equal_iterations, report.median_iterations, report.loss, report.seconds
+    if report.network and report.optimiser:
+        own, best = format_fidelity(report.network), format_fidelity(report.optimiser)
+        yield f"{report.style}: {own}; the optimiser, {report.steps} steps: {best}"
+    yield f"equals {after(equal.noise)} L-BFGS iterations from noise, {after(equal.content)} from content"
+    if median and len(report.images) > 1:
+        yield f"in the median image {after(median.noise)} and {after(median.content)}"
+    yield f"total loss {loss.network['total']:.3f}, the optimiser's best in {report.steps} steps {loss.converged:.3f}: gap {report.gap:.0%}"
+    if loss.polish is not None:
+        yield f"polish: {after(report.polish_iterations)} iterations from the network's output reach the optimiser's best"
+    earlier = " (partly timed in an earlier comparison)" if seconds.cached else ""
     yield (
-        f"speed: {seconds['network']:.3f} s ({_BACKEND}, {_PRECISION}) against {seconds['noise']:.1f} s "
-        f"({report['gradients']} gradients), {seconds['ratio']:.0f} times{earlier}"
+        f"speed: {seconds.network:.3f} s ({_BACKEND}, {_PRECISION}) against {seconds.noise:.1f} s "
+        f"({report.gradients} gradients), {seconds.ratio:.0f} times{earlier}"
     )
-    if report["screen"] is not None:
-        yield f"screen: {report['screen']:.2f} times the style's own"
-    judge = "the slim loss network" if report["judge"]["network"] == "slim" else f"VGG-19, {report['judge']['weights']}"
-    yield f"judge: {judge}, on {len(report['images'])} images at {report['size']} pixels"
+    if report.screen is not None:
+        yield f"screen: {report.screen:.2f} times the style's own"
+    judge = "the slim loss network" if report.judge.network == "slim" else f"VGG-19, {report.judge.weights}"
+    yield f"judge: {judge}, on {len(report.images)} images at {report.size} pixels"

@@ -8,10 +8,13 @@ import re
 from contextlib import suppress
 from mimetypes import MimeTypes
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from impasto.errors import UsageError
 from impasto.system.choices import BACKENDS, DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION, MAX_PIXELS, PRECISIONS
+
+if TYPE_CHECKING:
+    from impasto.records import Fidelity
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -62,14 +65,14 @@ def wants_bfloat16(options: argparse.Namespace, device: Any) -> bool:
     return options.precision == "bfloat16" or (options.precision == "auto" and has_fast_bfloat16(device))
 
 
-def in_words(step: int | None, report: dict[str, Any]) -> str:
-    """Format a step count; None means "not within the report's steps"."""
-    return f"more than {report['steps']}" if step is None else str(step)
+def format_steps(step: int | None, steps: int) -> str:
+    """Format a step count; None means "not within the `steps` of the report"."""
+    return f"more than {steps}" if step is None else str(step)
 
 
-def reach_in_words(reach: dict[str, float | None]) -> str:
-    """Format a report's style reached and structure kept as percentages."""
-    shown = {"style reached": reach.get("style_reached"), "structure kept": reach.get("structure_kept")}
+def format_fidelity(fidelity: Fidelity) -> str:
+    """Format style reached and structure kept as percentages."""
+    shown = {"style reached": fidelity.style_reached, "structure kept": fidelity.structure_kept}
     return ", ".join(f"{name} {value:.0%}" for name, value in shown.items() if value is not None)
 
 

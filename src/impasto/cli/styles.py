@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from impasto.cli.options import add_command, in_words, reach_in_words
+from impasto.cli.options import add_command, format_fidelity, format_steps
 from impasto.cli.output import print_error, print_json, print_result
 from impasto.errors import ModelError
+
+if TYPE_CHECKING:
+    from impasto.checkpoint import Metadata
+    from impasto.records import ReportSummary
 
 
 def add(commands: Any) -> None:
@@ -19,7 +23,8 @@ def add(commands: Any) -> None:
 def _styles(options: argparse.Namespace) -> int:
     from impasto.checkpoint import read_metadata, shipped_styles
 
-    known, failed = [], False
+    known: list[tuple[Metadata, int]] = []
+    failed = False
     for path in shipped_styles():
         try:
             metadata = read_metadata(path)
@@ -27,15 +32,13 @@ def _styles(options: argparse.Namespace) -> int:
             print_error(error)
             failed = True
             continue
-        facts = {"name": metadata["name"], "network": metadata["network"]["name"], "bytes": path.stat().st_size}
-        known.append({**facts, "report": metadata["report"]})
+        known.append((metadata, path.stat().st_size))
     if options.json:
-        print_json(known)
+        print_json([_facts(metadata, size) for metadata, size in known])
         return int(failed)
-    for style in known:
-        print_result(
-            f"{style['name']:24} {style['network']:10} {style['bytes'] / 1e6:5.1f} MB   {_measured(style['report'])}"
-        )
+    for metadata, size in known:
+        network = metadata.spec["name"]
+        print_result(f"{metadata.name:24} {network:10} {size / 1e6:5.1f} MB   {_measured(metadata.report)}")
     if not known:
         print("no styles are shipped with this installation; train one with `impasto train PICTURE`", file=sys.stderr)
     return int(failed)
@@ -45,8 +48,13 @@ def failure_report(_: str) -> list[Any]:
     return []
 
 
-def _measured(report: dict[str, Any]) -> str:
-    if not {"equal_iterations", "gap", "steps"} <= set(report):
+def _facts(metadata: Metadata, size: int) -> dict[str, Any]:
+    facts = {"name": metadata.name, "network": metadata.spec["name"], "bytes": size}
+    return {**facts, "report": metadata.report.to_dict()}
+
+
+def _measured(report: ReportSummary) -> str:
+    if report.equal_iterations is None or report.gap is None or report.steps is None:
         return "not compared yet"
-    reached = f"{reach_in_words(report['network'])}, " if "network" in report else ""
-    return f"{reached}equals {in_words(report['equal_iterations']['noise'], report)} L-BFGS iterations from noise"
+    reached = f"{format_fidelity(report.network)}, " if report.network else ""
+    return f"{reached}equals {format_steps(report.equal_iterations.noise, report.steps)} L-BFGS iterations from noise"

@@ -6,12 +6,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from impasto.compare.report import BASELINES, Comparison, summarize
+from impasto.compare.report import Report
 from impasto.compare.run_cache import cached_run
+from impasto.compare.summarize import BASELINES, Comparison, summarize
 from impasto.errors import ImageError, UsageError
 from impasto.images.geometry import centre_square
 from impasto.images.reading import read_image
@@ -31,7 +31,7 @@ def compare(
     polish: bool = True,
     progress: Callable[[str, str, int], None] = lambda image, init, step: None,
     failed: Callable[[ImageError], None] = lambda error: None,
-) -> tuple[dict[str, Any], list[Comparison]]:
+) -> tuple[Report, list[Comparison]]:
     """Paint and optimise the centre square, `size` pixels wide, of every image; return the report and what it came from.
 
     The optimiser is L-BFGS (`optimize_image`) from noise, from the content image and, to `polish` it, from the network's own

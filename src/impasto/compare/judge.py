@@ -13,7 +13,7 @@ from impasto.losses.features import SLIM
 from impasto.losses.perceptual import PerceptualLoss
 
 
-def judge_of(model: StyleModel, weights: str | None = None, style_image: Path | None = None) -> PerceptualLoss:
+def judging_loss(model: StyleModel, weights: str | None = None, style_image: Path | None = None) -> PerceptualLoss:
     """Return the loss that `model` was trained with, its style set, or the same loss on another loss network.
 
     Args:

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from impasto.checkpoint import StyleModel, check_name
 from impasto.errors import ModelError, printable
 from impasto.networks import build_network
+from impasto.records import TrainingRecord
 
 _MAX_BYTES = 200_000_000
 _MAX_NUMBERS, _MAX_TENSORS, _MAX_PICKLE = 50_000_000, 2000, 200_000
@@ -66,7 +67,9 @@ def import_model(path: Path, name: str) -> StyleModel:
         network.load_state_dict({ours: state[theirs].half().float() for theirs, ours in keys.items()})
     except RuntimeError as error:
         raise ModelError(path, "its layers have other shapes than fast_neural_style's") from error
-    model = StyleModel(network.eval().requires_grad_(False), spec, name, training={"imported": "pytorch/examples"})
+    model = StyleModel(
+        network.eval().requires_grad_(False), spec, name, training=TrainingRecord(imported="pytorch/examples")
+    )
     _verify(model, state, blocks, path)
     return model
 

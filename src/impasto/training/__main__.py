@@ -23,6 +23,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ from impasto.losses.features import MIN_SIDE, SLIM, SLIM_LAYERS
 from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_spec
+from impasto.records import ReportSummary, TrainingRecord
 from impasto.system import streams
 from impasto.system.files import asset_dir, written_whole
 from impasto.system.machine import has_fast_bfloat16, pick_device, provenance
@@ -486,7 +488,7 @@ def find_start(config: DictConfig) -> Path | None:
     if config.init == "auto":
         spec = network_spec(**config.network)
         base = asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}"
-        return base if base.is_file() and complete_spec(read_metadata(base)["network"]) == spec else None
+        return base if base.is_file() and complete_spec(read_metadata(base).spec) == spec else None
     try:
         return find_style_model(config.init)
     except ModelError as error:
@@ -500,9 +502,9 @@ def name_of(start: Path | None) -> str:
 
 def history_of(start: Path | None) -> dict[str, Any]:
     """Return what a style model says of its start: the name, and how that in turn was trained."""
-    before = read_metadata(start)["training"] if start else {}
+    before = read_metadata(start).training.to_dict() if start else {}
     known = before and len(json.dumps(before)) <= _MAX_HISTORY
-    return {"start": name_of(start), **({"before": before} if known else {})}
+    return TrainingRecord(start=name_of(start), before=before if known else None).to_dict()
 
 
 def judge_of(loss: PerceptualLoss, style: torch.Tensor, photographs: Sequence[torch.Tensor]) -> str:
@@ -594,15 +596,17 @@ def describe(
             "screen": float(screen_energy(style[None])),
             "thumbnail": thumbnail(style),
         },
-        training={
-            "data": fingerprint,
-            "seed": config.seed,
-            "crop": config.data.crop,
-            "margin": config.margin,
-            "grid_weight": config.grid_weight,
+        training=replace(
+            TrainingRecord(
+                data=fingerprint,
+                seed=config.seed,
+                crop=config.data.crop,
+                margin=config.margin,
+                grid_weight=config.grid_weight,
+            ),
             **provenance(module.device),
-        },
-        report={"heldout": module.report, "defects": module.defects},
+        ),
+        report=ReportSummary(heldout=module.report, defects=module.defects),
         style_targets=style_targets,
     )
 

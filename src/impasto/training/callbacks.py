@@ -7,6 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from impasto.images.contact_sheet import contact_sheet
 from impasto.images.tensors import to_pil
 from impasto.images.writing import write_image
 from impasto.losses.defects import visible_defects
+from impasto.records import TrainingRecord
 
 SHEET = "contact_sheet.png"
 
@@ -187,13 +189,15 @@ class StyleModelWriter(Callback):
         if not all(torch.isfinite(weight).all() for weight in pl_module.ema.parameters()):
             raise ModelError("the training has diverged: weights that are not numbers; try a lower optimizer.lr")
         model = self.describe(pl_module)
-        model.training |= self.history
-        model.training.update(steps=trainer.global_step, seconds=round(self.seconds(), 1))
-        model.training["images"] = (
-            trainer.global_step
-            * trainer.accumulate_grad_batches
-            * trainer.world_size
-            * (pl_module.trainer.datamodule.batch_size)
+        batch = trainer.accumulate_grad_batches * trainer.world_size * pl_module.trainer.datamodule.batch_size
+        known = TrainingRecord.from_dict(self.history)
+        model.training = replace(
+            model.training,
+            start=known.start,
+            before=known.before,
+            steps=trainer.global_step,
+            seconds=round(self.seconds(), 1),
+            images=trainer.global_step * batch,
         )
         save_style_model(self.path, model)
 

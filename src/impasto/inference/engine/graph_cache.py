@@ -96,7 +96,12 @@ def _place_for(path: Path) -> Path | None:
     with suppress(OSError, RuntimeError):
         if path.stat().st_size < _LONGEST:
             digest = hashlib.sha256(path.read_bytes())
-            for pattern in ("inference/engine/**/*.py", "networks/*.py", "inference/receptive_field.py"):
+            for pattern in (
+                "checkpoint.py",
+                "inference/engine/**/*.py",
+                "networks/*.py",
+                "inference/receptive_field.py",
+            ):
                 for source in sorted(_PACKAGE.glob(pattern)):
                     digest.update(source.read_bytes())
             return cache_dir() / "graphs" / f"{digest.hexdigest()}.onnx"
