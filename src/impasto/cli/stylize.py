@@ -206,7 +206,7 @@ def _is_whole(result: Path, source: Path, max_pixels: int) -> bool:
     if is_clip(result):
         return clips.is_whole(result, source)
     try:
-        read_picture(result, max_pixels=max_pixels, as_levels=True)
+        read_picture(result, max_pixels=max_pixels)
     except ImageError:
         return False
     return True
@@ -262,7 +262,7 @@ def _paint_picture(
     from impasto.images.reading import read_picture
     from impasto.images.writing import write_image
 
-    picture = read_picture(source, max_pixels=options.max_pixels, as_levels=True)
+    picture = read_picture(source, max_pixels=options.max_pixels)
     pixels, alpha = picture.pixels, picture.alpha
     if options.size:
         sides = size_of(pixels)
@@ -272,9 +272,9 @@ def _paint_picture(
         alpha = None if alpha is None else resize(alpha, options.size)
     exif, notes = picture.exif if options.keep_metadata else None, picture.notes
     del picture  # a huge one and its painting need not be there both while the file is written
-    pixels = painter(pixels)
-    if any(painter.deviation):
-        off = "off by {:.2f} standard deviations on average over the norms, {:.2f} at most".format(*painter.deviation)
+    (pixels,), deviation = painter.paint(pixels[None])
+    if any(deviation):
+        off = "off by {:.2f} standard deviations on average over the norms, {:.2f} at most".format(*deviation)
         notes += (f"statistics from a thumbnail: {off}; --statistics exact is not",)
     notes += write_image(target, pixels, alpha=alpha, exif=exif, format=suffix.removeprefix("."))
     for line in notes:
