@@ -27,6 +27,7 @@ from impasto.cli.options import (
 )
 from impasto.errors import ImpastoError, UsageError
 from impasto.inference import files
+from impasto.inference.records import Records
 from impasto.system import streams
 
 _BACKEND, _PRECISION = "torch", "float32"  # of the painter
@@ -79,7 +80,7 @@ def _compare(options: argparse.Namespace) -> int:
         failed.append({"input": None if source is None else str(source), "error": str(error)})
 
     loss = judge_of(painter.model, options.loss_weights, options.style_image)
-    found = files.photographs(options.sources, painter.name, cache(files.Records), fail, IMAGE_SUFFIXES, note)
+    found = files.photographs(options.sources, painter.name, cache(Records), fail, IMAGE_SUFFIXES, note)
     paths = [photograph.path for photograph in found][: options.limit]
     if not paths:
         raise UsageError("nothing to compare: no images, or all of them are results")
