@@ -200,3 +200,16 @@ def test_quick_statistics_say_how_far_they_are_off(
         said += [float(number) for number in re.findall(r"off by ([\d.]+)", capsys.readouterr().err)]
     assert off[0] < 0.01 < off[1] < 60  # a thumbnail as large as the picture is the picture
     assert said[0] == 0 < said[1] < 2
+
+
+def test_paint_tells_how_far_a_thumbnail_was_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = np.stack([as_array(to_levels(picture(260, 400)))] * 2)
+    monkeypatch.setattr("impasto.inference.tiles._THUMBNAIL", 100)
+    whole, exact, quick = (
+        Stylizer("oils", "cpu", max_memory=memory, statistics=statistics).paint(batch)
+        for memory, statistics in ((2**40, "exact"), (1, "exact"), (1, "thumbnail"))
+    )
+    assert whole.deviation == exact.deviation == (0, 0) and 0 < quick.deviation[0] <= quick.deviation[1]
+    assert whole.pixels.shape == exact.pixels.shape == quick.pixels.shape == batch.shape
+    with pytest.raises(UsageError, match="call the painter itself"):
+        Stylizer("oils", "cpu").paint(torch.zeros(1, 3, 16, 16))  # type: ignore[arg-type]
