@@ -56,8 +56,9 @@ class Stylizer:
 
     Call it with a PIL image, an array (H, W, 3) of uint8 or of floats in [0, 1], or a tensor (3, H, W) or (N, 3, H, W) of
     floats in [0, 1] or uint8; it returns the same kind, of the same size, for every size from 1x1, a PIL image with its
-    transparency. `paint` takes batches of arrays and tells more. A painter can be pickled, as its model's path and these arguments. Bytes are fastest and need the least memory.
-    The same picture comes out the same, to the last bit, from the same engine on the same machine.
+    transparency. `paint` takes batches of arrays and tells more. Bytes are fastest and need the least memory. The same picture
+    comes out the same, to the last bit, from the same engine on the same machine. A painter can be pickled, as its model's
+    path and these arguments.
 
     Raises:
         UsageError: the device, the backend or the precision cannot be used here.
