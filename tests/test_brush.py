@@ -7,6 +7,7 @@ import torch
 from conftest import photograph
 from torch import Tensor
 
+from impasto.images.tensors import as_array, as_tensor
 from impasto.inference.engine import build_engine, is_installed
 from impasto.networks import build_network
 from impasto.networks.brush import Canvas
@@ -64,7 +65,7 @@ def test_half_precision_has_the_same_canvas_far_from_the_origin(backend: str) ->
     wide = torch.full((1, 3, 40, 1600), 0.5)
     with torch.no_grad():
         expected = network(wide)
-    painted = torch.as_tensor(build_engine(network, "cpu", backend, "auto")(wide))
+    painted = as_tensor(build_engine(network, "cpu", backend, "auto")(as_array(wide)))
     assert (painted - expected).abs()[..., 1200:].mean() < 0.01 < expected[..., 1200:].std()
 
 

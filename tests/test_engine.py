@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,9 @@ from torch import nn
 from impasto import cli
 from impasto.checkpoint import load_style_model, shipped_styles
 from impasto.errors import UsageError
-from impasto.images.tensors import to_levels
+from impasto.images.tensors import as_array, as_tensor, to_levels
 from impasto.inference import engine
-from impasto.inference.engine import build_engine, is_installed
+from impasto.inference.engine import Engine, build_engine, is_installed
 from impasto.inference.engine.rewrite import rewritten
 from impasto.inference.stylizer import Stylizer
 from impasto.networks import build_network, network_names
@@ -45,6 +46,11 @@ def contrasting(name: str) -> nn.Module:
         last.weight *= 100
         last.bias += 100
     return network
+
+
+def on_tensors(engine: Engine) -> Callable[[torch.Tensor], torch.Tensor]:
+    """`engine` for batches (N, 3, H, W)."""
+    return lambda batch: as_tensor(engine(as_array(batch)))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -74,8 +80,9 @@ def test_every_backend_paints_the_same(backend: str, style: str) -> None:
     network, picture = load_style_model(SHIPPED[style]).network, photograph(3, 96)[None, :, :72]
     with torch.no_grad():
         expected = network(picture)
-    run = build_engine(network, "cpu", backend, "float32")
-    assert (run.backend, run.precision) == (backend, "float32")
+    engine = build_engine(network, "cpu", backend, "float32")
+    assert (engine.backend, engine.precision) == (backend, "float32")
+    run = on_tensors(engine)
     for batch, result in ((picture, expected), (picture[..., :64], network(picture[..., :64]))):
         assert (run(batch) - result).abs().max() <= 1 / 255
         assert torch.equal(run(batch), run(batch))
@@ -88,7 +95,7 @@ def test_bytes_are_the_rounded_floats(backend: str, style: str) -> None:
         pytest.skip(f"{backend} is not installed")
     levels = to_levels(torch.stack([photograph(3, 96), photograph(4, 96)]))[..., :72]
     for precision in ("float32", "half") if HALF and backend != "onnxruntime" else ("float32",):
-        run = build_engine(load_style_model(SHIPPED[style]).network, "cpu", backend, precision)
+        run = on_tensors(build_engine(load_style_model(SHIPPED[style]).network, "cpu", backend, precision))
         painted = run(levels)
         assert painted.dtype == torch.uint8 and painted.shape == levels.shape
         expected = to_levels(run(levels / 255))
@@ -101,7 +108,7 @@ def test_compiled_layers_do_the_same_at_every_size() -> None:
     """One layer only: a whole network keeps the compiler busy for a minute."""
     torch.manual_seed(0)
     network = nn.Sequential(ConvLayer(3, 3, 3, norm=False), nn.Sigmoid()).eval()
-    run = build_engine(network, "cpu", "compile", "float32")
+    run = on_tensors(build_engine(network, "cpu", "compile", "float32"))
     for size in SIZES[:2]:
         picture = torch.rand(2, 3, *size)
         with torch.no_grad():
@@ -116,7 +123,7 @@ def test_half_precision_is_hard_to_see(backend: str, style: str) -> None:
         pytest.skip(f"{backend} is not installed")
     network, picture = load_style_model(SHIPPED[style]).network, photograph(3, 128)[None]
     with torch.no_grad():
-        difference = (build_engine(network, "cpu", backend, "half")(picture) - network(picture)).abs() * 255
+        difference = (on_tensors(build_engine(network, "cpu", backend, "half"))(picture) - network(picture)).abs() * 255
     allowed = 5 if style == "tesserae" else 3  # whose hard edges move most, as docs/results.md says
     assert difference.quantile(0.999) <= allowed, (
         f"{difference.quantile(0.999):.2f} levels, mean {difference.mean():.2f}"
@@ -194,11 +201,11 @@ def test_arrays_of_any_layout_are_painted(painter: Path, backend: str) -> None:
 
 def test_batches_and_sizes_follow_one_another(painter: Path) -> None:
     stylizer = Stylizer(painter, "cpu")
-    alone = stylizer.paint(photograph(1, 40)[None])
-    stylizer.paint(torch.rand(3, 3, 17, 90))
-    together = stylizer.paint(torch.stack([photograph(1, 40), photograph(2, 40)]))
+    alone = stylizer(photograph(1, 40)[None])
+    stylizer(torch.rand(3, 3, 17, 90))
+    together = stylizer(torch.stack([photograph(1, 40), photograph(2, 40)]))
     assert (together[0] - alone[0]).abs().max() <= 1 / 255
-    assert torch.equal(stylizer.paint(photograph(1, 40)[None]), alone)
+    assert torch.equal(stylizer(photograph(1, 40)[None]), alone)
 
 
 _TWO_ENGINES_AND_A_SIGNAL = """

@@ -34,7 +34,6 @@ from impasto.compare.report import read_report
 from impasto.errors import ModelError, UsageError
 from impasto.images.geometry import padding
 from impasto.images.tensors import to_pil
-from impasto.inference.convert import cropped, padded
 from impasto.inference.engine import is_installed
 from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
@@ -175,16 +174,26 @@ def test_a_failed_write_leaves_the_old_model(painter: Path, tmp_path: Path, monk
     assert list(tmp_path.iterdir()) == [path]
 
 
+def padded_and_cropped(batch: np.ndarray, stride: int, surround: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a painter hands to its engine, and what it returns when the engine paints nothing."""
+    painter, seen = Stylizer("starry_night", "cpu", max_memory=2**40), []
+    painter.stride, painter.surround = stride, surround
+    painter.engine = replace(painter.engine, run=lambda larger: seen.append(larger) or larger)
+    painted = painter.paint(batch).pixels
+    return seen[0], painted
+
+
 @given(st.integers(1, 64), st.integers(1, 64), st.sampled_from([0, 8, 64]))
 @settings(max_examples=60, deadline=None)
 def test_padding_reaches_the_multiple_and_keeps_the_picture(height: int, width: int, surround: int) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (1, height, width, 3), dtype=np.uint8)
     around = padding(height, width, 4, surround)
-    larger, floats = (padded(each, around) for each in (levels, np.moveaxis(levels, 3, 1) / np.float32(255)))
+    larger, cropped = padded_and_cropped(levels, 4, surround)
+    floats, cropped_floats = padded_and_cropped(levels.astype(np.float32) / 255, 4, surround)
     assert larger.shape[1:3] == around.size(height, width)
     assert larger.shape[1] % 4 == 0 == larger.shape[2] % 4 and min(larger.shape[1:3]) >= 16
-    assert np.array_equal(cropped(larger, around), levels)
-    assert np.array_equal(np.moveaxis(floats, 1, 3), larger / np.float32(255))
+    assert np.array_equal(cropped, levels) and np.array_equal(cropped_floats, levels.astype(np.float32) / 255)
+    assert np.array_equal(floats, larger.astype(np.float32) / 255)
     # By coordinates, as tiles ask for it, the padded picture is the same.
     rows, columns = around.rows(height, 0, larger.shape[1]), around.columns(width, 0, larger.shape[2])
     assert np.array_equal(levels[:, rows][:, :, columns], larger)
@@ -193,9 +202,9 @@ def test_padding_reaches_the_multiple_and_keeps_the_picture(height: int, width: 
 @pytest.mark.parametrize("levels", [True, False])
 def test_what_surrounds_a_picture_is_its_mirror_image(levels: bool) -> None:
     picture = np.random.default_rng(1).integers(0, 256, (1, 100, 80, 3), dtype=np.uint8)
-    batch = picture if levels else np.moveaxis(picture, 3, 1) / np.float32(255)
-    larger = padded(batch, padding(100, 80, 8, 64))
-    larger = larger if levels else np.moveaxis(np.rint(larger * 255).astype(np.uint8), 1, 3)
+    batch = picture if levels else picture.astype(np.float32) / 255
+    larger, _ = padded_and_cropped(batch, 8, 64)
+    larger = larger if levels else np.rint(larger * 255).astype(np.uint8)
     assert np.array_equal(larger[0, 63], larger[0, 65]) and np.array_equal(
         larger[0, :, 64 + 79 + 5], larger[0, :, 64 + 79 - 5]
     )
@@ -213,12 +222,12 @@ def test_a_painter_does_not_see_the_border(tmp_path: Path) -> None:
     surrounded = torch.nn.functional.pad(image, (64, 64 + 6, 64, 64 + 2), mode="reflect")
     with torch.inference_mode():
         expected = painter.model.network(surrounded)[..., 64 : 64 + 70, 64 : 64 + 90]
-    torch.testing.assert_close(painter.paint(image), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(painter(image), expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 2), (7, 9), (16, 16), (17, 31), (64, 33), (30, 300)])
 def test_the_output_has_the_inputs_size(painter: Path, size: tuple[int, int]) -> None:
-    assert Stylizer(painter, "cpu").paint(torch.rand(1, 3, *size)).shape == (1, 3, *size)
+    assert Stylizer(painter, "cpu")(torch.rand(1, 3, *size)).shape == (1, 3, *size)
 
 
 def test_each_kind_of_picture_comes_back_as_the_same_kind(painter: Path) -> None:

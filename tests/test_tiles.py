@@ -21,9 +21,8 @@ from impasto.cli.options import memory_from
 from impasto.errors import ImpastoError, UsageError
 from impasto.images.geometry import padding
 from impasto.images.reading import read_image, read_picture
-from impasto.images.tensors import from_levels, to_levels, to_pil
+from impasto.images.tensors import as_array, as_tensor, from_levels, to_levels, to_pil
 from impasto.images.writing import write_image
-from impasto.inference.convert import cropped, padded
 from impasto.inference.receptive_field import reach, working_memory
 from impasto.inference.stylizer import Stylizer
 from impasto.inference.tiles import TiledPainter
@@ -44,9 +43,15 @@ def small(name: str) -> StagedNetwork:
 def whole(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
     around = padding(*image.shape[1:], network.stride, getattr(network, "surround", 0))
     with torch.inference_mode():
-        return torch.from_numpy(
-            cropped(network(torch.from_numpy(padded(image[None].numpy(), around))).numpy(), around)
-        )[0]
+        sides = ((0, 0), (around.top, around.bottom), (around.left, around.right))
+        larger = torch.from_numpy(np.pad(image.numpy(), sides, "reflect" if around.mirror else "edge"))
+        return network(larger[None])[0, :, around.top :, around.left :][:, : image.shape[1], : image.shape[2]]
+
+
+def tiled(network: StagedNetwork, memory: int, image: torch.Tensor) -> torch.Tensor:
+    painted, deviation = TiledPainter(network, memory)(as_array(image))
+    assert deviation == (0, 0)
+    return as_tensor(painted)
 
 
 def picture(height: int, width: int) -> torch.Tensor:
@@ -61,7 +66,7 @@ def test_tiles_equal_the_whole(name: str, size: tuple[int, int]) -> None:
     network, image = small(name), picture(*size)
     expected = whole(network, image)
     for memory in (0, 3_000_000, 10**9):
-        assert (TiledPainter(network, memory)(image) - expected).abs().max() < 1e-4
+        assert (tiled(network, memory, image) - expected).abs().max() < 1e-4
 
 
 @given(st.integers(1, 170), st.integers(1, 170), st.integers(16, 40), st.integers(0, 2**21))
@@ -70,7 +75,7 @@ def test_tiles_of_any_size_equal_the_whole(height: int, width: int, least: int, 
     network, image = small("swift"), picture(height, width)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("impasto.inference.tiles._LEAST_SIDE", least)
-        assert (TiledPainter(network, memory)(image) - whole(network, image)).abs().max() < 1e-4
+        assert (tiled(network, memory, image) - whole(network, image)).abs().max() < 1e-4
 
 
 def test_a_shipped_style_paints_the_same_in_tiles() -> None:
@@ -93,7 +98,7 @@ def test_reach_follows_the_layers() -> None:
 def test_a_halo_too_narrow_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     network, image = small("swift"), picture(301, 222)
     monkeypatch.setattr("impasto.inference.tiles.reach", lambda stage: reach(stage)._replace(halo=0))
-    assert (TiledPainter(network, 0)(image) - whole(network, image)).abs().max() > 1e-3
+    assert (tiled(network, 0, image) - whole(network, image)).abs().max() > 1e-3
 
 
 def test_bytes_come_back_as_bytes_and_agree_with_floats() -> None:
@@ -112,8 +117,8 @@ def test_a_huge_array_is_never_widened(monkeypatch: pytest.MonkeyPatch) -> None:
     array = to_levels(picture(90, 110)).permute(1, 2, 0).numpy()
     painter = Stylizer("oils", "cpu", max_memory=1)
     expected = painter(array)
-    for place in ("images.tensors", "inference.stylizer"):
-        monkeypatch.setattr(f"impasto.{place}.from_array", None)
+    for place in ("images.tensors.from_array", "images.tensors.from_levels", "inference.convert.as_floats"):
+        monkeypatch.setattr(f"impasto.{place}", None)
     assert np.array_equal(painter(array), expected) and expected.dtype == np.uint8
 
 
@@ -123,12 +128,12 @@ def test_a_picture_read_as_bytes_is_the_picture(mode: str, tmp_path: Path) -> No
     levels = np.array(to_pil(picture(300, 40)))
     image = Image.fromarray(levels[..., 0].astype(np.uint16) * 256) if mode == "I;16" else Image.fromarray(levels)
     (image if mode == "I;16" else image.convert(mode)).save(tmp_path / f"p.{suffix}")
-    lean = read_picture(tmp_path / f"p.{suffix}", as_levels=True)
-    usual = read_picture(tmp_path / f"p.{suffix}")
-    assert usual.pixels.dtype == torch.float32 and isinstance(lean.pixels, np.ndarray) == (mode != "I;16")
-    assert torch.equal(to_levels(usual.pixels), to_levels(from_levels(lean.pixels)))
+    lean = read_picture(tmp_path / f"p.{suffix}")
+    usual = read_image(tmp_path / f"p.{suffix}")
+    assert usual.dtype == torch.float32 and (lean.pixels.dtype == np.uint8) == (mode != "I;16")
+    assert torch.equal(to_levels(usual), to_levels(from_levels(lean.pixels)))
     write_image(tmp_path / "again.png", lean.pixels)
-    assert torch.equal(to_levels(read_image(tmp_path / "again.png")), to_levels(usual.pixels))
+    assert torch.equal(to_levels(read_image(tmp_path / "again.png")), to_levels(usual))
 
 
 def test_the_estimate_of_the_whole_pass_is_near_what_was_measured() -> None:
@@ -143,7 +148,7 @@ def test_a_full_disk_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr("impasto.inference.tiles._Spill.write", full)
     with pytest.raises(ImpastoError, match="No space left on device; let TMPDIR"):
-        TiledPainter(small("swift"), 0)(picture(40, 40))
+        tiled(small("swift"), 0, picture(40, 40))
 
 
 @pytest.mark.parametrize(("text", "size"), [("1G", 2**30), ("1.5GB", 3 * 2**29), ("500M", 500 * 2**20), ("64 MiB", 2**26),
@@ -195,3 +200,16 @@ def test_quick_statistics_say_how_far_they_are_off(
         said += [float(number) for number in re.findall(r"off by ([\d.]+)", capsys.readouterr().err)]
     assert off[0] < 0.01 < off[1] < 60  # a thumbnail as large as the picture is the picture
     assert said[0] == 0 < said[1] < 2
+
+
+def test_paint_tells_how_far_a_thumbnail_was_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = np.stack([as_array(to_levels(picture(260, 400)))] * 2)
+    monkeypatch.setattr("impasto.inference.tiles._THUMBNAIL", 100)
+    whole, exact, quick = (
+        Stylizer("oils", "cpu", max_memory=memory, statistics=statistics).paint(batch)
+        for memory, statistics in ((2**40, "exact"), (1, "exact"), (1, "thumbnail"))
+    )
+    assert whole.deviation == exact.deviation == (0, 0) and 0 < quick.deviation[0] <= quick.deviation[1]
+    assert whole.pixels.shape == exact.pixels.shape == quick.pixels.shape == batch.shape
+    with pytest.raises(UsageError, match="call the painter itself"):
+        Stylizer("oils", "cpu").paint(torch.zeros(1, 3, 16, 16))  # type: ignore[arg-type]

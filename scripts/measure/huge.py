@@ -69,19 +69,19 @@ def measured(command: list[str]) -> tuple[float, int]:
 
 def difference_of_tiles(style: str, width: int, height: int) -> tuple[float, float]:
     """Mean and maximum, in levels, between a picture painted whole and in tiles of 64 MB."""
-    import torch  # not before the command was measured: a child's peak is at least what its parent held
-
+    # torch is not imported before the command was measured: a child's peak is at least what its parent held.
     from impasto.checkpoint import find_style_model, load_style_model
     from impasto.inference.stylizer import Stylizer
     from impasto.inference.tiles import TiledPainter
     from impasto.networks import StagedNetwork
 
-    image = torch.from_numpy(np.array(huge_picture(width, height))).permute(2, 0, 1).float() / 255
+    image = np.array(huge_picture(width, height), np.float32) / 255
     network = load_style_model(find_style_model(style)).network
     assert isinstance(network, StagedNetwork)
     whole = Stylizer(style, "cpu", precision="float32", max_memory=2**40)(image)
-    apart = (TiledPainter(network, 64 * 2**20)(image) - whole).abs() * 255
-    return apart.mean().item(), apart.max().item()
+    tiled, _ = TiledPainter(network, 64 * 2**20)(image)
+    apart = abs(tiled - whole) * 255
+    return float(apart.mean()), float(apart.max())
 
 
 def huge_picture(width: int, height: int) -> Image.Image:

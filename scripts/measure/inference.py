@@ -16,8 +16,8 @@ import sys
 from collections.abc import Callable, Iterator
 
 import _head
+import numpy as np
 import torch
-from torch import Tensor
 
 from impasto.cli.options import size_from
 from impasto.errors import UsageError
@@ -28,25 +28,26 @@ from impasto.networks import build_network
 from impasto.system.choices import BACKENDS, BENCHMARK_SIZES
 
 Choice = tuple[str, str, str]  # network, backend, precision
+Run = Callable[[np.ndarray], object]
 REFERENCE: Choice = ("reference", "torch", "float32")
 
 
-def painter(choice: Choice) -> Callable[[Tensor], Tensor]:
+def painter(choice: Choice) -> Run:
     """Raises UsageError where the backend has no such precision."""
     name, backend, precision = choice
     if choice != REFERENCE:
         return Stylizer(STYLES[name], "cpu", backend=backend, precision=precision).paint
     torch.manual_seed(0)
     network = build_network("fast_neural_style").eval().requires_grad_(False)
-    return torch.no_grad()(network.forward)
+    return torch.no_grad()(lambda floats: network(torch.from_numpy(floats).movedim(-1, -3)))
 
 
-def input_for(choice: Choice, size: tuple[int, int]) -> Tensor:
+def input_for(choice: Choice, size: tuple[int, int]) -> np.ndarray:
     levels = picture(*size)
-    return levels / 255 if choice == REFERENCE else levels
+    return levels.astype(np.float32) / 255 if choice == REFERENCE else levels
 
 
-def painters(networks: list[str], backends: list[str]) -> dict[Choice, Callable[[Tensor], Tensor]]:
+def painters(networks: list[str], backends: list[str]) -> dict[Choice, Run]:
     made = {REFERENCE: painter(REFERENCE)}
     for choice in [(n, b, p) for n in networks for b in backends for p in ("half", "float32")]:
         try:
@@ -56,9 +57,7 @@ def painters(networks: list[str], backends: list[str]) -> dict[Choice, Callable[
     return made
 
 
-def measure(
-    made: dict[Choice, Callable[[Tensor], Tensor]], size: tuple[int, int], pairs: int
-) -> dict[Choice, list[float]]:
+def measure(made: dict[Choice, Run], size: tuple[int, int], pairs: int) -> dict[Choice, list[float]]:
     batches = {choice: input_for(choice, size) for choice in made}
     for choice, run in made.items():
         run(batches[choice])
@@ -85,7 +84,7 @@ def print_memory(choice: Choice, size: tuple[int, int]) -> None:
     print("-" if rise is None else f"{rise:.0f}")
 
 
-def rows_of(made: dict[Choice, Callable[[Tensor], Tensor]], size: tuple[int, int], pairs: int) -> Iterator[_head.Row]:
+def rows_of(made: dict[Choice, Run], size: tuple[int, int], pairs: int) -> Iterator[_head.Row]:
     """Measure all choices at one size; print and yield a row of each."""
     seconds = measure(made, size, pairs)
     print(f"\n{size[0]}x{size[1]}: {'ms':>41} {'frames/s':>9}   times the reference (from - to)   extra MB")

@@ -100,7 +100,7 @@ def main() -> None:
     with torch.no_grad():
         for model, picture in options.painters:
             painter = Stylizer(model)
-            outputs = [painter.paint(photograph[None])[0] for photograph in photographs[:40]]
+            outputs = [painter(photograph) for photograph in photographs[:40]]
             painted += zip(outputs, photographs, strict=False)
             for loss in (slim, vgg):
                 loss.set_style(images.resize(images.read_image(picture), 384)[None])

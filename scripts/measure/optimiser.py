@@ -56,7 +56,7 @@ def main() -> None:
         painter = Stylizer(style, "cpu", precision="float32")
         loss = judging_loss(painter.model, options.weights)
         ends = [lowest(square, loss, "content", options.long) for square in squares]
-        painted = [painter.paint(square) for square in squares]
+        painted = [painter(square) for square in squares]
         starts = [["noise"] * len(squares), ["content"] * len(squares), painted]
         reached = [[lowest(square, loss, init, options.steps) for square, init in zip(squares, inits, strict=True)] for inits in starts]  # fmt: skip
         with torch.no_grad():

@@ -55,7 +55,7 @@ def painted(photograph: Path, model: Path, folder: Path) -> Path:
     path = folder / model.parent.name / f"{photograph.stem}.{model.stem}.png"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        images.write_image(path, Stylizer(model).paint(images.read_image(photograph)[None])[0])
+        images.write_image(path, Stylizer(model)(images.read_image(photograph)))
     return path
 
 

@@ -23,6 +23,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from many_painters import Painter, crop_pool
 from train_styles import known_experiments, train_styles
@@ -94,9 +95,10 @@ def painting(options: argparse.Namespace) -> Iterator[Row]:
     for name, (width, height) in sizes.items():
         frame = picture(-(-width // 8) * 8, -(-height // 8) * 8)
 
-        def plain(frame: torch.Tensor = frame) -> torch.Tensor:
+        def plain(frame: np.ndarray = frame) -> torch.Tensor:
             with torch.no_grad():
-                return (255 * reference(frame.to(options.device) / 255)).round().byte().cpu()
+                batch = images.as_tensor(frame).to(options.device)
+                return (255 * reference(batch / 255)).round().byte().cpu()
 
         slow = seconds_of(plain, 1, options.device)
         yield Row(f"plain PyTorch, Johnson's network, {name}", 1 / slow, "frames/s")

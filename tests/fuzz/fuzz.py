@@ -124,12 +124,15 @@ def mend_checksums(rng: random.Random, data: bytearray, samples: Samples) -> byt
 
 
 def load_picture(path: Path) -> None:
+    import numpy as np
+
     from impasto.images.reading import read_picture
 
     picture = read_picture(path, max_pixels=MAX_PIXELS)
-    channels, height, width = picture.pixels.shape
+    height, width, channels = picture.pixels.shape
     assert channels == 3 and 0 < height * width <= MAX_PIXELS, "a picture of its size"
-    assert bool(((picture.pixels >= 0) & (picture.pixels <= 1)).all()), "values in [0, 1]"
+    most = 255 if picture.pixels.dtype == np.uint8 else 1
+    assert bool(((picture.pixels >= 0) & (picture.pixels <= most)).all()), "values in [0, 1], or levels"
 
 
 def picture_samples() -> Samples:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,18 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from impasto.cli.output import print_note
 from impasto.errors import UsageError
-from impasto.inference.files import STDOUT, Destination
+from impasto.inference.files import STDOUT, Destination, camera_number
 from impasto.system import streams
 
 if TYPE_CHECKING:
     from impasto.inference.stylizer import Stylizer
-
-
-def is_complete(result: Path, source: Path) -> bool:
-    """Whether `result` is a clip other than the source and has as many frames as it announces."""
-    from impasto.inference.video.reading import is_whole_clip
-
-    return result.is_file() and not result.samefile(source) and is_whole_clip(result)
 
 
 def paint_clip(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -47,9 +39,9 @@ def check_sources(options: argparse.Namespace, destination: Destination) -> None
     """Raise UsageError for sources and options that cannot go together, before a painter is loaded."""
     words: list[str] = options.sources
     to_stdout = destination.stream == STDOUT or (words == ["-"] and destination == Destination())
-    if len(words) > 1 and ("-" in words or any(map(_is_camera, words))):
+    if len(words) > 1 and ("-" in words or any(camera_number(word) is not None for word in words)):
         raise UsageError("a camera or - is painted alone: name no other source beside it")
-    if _is_camera(words[0]) and not (destination.file or destination.folder):
+    if camera_number(words[0]) is not None and not (destination.file or destination.folder):
         raise UsageError(f"{words[0]} is no file, so it is a camera, which needs -o FILE.mp4; Ctrl-C ends the film")
     if options.frame_size and words != ["-"]:
         raise UsageError("--frame-size is that of raw frames on stdin: name - as the source")
@@ -64,19 +56,6 @@ def check_sources(options: argparse.Namespace, destination: Destination) -> None
         raise UsageError("the picture would go to the terminal: pipe it on, or choose -o FILE")
     if to_stdout and options.json:
         raise UsageError("--json and the picture cannot both go to stdout: choose -o FILE")
-
-
-def camera_job(options: argparse.Namespace, style: str, destination: Destination) -> list[tuple[int, Path]]:
-    """Return the camera's number with the path of its film; an empty list if the sources are files."""
-    word = options.sources[0]
-    if not _is_camera(word):
-        return []
-    folder = destination.folder or Path()
-    return [(int(word), destination.file or folder / f"camera{int(word)}.{style}.mp4")]
-
-
-def _is_camera(word: str) -> bool:
-    return word.isascii() and word.isdigit() and len(word) < 4 and not os.path.lexists(word)
 
 
 def paint_pipe(painter: Stylizer, options: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ from impasto.cli.options import (
 from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result
 from impasto.errors import ImpastoError, UsageError
 from impasto.inference import files
+from impasto.inference.records import Records
 from impasto.system.choices import COMPARE_SIZE, COMPARE_STEPS
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _compare(options: argparse.Namespace) -> int:
         failed.append({"input": None if source is None else str(source), "error": str(error)})
 
     loss = judging_loss(painter.model, options.loss_weights, options.style_image)
-    found = files.photographs(options.sources, painter.name, cache(files.Records), fail, IMAGE_SUFFIXES, print_note)
+    found = files.photographs(options.sources, painter.name, cache(Records), fail, IMAGE_SUFFIXES, print_note)
     paths = [photograph.path for photograph in found][: options.limit]
     if not paths:
         raise UsageError("nothing to compare: no images, or all of them are results")

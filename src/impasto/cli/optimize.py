@@ -93,7 +93,7 @@ def _optimize(options: argparse.Namespace) -> int:
     content = resize(read_image(options.content), options.size)[None].to(device)
     init = options.init
     if init not in OPTIMIZE_INITS:
-        init = Stylizer(init, options.device, backend="torch", precision="float32").paint(content.cpu()).to(device)
+        init = Stylizer(init, options.device, backend="torch", precision="float32")(content.cpu()).to(device)
     with tqdm(total=options.steps, unit="step", file=sys.stderr) as line, _stopped_like_ctrl_c():
 
         def show(iterate: Iterate) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -20,14 +19,14 @@ from impasto.cli.options import (
     size_from,
 )
 from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result, progress_bar
-from impasto.errors import ImageError, ImpastoError, UsageError, VideoError
+from impasto.errors import ImpastoError, UsageError, VideoError
 from impasto.inference import files
-from impasto.inference.files import Destination, Made, Records, is_animation, is_clip, result_suffix
+from impasto.inference.files import Destination, Job
+from impasto.inference.records import Records, settings_of
 from impasto.system import streams
 from impasto.system.choices import DEFAULT_STATISTICS, MAX_PIXELS, STATISTICS
 
 if TYPE_CHECKING:
-    from impasto.images.finding import Found
     from impasto.inference.stylizer import Stylizer
 
 
@@ -147,94 +146,37 @@ def _paint_all(
     """Paint every source; record each one in the report."""
     records = cache(Records)
     style = str(report.style)
-    settings = files.settings_of(
-        model, size=options.size, statistics=options.statistics, keep_metadata=options.keep_metadata
+    settings = settings_of(model, size=options.size, statistics=options.statistics, keep_metadata=options.keep_metadata)
+    jobs = files.jobs_of(
+        options.sources, style, destination, records, protect=options.resume, fail=report.fail, note=print_note
     )
-    for source, target in progress_bar(_source_target_pairs(options, style, destination, records, report), "image"):
-        try:
-            made = Made.of(source, target, style, settings) if isinstance(source, Path) else None
-            if made and options.resume and _is_done(made, source, target, records(target.parent), options.max_pixels):
-                report.left.append({"input": str(source), "output": str(target)})
-                continue
-            summary = _paint_one(painter, source, target, options)
-            report.done.append({"input": str(source), "output": str(target), **summary})
-            if made and target.is_file():  # and no stream
-                records(target.parent).add(made, target)
-            if summary.get("damage"):
-                raise VideoError(f"{source}: {summary['damage']}")
-        except (ImpastoError, OSError) as error:
-            report.fail(source, error)
-
-
-def _source_target_pairs(
-    options: argparse.Namespace,
-    style: str,
-    destination: Destination,
-    records: Callable[[Path], Records],
-    report: _Report,
-) -> list[tuple[Any, Path]]:
-    """Pair each source, a path or a camera's number, with the path of its painting."""
-    if pairs := clips.camera_job(options, style, destination):
-        return pairs
-    sources = _sources(options.sources, style, records, report)
-    one = destination.file or destination.stream
-    if not one:
-        return files.paired(sources, style, destination, result_suffix, records, protect=options.resume)
-    if len(sources) > 1:
-        from impasto.errors import printable
-
-        raise UsageError(f"{printable(one)} is one file and these are {len(sources)} sources; name a folder")
-    report.to_stdout = one == files.STDOUT
-    return [(found.path, one) for found in sources]
-
-
-def _is_done(made: Made, source: Path, target: Path, records: Records, max_pixels: int) -> bool:
-    """Whether the target is complete and, as far as its record tells, made from the same source and settings."""
-    known = records.of.get(target.name)
-    return (known is None or made.is_from_the_same(known)) and _is_complete(target, source, max_pixels)
-
-
-def _is_complete(result: Path, source: Path, max_pixels: int) -> bool:
-    """Whether `result` is a picture or clip other than the source and can be decoded to its end."""
-    from impasto.images.reading import read_picture
-
-    if not result.is_file() or result.samefile(source):
-        return False
-    if is_clip(result):
-        return clips.is_complete(result, source)
-    try:
-        read_picture(result, max_pixels=max_pixels, as_levels=True)
-    except ImageError:
-        return False
-    return True
-
-
-def _sources(words: list[str], style: str, records: Callable[[Path], Records], report: _Report) -> list[Found]:
-    """Find the images and clips that the words name; record a failure for a word that names none."""
-    from impasto.images.formats import IMAGE_SUFFIXES
-    from impasto.inference.video.reading import VIDEO_SUFFIXES
-
-    found = files.photographs(words, style, records, report.fail, IMAGE_SUFFIXES | VIDEO_SUFFIXES, print_note)
-    if not found:
+    if not jobs:
         report.code = UsageError.exit_code
         if not report.failed:
             raise UsageError("nothing to paint: no images or clips, or all of them are results already")
-    return found
+    report.to_stdout = destination.stream == files.STDOUT
+    for job in progress_bar(jobs, "image"):
+        try:
+            made = job.made(style, settings)
+            if made and options.resume and job.is_done(made, records(job.target.parent), options.max_pixels):
+                report.left.append({"input": str(job.source), "output": str(job.target)})
+                continue
+            summary = _paint_one(painter, job, options)
+            report.done.append({"input": str(job.source), "output": str(job.target), **summary})
+            if made and job.target.is_file():  # and no stream
+                records(job.target.parent).add(made, job.target)
+            if summary.get("damage"):
+                raise VideoError(f"{job.source}: {summary['damage']}")
+        except (ImpastoError, OSError) as error:
+            report.fail(job.source, error)
 
 
-def _paint_one(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
+def _paint_one(painter: Stylizer, job: Job, options: argparse.Namespace) -> dict[str, Any]:
     """Paint one source; return its entries of the report beside input and output."""
-    from impasto.errors import printable
-
-    if isinstance(source, int):
-        return clips.paint_clip(painter, source, target, options)
-    if not options.overwrite and target.exists() and target.samefile(source):
-        raise UsageError(f"{printable(target)} is the input itself; choose another -o, or add --overwrite")
-    if is_clip(source) or (is_clip(target) and is_animation(source)):
-        return clips.paint_clip(painter, source, target, options)
-    if is_clip(target):
-        raise UsageError(f"{printable(target)}: a clip is made of a clip, or of an animated GIF; choose .png or .jpg")
-    _paint_to(painter, source, target, result_suffix(source), options)
+    if job.makes_clip(overwrite=options.overwrite):
+        return clips.paint_clip(painter, job.source, job.target, options)
+    assert isinstance(job.source, Path)
+    _paint_to(painter, job.source, job.target, files.result_suffix(job.source), options)
     return {}
 
 
@@ -259,7 +201,7 @@ def _paint_picture(
     from impasto.images.reading import read_picture
     from impasto.images.writing import write_image
 
-    picture = read_picture(source, max_pixels=options.max_pixels, as_levels=True)
+    picture = read_picture(source, max_pixels=options.max_pixels)
     pixels, alpha = picture.pixels, picture.alpha
     if options.size:
         sides = size_of(pixels)
@@ -269,9 +211,9 @@ def _paint_picture(
         alpha = None if alpha is None else resize(alpha, options.size)
     exif, notes = picture.exif if options.keep_metadata else None, picture.notes
     del picture  # frees memory: a huge picture and its painting need not both be held while the file is written
-    pixels = painter(pixels)
-    if any(painter.deviation):
-        off = "off by {:.2f} standard deviations on average over the norms, {:.2f} at most".format(*painter.deviation)
+    (pixels,), deviation = painter.paint(pixels[None])
+    if any(deviation):
+        off = "off by {:.2f} standard deviations on average over the norms, {:.2f} at most".format(*deviation)
         notes += (f"statistics from a thumbnail: {off}; --statistics exact is not",)
     notes += write_image(target, pixels, alpha=alpha, exif=exif, format=suffix.removeprefix("."))
     for line in notes:
@@ -287,7 +229,7 @@ def _paint_stdin(painter: Stylizer, destination: Destination, options: argparse.
         suffix = suffix_of(data)
         target = destination.file or destination.stream or files.STDOUT
         if destination.folder:
-            target = destination.folder / f"stdin.{report.style}{suffix}"
+            target = destination.folder / files.result_name("stdin", str(report.style), suffix)
         report.to_stdout = target == files.STDOUT
         _paint_to(painter, data, target, suffix, options)
         report.done.append({"input": "-", "output": str(target)})

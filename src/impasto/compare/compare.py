@@ -51,11 +51,11 @@ def compare(
         except ImageError as error:
             failed(error)
             continue
-        stylizer.paint(photograph)  # the first pass pays for warming up
+        stylizer(photograph)  # the first pass pays for warming up
         seconds = math.inf
         for _ in range(3):  # the quickest: whatever else the machine does only adds
             started = time.perf_counter()
-            painted = stylizer.paint(photograph)
+            painted = stylizer(photograph)
             seconds = min(seconds, time.perf_counter() - started)
         photograph, painted = photograph.to(device), painted.to(device)
         with torch.no_grad():

@@ -21,7 +21,6 @@ from impasto.system.files import is_address
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor
 
 _MAX_BYTES = 2**31  # four times the largest file that COCO has
 
@@ -65,7 +64,7 @@ def read_coco(path: Path, folder: Path | None = None) -> dict[str, Any]:
     return coco
 
 
-def read_annotated(path: Path, width: Any, height: Any) -> Tensor | np.ndarray:
+def read_annotated(path: Path, width: Any, height: Any) -> np.ndarray:
     """Read an image whose annotations were made for `width` x `height` pixels, as `images.reading.read_levels` does.
 
     COCO's annotations refer to the pixels as stored, before a viewer turns them as the EXIF says, so that is how the

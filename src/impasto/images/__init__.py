@@ -1,7 +1,7 @@
 """Pictures and files: the one room that knows their formats.
 
-Inside impasto an image is a float32 tensor (3, H, W), sRGB in [0, 1], or where that is enough an array of levels, (H, W, 3) uint8,
-for which torch need not be imported. EXIF turning, colour profiles, transparency, bit depths and rounding live here and
+A picture is an array (H, W, 3), sRGB: uint8, or float32 in [0, 1] where 16 bits or transparency need it. `tensors` is the one door to the
+tensors (3, H, W), float32 in [0, 1], of losses and training. EXIF turning, colour profiles, transparency, bit depths and rounding live here and
 nowhere else, and so does the mistrust of files from strangers.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_FILES = ("formats", "reading", "writing", "finding", "geometry", "tensors", "contact_sheet")
+_FILES = ("formats", "reading", "writing", "finding", "geometry", "arrays", "tensors", "contact_sheet")
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageCms
 
-from impasto.images.tensors import from_levels
+from impasto.images.arrays import as_floats
+from impasto.images.tensors import as_array, as_tensor
 from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _array(picture: Image.Image) -> np.ndarray:
 
 
 def three_channels(array: np.ndarray) -> np.ndarray:
-    """Show (H, W, 3) or (H, W) uint8 as (H, W, 3) without a copy."""
+    """Show (H, W, 3) or (H, W) as (H, W, 3) without a copy."""
     return array if array.ndim == 3 else np.lib.stride_tricks.as_strided(array, (*array.shape, 3), (*array.strides, 0))
 
 
@@ -89,12 +90,12 @@ def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     return bool(np.abs(moved - np.asarray(colours.convert("RGB"))).max() <= 1)
 
 
-def fill_hidden(pixels: Tensor, alpha: Tensor) -> Tensor:
-    """Give fully transparent pixels the colour of the visible ones around them.
+def fill_hidden(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Give fully transparent pixels of (H, W, 3) floats the colour of the visible ones around them; `alpha` is (H, W, 1).
 
     Painters look at neighbourhoods: whatever an editor left there, often black, would bleed over the edge.
     """
-    return _spread(pixels[None], alpha[None])[0]
+    return as_array(_spread(*(as_tensor(array)[None].contiguous() for array in (pixels, alpha)))[0])
 
 
 def _spread(colour: Tensor, weight: Tensor) -> Tensor:
@@ -111,8 +112,9 @@ def _spread(colour: Tensor, weight: Tensor) -> Tensor:
     return torch.where(visible, colour, around)
 
 
-def on_white(pixels: Tensor | np.ndarray, alpha: Tensor | None) -> Tensor | np.ndarray:
+def on_white(pixels: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """Lay (H, W, 3) on white: float32 in [0, 1]; without transparency, (H, W, 1) float32, it comes back as it is."""
     if alpha is None:
         return pixels
-    colour = from_levels(pixels)
-    return torch.lerp(torch.ones_like(colour), colour, alpha)
+    colour = as_tensor(as_floats(pixels) if pixels.dtype == np.uint8 else pixels)
+    return as_array(torch.lerp(torch.ones_like(colour), colour, as_tensor(alpha)))

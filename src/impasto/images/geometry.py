@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 import numpy as np
 from PIL import Image
 
+from impasto.images.tensors import as_array, as_tensor
 from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
     from torch.nn import functional
 else:
-    torch = lazy("torch")
     functional = lazy("torch.nn.functional")
 
 _MIN_SIDE = 16  # what reflection padding and norms at an eighth of the resolution need
 
 
 def size_of(image: Tensor | np.ndarray) -> tuple[int, int]:
-    """Return height and width of a tensor (C, H, W) or of an array of levels."""
+    """Return height and width of a picture (H, W, C), or of a tensor (C, H, W)."""
     height, width = image.shape[:2] if isinstance(image, np.ndarray) else image.shape[-2:]
     return height, width
 
@@ -35,16 +34,18 @@ def resize(image: np.ndarray, size: int) -> np.ndarray: ...
 
 
 def resize(image: Tensor | np.ndarray, size: int) -> Tensor | np.ndarray:
-    """Return `image` (C, H, W) or an array of levels with its longer side `size` long, antialiased; no side becomes 0."""
+    """Return a picture (H, W, C), or a tensor (C, H, W), with its longer side `size` long, antialiased; no side becomes 0."""
     height, width = size_of(image)
     longer = max(height, width)
     if size == longer:
         return image
     target = [max(1, round(side * size / longer)) for side in (height, width)]
+    if isinstance(image, np.ndarray) and image.dtype != np.uint8:
+        return as_array(resize(as_tensor(image).contiguous(), size))
     if isinstance(image, np.ndarray):
         return np.asarray(Image.fromarray(image).resize((target[1], target[0]), Image.Resampling.BICUBIC))
     resized = functional.interpolate(image[None], size=target, mode="bicubic", antialias=True)[0]
-    return resized if image.dtype == torch.uint8 else resized.clamp(0, 1)
+    return resized if not image.is_floating_point() else resized.clamp(0, 1)
 
 
 class Padding(NamedTuple):

@@ -16,20 +16,17 @@ import numpy as np
 from PIL import ExifTags, IcoImagePlugin, Image, ImageCms, UnidentifiedImageError
 
 from impasto.errors import ImageError
+from impasto.images.arrays import as_floats
 from impasto.images.colour import fill_hidden, on_white, split_alpha, three_channels, to_srgb
 from impasto.images.exif import turn_upright
 from impasto.images.formats import SAVE_OPTIONS, SUFFIXES, Source, readable_formats, remedy_for
 from impasto.images.reasons import reason_for
-from impasto.images.tensors import from_array, from_levels
+from impasto.images.tensors import from_levels
 from impasto.system.choices import MAX_PIXELS
 from impasto.system.files import is_address
-from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
-else:
-    torch = lazy("torch")
 
 _LEAST_JPEG = 8  # a JPEG can be read at an eighth of its sides
 _MAX_BYTES = 2**30  # more than that many pixels take, even uncompressed with 16 bits
@@ -39,10 +36,10 @@ _MAX_BYTES = 2**30  # more than that many pixels take, even uncompressed with 16
 class Picture:
     """A picture as read: upright unless asked otherwise, sRGB, its transparency beside it."""
 
-    pixels: Tensor | np.ndarray  # (3, H, W) float32 in [0, 1]; (H, W, 3) uint8 only where `as_levels` asks for it
-    alpha: Tensor | None  # (1, H, W) float32 in [0, 1], or None when opaque
+    pixels: np.ndarray  # (H, W, 3) uint8; float32 in [0, 1] where 16 bits or transparency need it
+    alpha: np.ndarray | None  # (H, W, 1) float32 in [0, 1], or None when opaque
     exif: bytes | None  # without the orientation, for those who keep metadata
-    notes: tuple[str, ...]  # one line each on what the tensor leaves out
+    notes: tuple[str, ...]  # one line each on what the pixels leave out
 
 
 def read_picture(
@@ -51,20 +48,18 @@ def read_picture(
     max_pixels: int = MAX_PIXELS,
     at_least: int = 0,
     upright: bool = True,
-    as_levels: bool = False,
 ) -> Picture:
     """Read the first picture of a file or of an open binary stream.
 
     With `at_least`, a much larger JPEG comes back reduced, several times faster; no side falls below that many pixels.
     Not `upright`, a JPEG or PNG comes back as its pixels are stored, whatever its EXIF says.
-    With `as_levels`, an opaque 8-bit picture comes as an array of levels: in a quarter of the memory, and painted sooner.
 
     Raises:
         ImageError: whatever is wrong with the file, in one line that names it and the remedy.
     """
     try:
         with _opened(source) as stream:
-            return _picture(*_loaded(stream, readable_formats(source), max_pixels, at_least), upright, as_levels)
+            return _picture(*_loaded(stream, readable_formats(source), max_pixels, at_least), upright)
     except Exception as error:  # Pillow raises nearly every class there is on bad data
         remedy = isinstance(error, UnidentifiedImageError) and remedy_for(source)
         raise ImageError(source, remedy or reason_for(error)) from error
@@ -101,9 +96,9 @@ def read_image(source: Source, *, max_pixels: int = MAX_PIXELS, at_least: int = 
     return from_levels(on_white(picture.pixels, picture.alpha))
 
 
-def read_levels(source: Source, *, upright: bool = True) -> Tensor | np.ndarray:
-    """Read as `read_image` does, but an opaque 8-bit picture as an array of levels."""
-    picture = read_picture(source, upright=upright, as_levels=True)
+def read_levels(source: Source, *, upright: bool = True) -> np.ndarray:
+    """Read as `read_picture` does; return (H, W, 3), its transparency composited on white."""
+    picture = read_picture(source, upright=upright)
     return on_white(picture.pixels, picture.alpha)
 
 
@@ -121,19 +116,14 @@ def from_pil(image: Image.Image) -> Tensor:
     Raises:
         ImageError: the picture cannot be decoded.
     """
-    return from_levels(levels_from_pil(image))
-
-
-def levels_from_pil(image: Image.Image) -> Tensor | np.ndarray:
-    """As `from_pil`, but an opaque 8-bit picture comes as an array of levels."""
     picture = picture_from_pil(image)
-    return on_white(picture.pixels, picture.alpha)
+    return from_levels(on_white(picture.pixels, picture.alpha))
 
 
 def picture_from_pil(image: Image.Image) -> Picture:
-    """As `from_pil`, but with the transparency beside the colour; an opaque 8-bit picture comes as an array of levels."""
+    """Return a Pillow picture of any mode as `read_picture` would; raises ImageError where it cannot be decoded."""
     try:
-        return _picture(image.copy(), [], as_levels=True)
+        return _picture(image.copy(), [])
     except Exception as error:
         raise ImageError(f"picture in memory: {reason_for(error)}") from error
 
@@ -231,7 +221,7 @@ def _remarks(picture: Image.Image) -> list[str]:
     return notes
 
 
-def _picture(picture: Image.Image, notes: list[str], upright: bool = True, as_levels: bool = False) -> Picture:
+def _picture(picture: Image.Image, notes: list[str], upright: bool = True) -> Picture:
     picture.load()
     exif = turn_upright(picture) if upright else None
     colour, mask = split_alpha(picture)
@@ -241,10 +231,10 @@ def _picture(picture: Image.Image, notes: list[str], upright: bool = True, as_le
         values = to_srgb(colour, None)
         notes.append("colour profile damaged or of another kind: taken as sRGB")
     is_opaque = mask is None or mask.getextrema() == (255, 255)
-    if as_levels and is_opaque and values.dtype == np.uint8:
+    if is_opaque and values.dtype == np.uint8:
         return Picture(three_channels(values), None, exif, tuple(notes))
-    pixels = from_array(values)
+    pixels = as_floats(values)
     if mask is None or is_opaque:
         return Picture(pixels, None, exif, tuple(notes))
-    alpha = torch.from_numpy(np.array(mask))[None].float().div_(255)
+    alpha = np.asarray(mask)[..., None].astype(np.float32) / np.float32(255)
     return Picture(fill_hidden(pixels, alpha), alpha, exif, tuple(notes))

@@ -16,7 +16,7 @@ from impasto.images.colour import on_white
 from impasto.images.exif import fitting_exif
 from impasto.images.formats import HOLDS_ALPHA, SAVE_OPTIONS, Source, format_of
 from impasto.images.reasons import reason_for
-from impasto.images.tensors import to_pil
+from impasto.images.tensors import as_picture, to_pil
 from impasto.system.files import written_whole
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def write_image(
     path: Source,
     image: Tensor | np.ndarray,
     *,
-    alpha: Tensor | None = None,
+    alpha: Tensor | np.ndarray | None = None,
     exif: bytes | None = None,
     format: str = "",
 ) -> tuple[str, ...]:
-    """Write `image` (3, H, W), clamped to [0, 1] and rounded to 8 bits, or an array of levels, whole or not at all.
+    """Write a picture (H, W, 3), or a tensor (3, H, W), clamped to [0, 1] and rounded to 8 bits, whole or not at all.
 
-    The suffix tells the format; an open binary stream needs `format` ("png"). `alpha` (1, H, W) is kept where the
+    The suffix tells the format; an open binary stream needs `format` ("png"). `alpha`, of one channel, is kept where the
     format holds it and composited on white elsewhere. No metadata but the sRGB tag is written unless given in `exif`.
     Returns a line for each thing that the format cannot hold.
 
@@ -56,6 +56,7 @@ def write_image(
     try:
         name = format_of(f".{format}" if format or not isinstance(path, (str, Path)) else Path(path).suffix)
         exif, notes = fitting_exif(exif, name)
+        image, alpha = as_picture(image), None if alpha is None else as_picture(alpha)
         if isinstance(path, (str, Path)):
             with written_whole(Path(path)) as temporary, io.BufferedRandom(_File(temporary, "w+b")) as file:
                 _encode(file, image, alpha, exif, name)
@@ -78,7 +79,7 @@ class _File(io.FileIO):
         raise io.UnsupportedOperation("fileno")
 
 
-def _encode(file: BinaryIO, image: Tensor | np.ndarray, alpha: Tensor | None, exif: bytes | None, format: str) -> None:
+def _encode(file: BinaryIO, image: np.ndarray, alpha: np.ndarray | None, exif: bytes | None, format: str) -> None:
     if format not in HOLDS_ALPHA:
         image, alpha = on_white(image, alpha), None
     picture = to_pil(image)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -97,12 +98,12 @@ def _rows(
     return rows  # fmt: skip
 
 
-def picture(width: int, height: int) -> Tensor:
-    """Noise as a file or a frame brings it, (1, 3, H, W) uint8 with the channels last in memory."""
-    return torch.randint(256, (1, height, width, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+def picture(width: int, height: int) -> np.ndarray:
+    """Noise as a file or a frame brings it, (1, H, W, 3) uint8."""
+    return np.random.default_rng(0).integers(256, size=(1, height, width, 3), dtype=np.uint8)
 
 
-def timed(run: Callable[[Tensor], Tensor], batch: Tensor) -> float:
+def timed(run: Callable[[np.ndarray], object], batch: np.ndarray) -> float:
     """Seconds for one picture; an engine's result is on the CPU, so nothing is left running."""
     started = time.perf_counter()
     run(batch)

@@ -1,13 +1,17 @@
-"""Kinds of pictures in and out: batches as engines take them, padded and checked."""
+"""The door of the painter: every kind of picture in, and the same kind back."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
-from impasto.errors import UsageError
-from impasto.images.geometry import Padding
+from impasto.errors import ImageError, UsageError
+from impasto.images.arrays import as_floats
+from impasto.images.reading import picture_from_pil
+from impasto.images.tensors import as_array, as_tensor, to_pil
 from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -16,64 +20,61 @@ if TYPE_CHECKING:
 else:
     torch = lazy("torch")
 
+GiveBack = Callable[[np.ndarray], Any]
 
-def check_batch(batch: Tensor | np.ndarray) -> None:
-    """Refuse what is no batch of pictures, before a backend does so in its own words."""
+
+def to_batch(image: Tensor | np.ndarray | Image.Image) -> tuple[np.ndarray, GiveBack]:
+    """Return `image` as a batch (N, H, W, 3), uint8 or float32, and what makes the kind that `image` is of the painted batch.
+
+    Raises:
+        UsageError: no picture, or another shape, type or range than `Stylizer` takes.
+    """
+    if isinstance(image, Image.Image):
+        return _from_pil(image)
+    if isinstance(image, np.ndarray):
+        return _from_array(image)
+    if isinstance(image, torch.Tensor):
+        return _from_tensor(image)
+    raise UsageError(f"cannot paint {type(image).__name__}; give a PIL image, an array or a float tensor (3, H, W)")
+
+
+def _from_pil(image: Image.Image) -> tuple[np.ndarray, GiveBack]:
+    picture = picture_from_pil(image)
+
+    def give_back(painted: np.ndarray) -> Image.Image:
+        result = to_pil(painted[0])
+        if picture.alpha is not None:
+            result.putalpha(to_pil(picture.alpha))
+        return result
+
+    return picture.pixels[None], give_back
+
+
+def _from_array(image: np.ndarray) -> tuple[np.ndarray, GiveBack]:
+    if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] != 1:
+        return image[None], lambda painted: painted[0]
+    try:
+        return as_floats(image)[None], lambda painted: _of_type(painted[0], image.dtype)
+    except ImageError as error:
+        raise UsageError(f"cannot paint this: {error}") from error
+
+
+def _of_type(painted: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Bring floats in [0, 1] to `dtype`, integers by their full scale."""
+    if np.issubdtype(dtype, np.floating):
+        return painted.astype(dtype, copy=False)
+    return np.rint(painted * np.iinfo(dtype).max).astype(dtype)
+
+
+def _from_tensor(image: Tensor) -> tuple[np.ndarray, GiveBack]:
+    batch = image if image.dim() == 4 else image[None]
     shape = tuple(batch.shape)
-    if isinstance(batch, np.ndarray):
-        if len(shape) == 4 and shape[3] == 3 and 0 not in shape and batch.dtype == np.uint8:
-            return
-        raise UsageError(f"cannot paint {batch.dtype} of shape {shape[1:]}; give (H, W, 3), no side of them 0")
     if len(shape) != 4 or shape[1] != 3 or 0 in shape:
         raise UsageError(f"cannot paint a tensor of shape {shape}; give (3, H, W) or (N, 3, H, W), no side of them 0")
     if not (batch.is_floating_point() or batch.dtype == torch.uint8):
         raise UsageError(f"cannot paint a tensor of {batch.dtype}; give floats in [0, 1] or uint8")
 
+    def give_back(painted: np.ndarray) -> Tensor:
+        return as_tensor(painted).contiguous().reshape(image.shape).to(image.device, image.dtype)
 
-def sides_of(batch: np.ndarray) -> tuple[int, int]:
-    height, width = batch.shape[1:3] if batch.dtype == np.uint8 else batch.shape[2:]
-    return height, width
-
-
-def padded(batch: np.ndarray, around: Padding) -> np.ndarray:
-    """Pad (N, H, W, 3) uint8 or (N, 3, H, W) floats."""
-    if not any(around[:4]):
-        return batch
-    sides = [(0, 0), (around.top, around.bottom), (around.left, around.right)]
-    sides.insert(_channels_of(batch), (0, 0))
-    return np.pad(batch, sides, "reflect" if around.mirror else "edge")
-
-
-def cropped(batch: np.ndarray, around: Padding) -> np.ndarray:
-    """Take off what `padded` has added."""
-    height, width = sides_of(batch)
-    window = slice(around.top, height - around.bottom), slice(around.left, width - around.right)
-    return batch[:, *window] if _channels_of(batch) == 3 else batch[:, :, *window]
-
-
-def _channels_of(batch: np.ndarray) -> int:
-    """The axis of the channels: last in bytes, before height and width in floats."""
-    return 3 if batch.dtype == np.uint8 else 1
-
-
-def like_array(image: Tensor, array: np.ndarray) -> np.ndarray:
-    painted = image.permute(1, 2, 0).numpy()
-    if np.issubdtype(array.dtype, np.floating):
-        return painted.astype(array.dtype)
-    levels = np.iinfo(array.dtype).max
-    return np.rint(painted * levels).astype(array.dtype)
-
-
-def as_array(batch: Tensor) -> np.ndarray:
-    """Show (N, 3, H, W) as the engines take it: bytes with the channels last, floats as they are in float32."""
-    if batch.dtype == torch.uint8:
-        return batch.detach().cpu().permute(0, 2, 3, 1).numpy()
-    return batch.detach().float().cpu().numpy()
-
-
-def as_tensor(array: np.ndarray) -> Tensor:
-    """Show what `as_array` made as (N, 3, H, W) again."""
-    if min(array.strides) < 0 or not array.flags.writeable:  # torch knows no such memory
-        array = array.copy()
-    tensor = torch.from_numpy(array)
-    return tensor.permute(0, 3, 1, 2) if array.dtype == np.uint8 else tensor
+    return as_array(batch), give_back

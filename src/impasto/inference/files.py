@@ -1,27 +1,35 @@
-"""What a source means, what its result is called and where it goes, and what each result was made from."""
+"""What a source means, what its result is called and where it goes, what is done already, and clip or picture."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import os
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
+from mimetypes import MimeTypes
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from impasto.errors import UsageError
+from impasto.errors import ImageError, UsageError, printable
+from impasto.inference.records import Made, Records, absolute, state_of
+from impasto.system.files import is_address
+from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
+    from impasto import checkpoint
+    from impasto.images import finding, formats
+    from impasto.images import reading as pictures
     from impasto.images.finding import Found
+    from impasto.inference.video import reading as clips
+    from impasto.inference.video import writing
+else:
+    checkpoint, finding = lazy("impasto.checkpoint"), lazy("impasto.images.finding")
+    formats, pictures = lazy("impasto.images.formats"), lazy("impasto.images.reading")
+    clips, writing = lazy("impasto.inference.video.reading"), lazy("impasto.inference.video.writing")
 
 STDOUT = Path("/dev/stdout")
-_MOST_KEPT = 4096  # folders
 
 
 @dataclass(frozen=True)
@@ -39,11 +47,6 @@ class Destination:
         Raises:
             UsageError: the name of a kind of file that cannot be written.
         """
-        from impasto.errors import printable
-        from impasto.images.formats import WRITABLE_SUFFIXES
-        from impasto.inference.video.writing import WRITABLE_CLIP_SUFFIXES
-        from impasto.system.files import is_address
-
         if not word:
             return cls()
         path = Path(os.path.expanduser(word))  # noqa: PTH111 - Path.expanduser raises for a user who is not there
@@ -53,7 +56,7 @@ class Destination:
             raise UsageError(f"-o {printable(word)}: an address; give a file or a folder")
         if path.is_dir() or word.endswith(("/", os.sep)) or not (_is_of_a_file(path) or path.is_file()):
             return cls(folder=path)
-        if path.suffix.lower() not in WRITABLE_SUFFIXES | WRITABLE_CLIP_SUFFIXES:
+        if path.suffix.lower() not in formats.WRITABLE_SUFFIXES | writing.WRITABLE_CLIP_SUFFIXES:
             raise UsageError(
                 f"-o {printable(path)}: cannot write {path.suffix or 'without a suffix'}; choose .png, .jpg, .webp, .avif, "
                 ".tiff, or .mp4, .mov, .mkv, .webm for clips; the name of a new folder ends in /"
@@ -63,89 +66,82 @@ class Destination:
 
 def _is_of_a_file(path: Path) -> bool:
     """Whether the suffix is one that files have, so that no folder is meant: `v2.1` has none."""
-    from mimetypes import MimeTypes
-
-    from impasto.images.formats import FOREIGN, IMAGE_SUFFIXES
-    from impasto.inference.video.reading import VIDEO_SUFFIXES
-
-    ours = IMAGE_SUFFIXES | FOREIGN.keys() | VIDEO_SUFFIXES
+    ours = formats.IMAGE_SUFFIXES | formats.FOREIGN.keys() | clips.VIDEO_SUFFIXES
     return path.suffix.lower() in ours or MimeTypes().guess_type(f"x{path.suffix.lower()}")[0] is not None
 
 
+def _raise(_: object, error: Exception) -> NoReturn:
+    raise error
+
+
 @dataclass(frozen=True)
-class Made:
-    """What a result was made from: its source, as it was then, and all else that decides on the result."""
+class Job:
+    """A source and where its painting goes."""
 
-    result: str  # its name
-    style: str
-    source: str  # its whole path
-    state: tuple[int, ...]  # of the source: its bytes, and when it was changed
-    settings: str  # digest of the model's file and of the options
-    written: tuple[int, ...] = ()  # the state of the result
+    source: Path | int  # a camera's number
+    target: Path
 
-    @classmethod
-    def of(cls, source: Path, target: Path, style: str, settings: str) -> Made:
-        return cls(target.name, style, absolute(source), _state(source), settings)
+    def makes_clip(self, *, overwrite: bool = False) -> bool:
+        """Whether frames are painted into a clip, and not a picture into a picture.
 
-    def is_from_the_same(self, other: Made | None) -> bool:
-        return other is not None and replace(self, written=()) == replace(other, written=())
+        Raises:
+            UsageError: the target is the source itself and may not `overwrite` it, or is a clip of something that does not move.
+        """
+        if isinstance(self.source, int):
+            return True
+        if not overwrite and self.target.exists() and self.target.samefile(self.source):
+            raise UsageError(f"{printable(self.target)} is the input itself; choose another -o, or add --overwrite")
+        if is_clip(self.source) or (is_clip(self.target) and is_animation(self.source)):
+            return True
+        if is_clip(self.target):
+            raise UsageError(
+                f"{printable(self.target)}: a clip is made of a clip, or of an animated GIF; choose .png or .jpg"
+            )
+        return False
 
+    def made(self, style: str, settings: str) -> Made | None:
+        """Say what the result will be made from; None for a camera. Raises OSError where the source is gone."""
+        return None if isinstance(self.source, int) else Made.of(self.source, self.target, style, settings)
 
-def _state(path: Path) -> tuple[int, ...]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
-
-
-class Records:
-    """What the results in one folder were made from, as far as it is known: a line each in a file of the cache folder."""
-
-    def __init__(self, folder: Path):
-        from impasto.system.files import cache_dir
-
-        digest = hashlib.sha256(os.fsencode(absolute(folder))).hexdigest()[:32]
-        self._place = cache_dir() / "results" / f"{digest}.jsonl"
-        self.of: dict[str, Made] = {}  # name of the result
-        self._names: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        with suppress(OSError):
-            for line in self._place.read_text(encoding="utf-8").splitlines():
-                with suppress(ValueError, TypeError):  # a line that was cut off
-                    self._take(Made(**json.loads(line)))
-
-    def add(self, made: Made, target: Path) -> None:
-        """Note that `target`, written just now, was made so."""
-        made = replace(made, written=_state(target))
-        self._take(made)
-        with suppress(OSError):  # without a cache nothing is known of it later
-            is_new = not self._place.exists()
-            self._place.parent.mkdir(parents=True, exist_ok=True)
-            with self._place.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(made)) + "\n")
-            if is_new:
-                for old in sorted(self._place.parent.iterdir(), key=lambda path: path.stat().st_mtime)[:-_MOST_KEPT]:
-                    old.unlink(missing_ok=True)
-
-    def name_for(self, source: Path, style: str, suffix: str) -> str | None:
-        """Return the name, of those that we give, that a painting of `source` in this style has already."""
-        ours = re.compile(rf"{re.escape(source.stem)}(-\d+)?\.{re.escape(style)}{re.escape(suffix)}")
-        names = self._names.get((absolute(source), style), [])
-        return next((name for name in names if ours.fullmatch(name) and self.of[name].source == absolute(source)), None)
-
-    def is_anothers(self, target: Path, source: Path) -> bool:
-        """Whether `target` is there and was made from another source that is still there, too."""
-        made = self.of.get(target.name)
-        return made is not None and made.source != absolute(source) and os.path.lexists(made.source) and target.exists()
-
-    def _take(self, made: Made) -> None:
-        made = replace(made, state=tuple(made.state), written=tuple(made.written))  # JSON has lists
-        self.of[made.result] = made
-        self._names[made.source, made.style].append(made.result)
+    def is_done(self, made: Made, records: Records, max_pixels: int) -> bool:
+        """Whether the target is whole and, as far as is known, what would be made now."""
+        known = records.of.get(self.target.name)
+        is_the_same = known is None or made.is_from_the_same(known)
+        return is_the_same and is_whole(self.target, Path(made.source), max_pixels)
 
 
-def settings_of(model: Path, **options: object) -> str:
-    """Return a digest of the model's file and of the options that decide on a result."""
-    digest = hashlib.sha256(model.read_bytes())
-    digest.update(json.dumps(options, sort_keys=True).encode())
-    return digest.hexdigest()
+def jobs_of(
+    words: Sequence[str],
+    style: str,
+    destination: Destination,
+    records: Callable[[Path], Records],
+    *,
+    protect: bool = False,
+    fail: Callable[[object, Exception], None] = _raise,
+    note: Callable[[str], None] = lambda line: None,
+) -> list[Job]:
+    """Decide what is painted where: a job for every picture and clip that the words mean, or for the one camera.
+
+    Args:
+        words: files, folders and patterns; or a camera's number alone.
+        records: what is known of the results in a folder, such as `cache(Records)`.
+        protect: keep the paintings of other sources, as `paired` says.
+        fail: called for a word that means nothing and for a folder that may not be read; by default the error is raised.
+        note: called with a line on what may be missed.
+
+    Raises:
+        UsageError: several sources for one file.
+    """
+    one = destination.file or destination.stream
+    if (number := camera_number(words[0])) is not None:
+        folder = destination.folder or Path()
+        return [Job(number, destination.file or folder / result_name(f"camera{number}", style, ".mp4"))]
+    sources = photographs(words, style, records, fail, formats.IMAGE_SUFFIXES | clips.VIDEO_SUFFIXES, note)
+    if one and len(sources) > 1:
+        raise UsageError(f"{printable(one)} is one file and these are {len(sources)} sources; name a folder")
+    if one:
+        return [Job(found.path, one) for found in sources]
+    return [Job(*pair) for pair in paired(sources, style, destination, result_suffix, records, protect)]
 
 
 def is_result(path: Path, styles: Sequence[str], records: Callable[[Path], Records]) -> bool:
@@ -153,7 +149,7 @@ def is_result(path: Path, styles: Sequence[str], records: Callable[[Path], Recor
     if path.stem.endswith(tuple(f".{style}" for style in styles)):
         return True
     made = records(path.parent).of.get(path.name)
-    return made is not None and made.written == _state(path)
+    return made is not None and made.written == state_of(path)
 
 
 def photographs(
@@ -168,16 +164,13 @@ def photographs(
 
     `note` is called with a line on what may be missed; `fail` is called for a word that means nothing and for a folder that may not be read.
     """
-    from impasto.checkpoint import SUFFIX, shipped_styles
-    from impasto.images.finding import find
-
-    styles = [style, *(path.name.removesuffix(SUFFIX) for path in shipped_styles())]
+    styles = [style, *(path.name.removesuffix(checkpoint.SUFFIX) for path in checkpoint.shipped_styles())]
     found: dict[Path, Found] = {}
     old = 0
     for word in words:
         given = os.path.expanduser(word)  # noqa: PTH111 - a string: an address has two slashes
         try:
-            matches = find([given], suffixes, note, lambda error: fail(error.filename, error))
+            matches = finding.find([given], suffixes, note, lambda error: fail(error.filename, error))
         except UsageError as error:
             fail(word, error)
             continue
@@ -210,43 +203,64 @@ def paired(
     targets: dict[Path, Path] = {}
     suffixes = {source: suffix_of(source) for source in folders}
     for source, folder in folders.items():
-        known = records(folder).name_for(source, style, suffixes[source])
+        known = records(folder).name_for(source, style, _result_pattern(source.stem, style, suffixes[source]))
         if known and _key(folder / known) not in taken:
             targets[source] = folder / known
             taken.add(_key(folder / known))
     numbers: dict[str, Iterator[int]] = {}
     for source in [path for path in folders if path not in targets]:
-        target = plain = folders[source] / f"{source.stem}.{style}{suffixes[source]}"
+        target = plain = folders[source] / result_name(source.stem, style, suffixes[source])
         while _key(target) in taken or (protect and records(target.parent).is_anothers(target, source)):
             number = next(numbers.setdefault(_key(plain), itertools.count(2)))
-            target = plain.with_name(f"{source.stem}-{number}.{style}{plain.suffix}")
+            target = plain.with_name(result_name(source.stem, style, suffixes[source], number))
         taken.add(_key(target))
         targets[source] = target
     return [(source, targets[source]) for source in folders]
 
 
 def is_clip(path: Path) -> bool:
-    from impasto.inference.video.reading import VIDEO_SUFFIXES
-
-    return path.suffix.lower() in VIDEO_SUFFIXES
+    return path.suffix.lower() in clips.VIDEO_SUFFIXES
 
 
 def is_animation(path: Path) -> bool:
     """Whether a file is of a kind of picture whose frames can be painted into a clip."""
-    from impasto.inference.video.reading import ANIMATION_SUFFIXES
-
-    return path.suffix.lower() in ANIMATION_SUFFIXES
+    return path.suffix.lower() in clips.ANIMATION_SUFFIXES
 
 
 def result_suffix(source: Path) -> str:
     """Return the source's own suffix where such a file can be written, else that of a usual format that holds all of it."""
-    from impasto.images.formats import WRITABLE_SUFFIXES
-    from impasto.inference.video.writing import WRITABLE_CLIP_SUFFIXES, suffix_for
-
     suffix, is_video = source.suffix.lower(), is_clip(source)
-    if suffix in (WRITABLE_CLIP_SUFFIXES if is_video else WRITABLE_SUFFIXES):
+    if suffix in (writing.WRITABLE_CLIP_SUFFIXES if is_video else formats.WRITABLE_SUFFIXES):
         return suffix
-    return suffix_for(source) if is_video else ".png"
+    return writing.suffix_for(source) if is_video else ".png"
+
+
+def result_name(stem: str, style: str, suffix: str, number: int = 1) -> str:
+    """Name a painting after its source's stem; `number` tells those apart that would have one name."""
+    return f"{stem}.{style}{suffix}" if number == 1 else f"{stem}-{number}.{style}{suffix}"
+
+
+def _result_pattern(stem: str, style: str, suffix: str) -> re.Pattern[str]:
+    """Match the names that `result_name` gives, whatever the number."""
+    return re.compile(rf"{re.escape(stem)}(-\d+)?\.{re.escape(style)}{re.escape(suffix)}")
+
+
+def is_whole(result: Path, source: Path, max_pixels: int) -> bool:
+    """Whether `result`, a picture or a clip, is there, is not the source itself, and can be read to its end."""
+    if not result.is_file() or result.samefile(source):
+        return False
+    if is_clip(result):
+        return clips.is_whole_clip(result)
+    try:
+        pictures.read_picture(result, max_pixels=max_pixels)
+    except ImageError:
+        return False
+    return True
+
+
+def camera_number(word: str) -> int | None:
+    """Return the number of the camera that a word means; None where it means files."""
+    return int(word) if word.isascii() and word.isdigit() and len(word) < 4 and not os.path.lexists(word) else None
 
 
 def _folder_for(found: Found, destination: Destination) -> Path:
@@ -255,7 +269,3 @@ def _folder_for(found: Found, destination: Destination) -> Path:
 
 def _key(path: Path) -> str:
     return unicodedata.normalize("NFC", absolute(path)).casefold()
-
-
-def absolute(path: Path) -> str:
-    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links, and raise on circular ones

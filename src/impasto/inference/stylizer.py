@@ -1,41 +1,44 @@
-"""The painter at work: one forward pass, pictures in, pictures of the same size out."""
+"""The painter at work: pad, one forward pass, crop."""
 
 from __future__ import annotations
 
-import math
-import sys
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 from PIL import Image
 
-from impasto.checkpoint import SUFFIX, StyleModel, find_style_model, load_style_model
-from impasto.errors import ImageError, ImpastoError, UsageError
-from impasto.images.geometry import Padding, padding
-from impasto.images.reading import picture_from_pil
-from impasto.images.tensors import from_array, to_pil
-from impasto.inference.convert import as_array, as_tensor, check_batch, cropped, like_array, padded, sides_of
+from impasto.checkpoint import StyleModel
+from impasto.errors import ImpastoError, UsageError
+from impasto.images.geometry import padding
+from impasto.inference.convert import to_batch
 from impasto.inference.engine import build_engine
-from impasto.inference.engine.graph_cache import Blueprint, CachedBlueprint
+from impasto.inference.engine.graph_cache import open_model
+from impasto.inference.memory import room_for_tiles
 from impasto.system.choices import DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION, DEFAULT_STATISTICS, STATISTICS
-from impasto.system.files import asset_dir
 from impasto.system.lazy import lazy
-from impasto.system.machine import free_memory, used_memory
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from impasto.inference import tiles
 else:
-    torch = lazy("torch")
     tiles = lazy("impasto.inference.tiles")
 
-Batch = TypeVar("Batch", "Tensor", np.ndarray)
-_TORCH_ALONE = 640 * 2**20  # bytes
+
+class Painted(NamedTuple):
+    """What `Stylizer.paint` returns.
+
+    Attributes:
+        pixels: (N, H, W, 3), uint8 or float32 in [0, 1] as the batch was.
+        deviation: how far the statistics of a thumbnail were off, in standard deviations, mean and maximum over the norms,
+            the largest of the batch; 0 where the statistics are exact.
+    """
+
+    pixels: np.ndarray
+    deviation: tuple[float, float] = (0.0, 0.0)
 
 
 class Stylizer:
@@ -53,12 +56,9 @@ class Stylizer:
 
     Call it with a PIL image, an array (H, W, 3) of uint8 or of floats in [0, 1], or a tensor (3, H, W) or (N, 3, H, W) of
     floats in [0, 1] or uint8; it returns the same kind, of the same size, for every size from 1x1, a PIL image with its
-    transparency. A painter can be pickled, as its model's path and these arguments. Bytes are fastest and need the least memory.
-    The same picture comes out the same, to the last bit, from the same engine on the same machine.
-
-    Attributes:
-        deviation: how far the statistics of a thumbnail were off for the last picture, in standard deviations, mean and
-            maximum over the norms; 0 unless it was painted with them.
+    transparency. `paint` takes batches of arrays and tells more. Bytes are fastest and need the least memory. The same picture
+    comes out the same, to the last bit, from the same engine on the same machine. A painter can be pickled, as its model's
+    path and these arguments.
 
     Raises:
         UsageError: the device, the backend or the precision cannot be used here.
@@ -77,8 +77,7 @@ class Stylizer:
         if statistics not in STATISTICS:
             raise UsageError(f"statistics {statistics!r}: choose one of {', '.join(STATISTICS)}")
         self.max_memory, self.statistics = max_memory, statistics
-        self.deviation = (0.0, 0.0)
-        self._model, blueprint, given = _loaded(model)
+        self._model, blueprint, given = open_model(model)
         self._made_by = partial(
             Stylizer, given, device, backend=backend, precision=precision, max_memory=max_memory, statistics=statistics
         )
@@ -102,102 +101,58 @@ class Stylizer:
     @overload
     def __call__(self, image: Image.Image) -> Image.Image: ...
     def __call__(self, image: Tensor | np.ndarray | Image.Image) -> Tensor | np.ndarray | Image.Image:
-        if isinstance(image, Image.Image):
-            return self._paint_pil(image)
-        if isinstance(image, np.ndarray):
-            return self._paint_array(image)
-        if isinstance(image, torch.Tensor):
-            batch = image if image.dim() == 4 else image[None]
-            return self.paint(batch).reshape(image.shape).to(image.device, image.dtype)
-        raise UsageError(f"cannot paint {type(image).__name__}; give a PIL image, an array or a float tensor (3, H, W)")
+        batch, give_back = to_batch(image)
+        return give_back(self.paint(batch).pixels)
 
-    def _paint_pil(self, image: Image.Image) -> Image.Image:
-        picture = picture_from_pil(image)
-        painted = to_pil(self(picture.pixels))
-        if picture.alpha is not None:
-            painted.putalpha(to_pil(picture.alpha))
-        return painted
-
-    def _paint_array(self, image: np.ndarray) -> np.ndarray:
-        if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] != 1:
-            return self.paint(image[None])[0]
-        try:
-            tensor = from_array(image)
-        except ImageError as error:
-            raise UsageError(f"cannot paint this: {error}") from error
-        return like_array(self.paint(tensor[None])[0], image)
-
-    def paint(self, batch: Batch) -> Batch:
-        """Paint (N, 3, H, W) images, floats in [0, 1] or uint8; returns the same shape and range, float32 or uint8, on the CPU.
-
-        So it does with an array (N, H, W, 3) of uint8, without torch where the backend does.
+    def paint(self, batch: np.ndarray) -> Painted:
+        """Paint pictures (N, H, W, 3), uint8 or float32 in [0, 1], without torch where the backend does.
 
         Raises:
             UsageError: another shape or another type.
             ImpastoError: the device has not enough memory for the picture.
         """
-        check_batch(batch)
-        if not isinstance(batch, np.ndarray):
-            return as_tensor(self._paint(as_array(batch)))
-        return self._paint(batch)
-
-    def _paint(self, batch: np.ndarray) -> np.ndarray:
-        memory = self._memory_for_tiles(batch)
+        _check(batch)
+        height, width = batch.shape[1:3]
+        around = padding(height, width, self.stride, self.surround)
+        rows, columns = around.size(height, width)
+        room = room_for_tiles(
+            len(batch) * rows * columns,
+            batch.itemsize,
+            batch.nbytes,
+            self.bytes_per_pixel,
+            self.device,
+            self.max_memory,
+        )
         try:
-            return self._paint_whole(batch) if memory is None else self._paint_tiles(batch, memory)
+            if room is not None:
+                return self._paint_tiles(batch, room)
+            sides = (0, 0), (around.top, around.bottom), (around.left, around.right), (0, 0)
+            larger = np.pad(batch, sides, "reflect" if around.mirror else "edge") if any(around[:4]) else batch
+            painted = self.engine(larger)[:, around.top :, around.left :][:, :height, :width]
+            return Painted(painted if batch.dtype == np.uint8 else np.clip(painted, 0, 1))
         except Exception as error:  # every backend has its own
             if not isinstance(error, MemoryError) and not any(word in str(error) for word in ("memory", "bad_alloc")):
                 raise
-            height, width = sides_of(batch)
             raise ImpastoError(
                 f"not enough memory on {self.device.partition(':')[0]} for {width} x {height} pixels; choose a smaller --size"
             ) from error
 
-    def _paint_whole(self, batch: np.ndarray) -> np.ndarray:
-        around = self._padding(batch)
-        painted = cropped(self.engine(padded(batch, around)), around)
-        return painted if batch.dtype == np.uint8 else np.clip(painted, 0, 1)
-
-    def _padding(self, batch: np.ndarray) -> Padding:
-        return padding(*sides_of(batch), self.stride, self.surround)
-
-    def _paint_tiles(self, batch: np.ndarray, memory: int) -> np.ndarray:
-        network = self.model.network.to(self.device).to(memory_format=torch.channels_last)
-        painter = tiles.TiledPainter(network, memory, quick=self.statistics == "thumbnail")  # type: ignore[arg-type]
-        painted = [painter(image) for image in as_tensor(batch)]
-        self.deviation = painter.deviation
-        return as_array(painted[0][None] if len(painted) == 1 else torch.stack(painted))
-
-    def _memory_for_tiles(self, batch: np.ndarray) -> int | None:
-        """Return how many bytes tiles may take, or None where the pictures fit as they are."""
-        self.deviation = (0.0, 0.0)
-        if self.bytes_per_pixel is None:
-            return None
-        pixels = len(batch) * math.prod(self._padding(batch).size(*sides_of(batch)))
-        if self.device.startswith("cuda"):
-            free = torch.cuda.mem_get_info(self.device)[0] * 3 // 4
-            room = min(free, self.max_memory or free)
-        else:
-            room = (
-                free_memory() // 2 if self.max_memory is None else self.max_memory - used_memory(otherwise=_TORCH_ALONE)
-            )
-            room -= batch.nbytes  # the result
-        in_and_out = 6 * batch.itemsize
-        if (self.bytes_per_pixel + in_and_out) * pixels <= room:
-            return None
-        return room if "torch" in sys.modules else room - _TORCH_ALONE  # which paints the tiles
+    def _paint_tiles(self, batch: np.ndarray, room: int) -> Painted:
+        painter = tiles.TiledPainter.of(self.model.network, self.device, room, quick=self.statistics == "thumbnail")
+        pictures, deviations = zip(*(painter(picture) for picture in batch), strict=True)
+        mean, most = (max(each) for each in zip(*deviations, strict=True))
+        return Painted(pictures[0][None] if len(pictures) == 1 else np.stack(pictures), (mean, most))
 
 
-def _loaded(model: StyleModel | str | Path) -> tuple[Callable[[], StyleModel], Blueprint, StyleModel | str | Path]:
-    """Return what gives the style model, read from its file when first wanted; the blueprint of its network; and how to have
-    the same model again, in another process and another folder.
-    """
-    if isinstance(model, StyleModel):
-        return lambda: model, Blueprint.of(model.network, model.name), model
-    path = find_style_model(model)
-    read = cache(lambda: load_style_model(path))
-    is_shipped = path.parent == asset_dir("checkpoints")
-    return read, CachedBlueprint(path, read), path.name.removesuffix(SUFFIX) if is_shipped else path.absolute()
+def _check(batch: np.ndarray) -> None:
+    """Refuse what is no batch of pictures, before a backend does so in its own words."""
+    if not isinstance(batch, np.ndarray):
+        raise UsageError(
+            f"paint() takes arrays (N, H, W, 3), no {type(batch).__name__}; call the painter itself with it"
+        )
+    is_known = batch.dtype in (np.uint8, np.float32) and batch.ndim == 4 and batch.shape[3] == 3
+    if not is_known or 0 in batch.shape:
+        raise UsageError(f"cannot paint {batch.dtype} of shape {batch.shape[1:]}; give (H, W, 3), no side of them 0")
 
 
 def load(

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from impasto.errors import ImpastoError
 from impasto.images.geometry import Padding, padding
-from impasto.images.tensors import from_levels, to_levels
+from impasto.images.tensors import as_tensor, from_levels, to_levels
 from impasto.inference.receptive_field import lay_canvas, reach
 from impasto.networks import StagedNetwork
 from impasto.system.machine import trim_memory
@@ -66,15 +66,10 @@ class TiledPainter:
         network: a network in stages, on any device; a copy of it does the work.
         memory: about how many bytes the tiles may take; however few, the smallest tiles are painted.
         quick: take the statistics of instance norm from a thumbnail: one pass in place of many, but another picture.
-
-    Attributes:
-        deviation: by how much the values that the norms made of the last picture miss mean 0 and deviation 1, mean and
-            maximum over the norms; 0 where the statistics are exact, as they are unless `quick`.
     """
 
     def __init__(self, network: StagedNetwork, memory: int, *, quick: bool = False):
         self.memory, self.quick = memory, quick
-        self.deviation = (0.0, 0.0)
         self.device = next(network.parameters()).device
         self.stride: int = network.stride  # type: ignore[assignment]
         self.surround: int = getattr(network, "surround", 0)
@@ -84,23 +79,34 @@ class TiledPainter:
         self._network = nn.Sequential(*others, nn.Sequential(last, _Call(network.to_pixels)))
         _tile_norms(self._network)
 
+    @classmethod
+    def of(cls, network: nn.Module, device: str, memory: int, *, quick: bool = False) -> TiledPainter:
+        """Make one of a network that may be on another device."""
+        assert isinstance(network, StagedNetwork)
+        return cls(network.to(device).to(memory_format=torch.channels_last), memory, quick=quick)  # type: ignore[call-overload]
+
     @torch.inference_mode()
-    def __call__(self, image: Tensor) -> Tensor:
-        """Paint `image` (3, H, W), floats in [0, 1] or uint8; returns the same kind.
+    def __call__(self, picture: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+        """Paint `picture` (H, W, 3), uint8 or float32 in [0, 1].
+
+        Returns:
+            The same kind; and by how much the values that the norms made of it miss mean 0 and deviation 1, mean and
+            maximum over the norms: 0 where the statistics are exact, as they are unless `quick`.
 
         Raises:
             ImpastoError: the temporary folder cannot hold what passes between stages.
         """
-        target = self._pixels(torch.empty_like(image))
+        painted, deviation = np.empty(picture.shape, picture.dtype), (0.0, 0.0)
+        source, target = (self._pixels(as_tensor(array)) for array in (picture, painted))
         try:
             if self.quick:
-                self._paint_quickly(self._pixels(image), target)
+                deviation = self._paint_quickly(source, target)
             else:
-                self._paint_exactly(self._pixels(image), target)
+                self._paint_exactly(source, target)
         except OSError as error:
             reason = error.strerror or error
             raise ImpastoError(f"{tempfile.gettempdir()}: {reason}; let TMPDIR name a folder with more room") from error
-        return target.pixels
+        return painted, deviation
 
     def _pixels(self, image: Tensor) -> _Pixels:
         height, width = image.shape[-2:]
@@ -122,7 +128,7 @@ class TiledPainter:
         for tile in _tiles(stage, picture.size, self.memory):
             result.write(_scaled(tile.own, picture.size, result.size), self._run(stage, picture, tile))
 
-    def _paint_quickly(self, picture: _Pixels, target: _Pixels) -> None:
+    def _paint_quickly(self, picture: _Pixels, target: _Pixels) -> tuple[float, float]:
         small = _thumbnail(picture)
         self._paint_exactly(self._pixels(small), self._pixels(torch.empty_like(small)))
         norms = _norms(self._network)
@@ -131,7 +137,7 @@ class TiledPainter:
                 norm.watch(tile)
             target.write(tile.own, self._run(self._network, picture, tile))
         off = [norm.deviation() for norm in norms]
-        self.deviation = sum(off) / len(off), max(off)
+        return sum(off) / len(off), max(off)
 
     def _run(self, stage: nn.Module, picture: _Pixels | _Spill, tile: Tile) -> Tensor:
         lay_canvas(stage, tile.seen.top, tile.seen.left)

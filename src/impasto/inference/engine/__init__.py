@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from impasto.errors import UsageError
-from impasto.inference.convert import as_array, as_tensor
 from impasto.inference.engine.backends import Run
 from impasto.inference.engine.graph_cache import Blueprint
 from impasto.system.choices import BACKENDS, DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION, PRECISIONS
 from impasto.system.machine import has_fast_bfloat16, is_without_gpu, pick_device
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 _FASTEST_FIRST = ("openvino", "onnxruntime", "torch")  # on a CPU; compile takes a minute to start
 
@@ -30,8 +29,7 @@ _FASTEST_FIRST = ("openvino", "onnxruntime", "torch")  # on a CPU; compile takes
 class Engine:
     """A network made ready to paint, and what was chosen for it; `device` as torch writes it, "cpu" or "cuda:0".
 
-    It takes and returns (N, H, W, 3) uint8 or (N, 3, H, W) float32 in [0, 1], both sides multiples of the network's stride;
-    or a tensor (N, 3, H, W) of either type. Bytes are fastest.
+    It takes and returns (N, H, W, 3), uint8 or float32 in [0, 1], both sides multiples of the network's stride. Bytes are fastest.
     """
 
     backend: str
@@ -39,10 +37,8 @@ class Engine:
     device: str
     run: Run
 
-    def __call__(self, batch: np.ndarray | Tensor) -> Any:
-        if isinstance(batch, np.ndarray):
-            return self.run(batch)
-        return as_tensor(self.run(as_array(batch)))
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        return self.run(batch)
 
     def __str__(self) -> str:
         return f"{self.backend}, {self.precision}, {self.device.partition(':')[0]}"
@@ -97,7 +93,7 @@ def _start(blueprint: Blueprint, place: str, backend: str, precision: str) -> En
         raise UsageError(f"--backend {backend} needs a package; pip install 'impasto[fast]'")
     if _takes_graph(backend) and place != "cpu":
         raise UsageError(f"--backend {backend} paints on the CPU; take --device cpu, or --backend torch")
-    half = precision != "float32" and backend != "onnxruntime" and has_fast_bfloat16(place)
+    half = precision != "float32" and _backend(backend).KNOWS_HALF and has_fast_bfloat16(place)
     if precision == "half" and not half:
         raise UsageError(f"{backend} has no fast half precision on this {place}; take --precision auto")
     run = _backend(backend).start(blueprint.graph if _takes_graph(backend) else blueprint.rewritten(), place, half)

@@ -6,10 +6,12 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.system.files import cache_dir, written_whole
+from impasto.checkpoint import SUFFIX, StyleModel, find_style_model, load_style_model
+from impasto.system.files import asset_dir, cache_dir, written_whole
 from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -82,6 +84,20 @@ class CachedBlueprint(Blueprint):
             with suppress(OSError):  # a cache that cannot be written costs time, nothing else
                 _write(self._place, made, self.facts)
         return made
+
+
+def open_model(
+    model: StyleModel | str | Path,
+) -> tuple[Callable[[], StyleModel], Blueprint, StyleModel | str | Path]:
+    """Return what gives the style model, read from its file when first wanted; the blueprint of its network; and how to have
+    the same model again, in another process and another folder.
+    """
+    if isinstance(model, StyleModel):
+        return lambda: model, Blueprint.of(model.network, model.name), model
+    path = find_style_model(model)
+    read = cache(lambda: load_style_model(path))
+    is_shipped = path.parent == asset_dir("checkpoints")
+    return read, CachedBlueprint(path, read), path.name.removesuffix(SUFFIX) if is_shipped else path.absolute()
 
 
 def _facts(network: nn.Module, name: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ OPSET = 18
 def onnx_bytes(network: nn.Module, *, levels: bool = False) -> bytes:
     """Return `network`, which takes levels from 0 to 255, as an ONNX file's bytes, from `image` to `painted`, of any size.
 
-    Both are (N, 3, H, W) float32 in [0, 1], or with `levels` (N, H, W, 3) uint8.
+    Both are (N, H, W, 3), float32 in [0, 1] or with `levels` uint8.
 
     Raises:
         UsageError: the network has a layer that this module does not know.
@@ -36,9 +36,7 @@ def onnx_bytes(network: nn.Module, *, levels: bool = False) -> bytes:
     graph = _Graph(network, levels)
     for node in trace.nodes:
         graph.add(node)
-    kind, shape = TensorProto.FLOAT, ["n", 3, "height", "width"]
-    if levels:
-        kind, shape = TensorProto.UINT8, ["n", "height", "width", 3]
+    kind, shape = TensorProto.UINT8 if levels else TensorProto.FLOAT, ["n", "height", "width", 3]
     ends = [helper.make_tensor_value_info(name, kind, shape) for name in ("image", "painted")]
     made = helper.make_graph(graph.nodes, "painter", ends[:1], ends[1:], graph.constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
@@ -74,16 +72,16 @@ class _Graph:
 
     def image(self) -> str:
         if self.levels:
-            return self.node("Transpose", self.node("Cast", "image", to=TensorProto.FLOAT), perm=[0, 3, 1, 2])
-        return self.node("Mul", "image", self.value(255))
+            x = self.node("Cast", "image", to=TensorProto.FLOAT)
+        else:
+            x = self.node("Mul", "image", self.value(255))
+        return self.node("Transpose", x, perm=[0, 3, 1, 2])
 
     def painted(self, x: str) -> None:
         if self.levels:
             x = self.node("Round", self.node("Mul", x, self.value(255)))
             x = self.node("Cast", self.node("Clip", x, self.value(0), self.value(255)), to=TensorProto.UINT8)
-            self.node("Transpose", x, perm=[0, 2, 3, 1], output="painted")
-        else:
-            self.node("Identity", x, output="painted")
+        self.node("Transpose", x, perm=[0, 2, 3, 1], output="painted")
 
     def value(self, argument: Any) -> str:
         if isinstance(argument, fx.Node):

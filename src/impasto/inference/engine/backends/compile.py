@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NEEDS: tuple[str, ...] = ()
 TAKES_GRAPH = False
+KNOWS_HALF = True
 
 
 def start(network: nn.Module, device: str, half: bool) -> Run:
@@ -26,7 +27,7 @@ def start(network: nn.Module, device: str, half: bool) -> Run:
     network.compile(dynamic=True)
     run = eagerly.start(network, device, half)
     try:
-        run(np.zeros((1, 3, 64, 96), np.float32))
+        run(np.zeros((1, 64, 96, 3), np.float32))
     except Exception as error:  # whatever goes wrong inside a compiler
         reason = str(error).strip().partition("\n")[0][:200]
         raise ImpastoError(f"torch.compile does not work here ({reason}); take --backend torch") from error

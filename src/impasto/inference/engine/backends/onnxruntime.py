@@ -13,6 +13,7 @@ from impasto.system.machine import thread_count
 
 NEEDS: tuple[str, ...] = ("onnxruntime", "onnx")
 TAKES_GRAPH = True
+KNOWS_HALF = False
 
 
 def start(graph: Graph, device: str, half: bool) -> Run:

@@ -15,6 +15,7 @@ from impasto.system.machine import thread_count
 
 NEEDS: tuple[str, ...] = ("openvino", "onnx")
 TAKES_GRAPH = True
+KNOWS_HALF = True
 
 
 def start(graph: Graph, device: str, half: bool) -> Run:

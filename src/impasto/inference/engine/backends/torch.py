@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from impasto.errors import UsageError
-from impasto.images.tensors import to_levels
-from impasto.inference.convert import as_array, as_tensor
+from impasto.images.tensors import as_array, as_tensor, to_levels
 from impasto.inference.engine.backends import Run
 from impasto.system.lazy import lazy
 
@@ -23,6 +22,7 @@ else:
 
 NEEDS: tuple[str, ...] = ()
 TAKES_GRAPH = False
+KNOWS_HALF = True
 
 
 def start(network: nn.Module, device: str, half: bool) -> Run:
@@ -44,7 +44,7 @@ def start(network: nn.Module, device: str, half: bool) -> Run:
             _survive_fork(device)
         with one_at_a_time:
             painted = paint_there(as_tensor(array))
-            return as_array((to_levels(painted) if array.dtype == np.uint8 else painted).cpu())
+            return as_array(to_levels(painted) if array.dtype == np.uint8 else painted)
 
     return run
 
