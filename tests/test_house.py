@@ -22,7 +22,6 @@ from PIL import Image
 
 from impasto import cli
 from impasto.checkpoint import find_style_model, read_metadata, shipped_styles
-from impasto.cli import train
 from impasto.errors import ModelError, UsageError
 from impasto.images.finding import Found
 from impasto.inference import files
@@ -31,6 +30,7 @@ from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_names
 from impasto.training import __main__ as training
+from impasto.training.overrides import plain_path, quoted_setting, to_overrides
 
 SOURCE = ROOT / "src" / "impasto"
 TRAINING_ONLY = {"pytorch_lightning", "hydra", "omegaconf", "wandb"}
@@ -335,7 +335,7 @@ def test_a_picture_given_to_train_is_quoted_for_hydra() -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     for name in ("a b.jpg", "it's.png", "x=1,y.jpg", "back\\slash.png", "end\\", "a{b}[c].png"):
-        (override,) = OverridesParser.create().parse_overrides([train._quoted("style.image", name)])
+        (override,) = OverridesParser.create().parse_overrides([quoted_setting("style.image", name)])
         assert override.key_or_group == "style.image" and override.value() == name
 
 
@@ -348,31 +348,31 @@ def test_paths_of_settings_are_taken_as_a_shell_takes_them(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / "null").touch()
     for said, meant in ((f"data.root={folder}", folder), ("data.root=~/photos", tmp_path / "photos")):
-        (override,) = OverridesParser.create().parse_overrides([train._plain_path(said)])
+        (override,) = OverridesParser.create().parse_overrides([plain_path(said)])
         assert override.value() == str(meant)
     for number in ("2024", "2024_06", "-1", "1e3", "true", "nan", "."):
-        (override,) = OverridesParser.create().parse_overrides([train._plain_path(f"data.root={number}")])
+        (override,) = OverridesParser.create().parse_overrides([plain_path(f"data.root={number}")])
         assert override.value() == number
     for said in ("data.root=a,b", "init=none", "output=null", "trainer.max_steps=1", "data.root=${paths.run}",
                  "data.root=~nobody-here/x", f"data.root={'x' * 300}"):  # fmt: skip
-        assert train._plain_path(said) == said
+        assert plain_path(said) == said
 
 
 def test_train_says_what_was_left_unsaid() -> None:
-    assert train._overrides(None, ["p.jpg"]) == ["data=demo", "style.image='p.jpg'"]
-    assert train._overrides(0.5, ["data.root=x", "p.jpg"]) == [
+    assert to_overrides(None, ["p.jpg"]) == ["data=demo", "style.image='p.jpg'"]
+    assert to_overrides(0.5, ["data.root=x", "p.jpg"]) == [
         "data.root=x", "style.image='p.jpg'", "trainer.max_minutes=0.5"
     ]  # fmt: skip
     for said in (["data=demo", "~callbacks.keep_best"], ["experiment=wave"], ["--cfg", "job", "data=demo"]):
-        assert train._overrides(None, said) == said
-    assert train._overrides(None, ["--cfg", "job", "p.jpg", "-m", "seed=1,2"]) == [
+        assert to_overrides(None, said) == said
+    assert to_overrides(None, ["--cfg", "job", "p.jpg", "-m", "seed=1,2"]) == [
         "--cfg", "job", "-m", "data=demo", "style.image='p.jpg'", "seed=1,2"
     ]  # fmt: skip
     long = f"data.categories=[{','.join(['toothbrush'] * 100)}]"
-    assert train._overrides(None, ["data=demo", long]) == ["data=demo", long]
+    assert to_overrides(None, ["data=demo", long]) == ["data=demo", long]
     for two in (["a.jpg", "b.jpg"], ["a.jpg", "style.image=b.jpg"]):
         with pytest.raises(UsageError, match="one picture a run"):
-            train._overrides(None, two)
+            to_overrides(None, two)
 
 
 def test_train_refuses_a_duration_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:

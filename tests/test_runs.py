@@ -23,7 +23,7 @@ from impasto.networks import build_network, complete_spec, network_spec
 from impasto.training import __main__ as training
 from impasto.training.callbacks import KeepBest, ProgressLine, StyleModelWriter
 from impasto.training.checkpoint_io import is_whole
-from impasto.training.settings import explain
+from impasto.training.setting_mistakes import explain
 
 SMALL = {"width": 4, "blocks": 1}
 

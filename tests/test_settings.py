@@ -18,8 +18,8 @@ from impasto.errors import ImpastoError, UsageError
 from impasto.synthetic.contents import procedural_image
 from impasto.system.machine import usable_cores
 from impasto.training import __main__ as training
+from impasto.training.setting_mistakes import setting_names
 from impasto.training.setting_rules import _rule_of, _settings, check_devices, check_settings
-from impasto.training.settings import setting_names
 
 LAUNCHED = ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "SLURM_NTASKS_PER_NODE", "SLURM_NNODES")
 CHOICES = [

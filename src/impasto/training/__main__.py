@@ -70,8 +70,8 @@ from impasto.training.folders import check_places, keep_earlier_painter, keep_ea
 from impasto.training.lock import locked
 from impasto.training.module import StyleModule
 from impasto.training.resuming import check_belongs, check_resumes, made_for, read_checkpoint
+from impasto.training.setting_mistakes import explain
 from impasto.training.setting_rules import check_devices, check_settings
-from impasto.training.settings import explain
 from impasto.training.signals import LAUNCHER, StopOnSignal, end_with_launcher, say_goodbye
 from impasto.training.tracking import last_wandb_id, wandb_offline
 
