@@ -18,6 +18,7 @@ import torch
 from conftest import ROOT, load_script
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from omegaconf import DictConfig
 from PIL import Image
 
 from impasto import cli
@@ -29,8 +30,12 @@ from impasto.losses import build_loss
 from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_names
-from impasto.training import __main__ as training
+from impasto.training import build
+from impasto.training.callbacks import StyleModelWriter
+from impasto.training.module import StyleModule
 from impasto.training.overrides import plain_path, quoted_setting, to_overrides
+from impasto.training.plan import Duration
+from impasto.training.record import Style
 
 SOURCE = ROOT / "src" / "impasto"
 TRAINING_ONLY = {"pytorch_lightning", "hydra", "omegaconf", "wandb"}
@@ -104,13 +109,13 @@ def test_network_configs_are_their_constructors(name: str) -> None:
 
 @pytest.mark.parametrize("name", members("loss"))
 def test_loss_configs_score_a_picture(name: str, random_vgg: Path) -> None:
-    loss = build_loss(**training.loss_spec(composed(f"loss={name}", f"loss.features.weights={random_vgg}")))
+    loss = build_loss(**build.loss_spec(composed(f"loss={name}", f"loss.features.weights={random_vgg}")))
     loss.set_style(torch.rand(1, 3, 32, 32))
     assert loss(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)).total > 0
 
 
 def test_the_default_loss_config_states_the_constructors_defaults() -> None:
-    stated = training.loss_spec(composed())
+    stated = build.loss_spec(composed())
     for name, parameter in inspect.signature(PerceptualLoss).parameters.items():
         if name != "features":
             default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
@@ -136,7 +141,7 @@ def test_trainer_configs_build_a_trainer(name: str, tmp_path: Path, monkeypatch:
     config = composed(
         f"trainer={name}", "trainer.accelerator=cpu", "trainer.devices=1", f"paths.run={tmp_path}", "logger=none"
     )
-    trainer = training.make_trainer(config, training.StyleModelWriter(tmp_path / "x", {}, lambda module: None))
+    trainer = build.make_trainer(config, Duration(None, 2), StyleModelWriter(tmp_path / "x", {}, lambda module: None))
     assert trainer.max_steps == -1 and trainer.gradient_clip_val == 5.0
 
 
@@ -161,6 +166,29 @@ def test_optimizer_configs_step(name: str) -> None:
     assert parameter.item() < 1
 
 
+def test_module_configs_state_the_constructors_defaults_and_can_be_overridden(loss: PerceptualLoss) -> None:
+    assert members("module") == ["default"]
+    defaults = {name: parameter.default for name, parameter in inspect.signature(StyleModule).parameters.items()}
+    stated = {name: value for name, value in composed().module.items() if not name.startswith("_")}
+    assert stated == {name: defaults[name] for name in stated} and {"warmup_steps", "ema_decay"} <= stated.keys()
+    config = composed("margin=16", "grid_weight=2", "module.warmup_steps=3")
+    module = build.make_module(config, build_network(**config.network), loss, a_style(config))
+    assert (module.margin, module.grid_weight, module.warmup_steps) == (16, 2, 3)
+
+
+def a_style(config: DictConfig) -> Style:
+    return Style.of(config.style, torch.zeros(3, 32, 32))
+
+
+def test_nothing_that_is_set_of_the_trainer_is_dropped(tmp_path: Path) -> None:
+    words = ["trainer.accelerator=cpu", f"paths.run={tmp_path}"]
+    trainer = build.make_trainer(composed(*words, "trainer.num_sanity_val_steps=1"), Duration(3, None))
+    assert (trainer.num_sanity_val_steps, trainer.max_steps, trainer.default_root_dir) == (1, 3, str(tmp_path))
+    for word, remedy in (("logger=true", "logger="), ("callbacks=[]", "callbacks.NAME"), ("max_time=1", "max_minutes")):
+        with pytest.raises(UsageError, match=rf"trainer\.{word.partition('=')[0]}: .*{remedy}"):
+            build.make_trainer(composed(*words, f"+trainer.{word}"), Duration(3, None))
+
+
 @pytest.mark.parametrize("group", ["callbacks", "style", "experiment"])
 def test_other_configs_compose(group: str, tmp_path: Path) -> None:
     for name in members(group):
@@ -172,7 +200,8 @@ def test_other_configs_compose(group: str, tmp_path: Path) -> None:
 
 
 def test_every_config_group_is_tested() -> None:
-    tested = {"network", "loss", "logger", "trainer", "data", "optimizer", "callbacks", "style", "experiment"}
+    tested = {"network", "loss", "logger", "trainer", "data", "optimizer", "callbacks", "style", "experiment",
+              "module",  }  # fmt: skip
     assert {path.name for path in (ROOT / "configs").iterdir() if path.is_dir()} == tested
 
 
