@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import inspect
 import json
 import re
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -36,6 +38,7 @@ from impasto.training.module import StyleModule
 from impasto.training.overrides import plain_path, quoted_setting, to_overrides
 from impasto.training.plan import Duration
 from impasto.training.record import Style
+from impasto.training.run import train
 
 SOURCE = ROOT / "src" / "impasto"
 TRAINING_ONLY = {"pytorch_lightning", "hydra", "omegaconf", "wandb"}
@@ -189,6 +192,31 @@ def test_nothing_that_is_set_of_the_trainer_is_dropped(tmp_path: Path) -> None:
             build.make_trainer(composed(*words, f"+trainer.{word}"), Duration(3, None))
 
 
+@pytest.fixture
+def debugged(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Runs a training that configs/debug describes, with other words too; returns the run's folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, *words: str) -> Path:
+        own = (f"style.image={photographs / '01.png'}", f"data.root={photographs}", "trainer.accelerator=cpu")
+        return train(composed(*own, f"debug={name}", *words)).parent
+
+    return run
+
+
+def test_the_smoke_run_leaves_a_painter(debugged: Callable[..., Path]) -> None:
+    folder = debugged("smoke")
+    assert folder == Path("runs/smoke") and read_metadata(folder / "smoke.safetensors")["training"]["steps"] == 4
+
+
+def test_the_overfitting_run_sees_one_batch_and_learns_it(debugged: Callable[..., Path]) -> None:
+    small = ("network.width=4", "network.blocks=1", "data.crop=32", "style.size=64")
+    for words, falls in (("trainer.max_steps=3", "optimizer.lr=0"), False), (("trainer.max_steps=30",), True):
+        with (debugged("overfit", *small, *words) / "metrics.csv").open() as file:
+            losses = [float(row["train/total"]) for row in csv.DictReader(file)]
+        assert losses[-1] < 0.95 * losses[0] if falls else len({*losses}) == 1
+
+
 @pytest.mark.parametrize("group", ["callbacks", "style", "experiment"])
 def test_other_configs_compose(group: str, tmp_path: Path) -> None:
     for name in members(group):
@@ -201,7 +229,7 @@ def test_other_configs_compose(group: str, tmp_path: Path) -> None:
 
 def test_every_config_group_is_tested() -> None:
     tested = {"network", "loss", "logger", "trainer", "data", "optimizer", "callbacks", "style", "experiment",
-              "module",  }  # fmt: skip
+              "module", "debug"}  # fmt: skip
     assert {path.name for path in (ROOT / "configs").iterdir() if path.is_dir()} == tested
 
 
