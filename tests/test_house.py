@@ -180,7 +180,7 @@ def test_module_configs_state_the_constructors_defaults_and_can_be_overridden(lo
 
 
 def a_style(config: DictConfig) -> Style:
-    return Style.of(config.style, torch.zeros(3, 32, 32))
+    return Style.of(Path("x.png"), torch.zeros(3, 32, 32), config.style)
 
 
 def test_nothing_that_is_set_of_the_trainer_is_dropped(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def test_a_style_that_is_named_by_hand_is_not_renamed(tmp_path: Path) -> None:
 
 
 def test_where_nothing_can_be_held_out_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    style = Style.of(configured(tmp_path).style, torch.zeros(3, 8, 8))
+    style = Style.of(Path("x.png"), torch.zeros(3, 8, 8), configured(tmp_path, "style.name=x").style)
     for heldout, said, unsaid in ((0, "held out      nothing", "watch it"), (1, "watch it", "held out")):
         announce(planned(tmp_path), style, loss_network="slim", photographs=".", are_samples=False, heldout=heldout)
         told = capsys.readouterr().err

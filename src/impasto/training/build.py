@@ -81,7 +81,7 @@ def read_style(config: DictConfig) -> Style:
             f"{config.style.image}: too narrow, {picture.shape[2]} x {picture.shape[1]} pixels at style.size={config.style.size}; "
             f"both sides need {MIN_SIDE}"
         )
-    return Style.of(config.style, picture)
+    return Style.of(Path(config.style.image), picture, config.style)
 
 
 def _read_picture(path: str, size: int) -> Tensor:

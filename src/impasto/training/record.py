@@ -50,10 +50,10 @@ class Style:
     year: str | int | None
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], picture: Tensor) -> Style:
-        """Return the style that the settings of configs/style mean, its picture read."""
-        image, rest = Path(settings["image"]), ("name", "size", "strength", "title", "artist", "year")
-        return cls(image, picture, **{key: settings[key] for key in rest})
+    def of(cls, image: Path, picture: Tensor, settings: Mapping[str, Any]) -> Style:
+        """Return the style that the settings of configs/style describe, with the picture that was read from `image`."""
+        stated = ("name", "size", "strength", "title", "artist", "year")
+        return cls(image, picture, **{key: settings[key] for key in stated})
 
     def record(self) -> dict[str, Any]:
         """Return what a style model says of the style."""

@@ -174,6 +174,7 @@ _RULES: dict[str, Rule] = {
     "trainer.enable_progress_bar": _FLAG,
     "trainer.enable_model_summary": _FLAG,
     "trainer.default_root_dir": _PATH,
+    "trainer.limit_train_batches": _whole(1),
     "trainer.gradient_clip_val": _either(_number(0), _NULL),
     "trainer.accumulate_grad_batches": _whole(1),
     "trainer.log_every_n_steps": _whole(1),
