@@ -20,7 +20,6 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from impasto.checkpoint import load_style_model
 from impasto.errors import ImageError, ImpastoError, UsageError, WeightsError, printable
@@ -35,7 +34,7 @@ from impasto.training.callbacks import StyleModelWriter
 from impasto.training.module import StyleModule
 from impasto.training.plan import Duration, RunPlan
 from impasto.training.record import Style, history_of, style_targets_of, trained_style_model
-from impasto.training.run_folder import made_for
+from impasto.training.run_folder import check_checkpoint, made_for
 from impasto.training.tracking import last_wandb_id, wandb_offline
 
 _SET_ELSEWHERE = {"logger": "logger=…", "callbacks": "callbacks.NAME", "max_time": "trainer.max_minutes"}
@@ -159,10 +158,16 @@ def make_module(config: DictConfig, network: nn.Module, loss: PerceptualLoss, st
         return make(network, loss, make_optimizer, style=style.picture)
 
 
-def try_optimizer(module: StyleModule) -> Optimizer:
-    """Return an optimizer like the one that the module makes itself when the training begins."""
+def check_start(config: DictConfig, plan: RunPlan, module: StyleModule, belongs: dict[str, str]) -> None:
+    """Find out whether the optimizer can be made, and whether the run can go on from its checkpoint.
+
+    Raises:
+        UsageError: it cannot.
+    """
     with naming("optimizer"):
-        return module.make_optimizer(module.network.parameters())
+        optimizer = module.make_optimizer(module.network.parameters())  # the module makes its own when training begins
+    if plan.checkpoint:
+        check_checkpoint(plan.checkpoint, module.network, network_spec(**config.network), optimizer, belongs)
 
 
 def belongs_to(config: DictConfig, loss: PerceptualLoss, photographs: str) -> dict[str, str]:
@@ -174,7 +179,7 @@ def belongs_to(config: DictConfig, loss: PerceptualLoss, photographs: str) -> di
 def make_writer(config: DictConfig, plan: RunPlan, style: Style, loss: PerceptualLoss, data: Any) -> StyleModelWriter:
     """Return the callback that writes the style model."""
     spec, targets = network_spec(**config.network), style_targets_of(loss, style.picture)
-    training = {"data": data.fingerprint, "seed": config.seed, "crop": config.data.crop}
+    training = {"data": data.fingerprint, "seed": plan.seed, "crop": config.data.crop}
     return StyleModelWriter(
         plan.output,
         history_of(plan.start),

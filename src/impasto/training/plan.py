@@ -43,6 +43,7 @@ class RunPlan:
         checkpoint: the training checkpoint that the run goes on from; None begins anew.
         start: the style model whose weights a run begins with; None stands for random weights.
         duration: when it ends.
+        seed: of the first weights, the crops and their order.
         earlier_output: the style model's path of the run that `folder` holds already, if there is one that says so.
         settings: the configuration with what was decided, in YAML, as the run's folder keeps it.
     """
@@ -52,6 +53,7 @@ class RunPlan:
     checkpoint: Path | None
     start: Path | None
     duration: Duration
+    seed: int = 0
     earlier_output: Path | None = None
     settings: str = ""
 
@@ -76,6 +78,7 @@ def make_plan(config: DictConfig) -> RunPlan:
         checkpoint,
         find_start(config),
         duration,
+        config.seed,
         earlier_output=earlier_output_of(folder),
         settings=settings_of(config, duration),
     )
@@ -199,7 +202,7 @@ def earlier_output_of(folder: Path) -> Path | None:
     """Return where the painter of the run in a folder went, if its configuration says so."""
     try:
         return output_of(read_config(folder))
-    except (UsageError, OmegaConfBaseException, AttributeError, TypeError):
+    except (UsageError, OmegaConfBaseException, AttributeError, TypeError, ValueError):
         return None
 
 

@@ -8,13 +8,12 @@ from pathlib import Path
 from omegaconf import DictConfig
 from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 
-from impasto.networks import network_spec
 from impasto.training import build
 from impasto.training.announce import announce, warn_of_defects
 from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of
 from impasto.training.module import StyleModule
 from impasto.training.plan import RunPlan, make_plan, places_of, refuse_sweep_over_ranks, with_style_name
-from impasto.training.run_folder import BeginRun, alone, begin, check_checkpoint, refuse_needed
+from impasto.training.run_folder import BeginRun, alone, begin, refuse_needed
 from impasto.training.setting_rules import check_devices, check_settings
 from impasto.training.signals import LAUNCHER, say_goodbye, signal_received
 
@@ -28,7 +27,6 @@ def train(config: DictConfig) -> Path:
     check_devices(config)
     refuse_sweep_over_ranks(config)
     config = with_style_name(config)
-    seed_everything(config.seed, verbose=False)
     with alone(*places_of(config)):
         return train_alone(config)
 
@@ -38,15 +36,13 @@ def train_alone(config: DictConfig) -> Path:
     style = build.read_style(config)
     plan = make_plan(config)
     refuse_needed(plan, style.image)
+    seed_everything(plan.seed, verbose=False)
     data = build.make_data(config)
     loss = build.make_loss(config, style)
     network = build.make_network(config, plan.start)
     module = build.make_module(config, network, loss, style)
-    optimizer = build.try_optimizer(module)
     belongs = build.belongs_to(config, loss, data.fingerprint)
-    if plan.checkpoint:
-        check_checkpoint(plan.checkpoint, network, network_spec(**config.network), optimizer, belongs)
-
+    build.check_start(config, plan, module, belongs)
     writer = build.make_writer(config, plan, style, loss, data)
     beginning = BeginRun(lambda: begin(plan), build.make_loggers(config, plan), belongs)
     trainer = build.make_trainer(config, plan.duration, beginning, writer)

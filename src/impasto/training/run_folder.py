@@ -31,7 +31,7 @@ _ANEW = "or begin anew with ckpt_path=null"
 _REMEDIES = {
     "style picture": f"give that one (style.image, style.size), {_ANEW}",
     "loss": f"choose that one (loss), {_ANEW}",
-    "photographs": f"give those (data), or go on from its painter with them: ckpt_path=null init=PAINTER{'.safetensors'}",
+    "photographs": f"give those (data), or go on from its painter with them: ckpt_path=null init=PAINTER{SUFFIX}",
     "optimizer": f"choose that one (optimizer), {_ANEW}",
 }
 
@@ -74,7 +74,8 @@ def check_places(run: Path, output: Path) -> None:
 class BeginRun(Callback):
     """A run begins with its first step: whatever fails before leaves every file as it was.
 
-    After that step, makes the run's folder and lets the loggers join, which write there from their start on. By then the checkpoint was loaded, a batch was read and the network has learned from it.
+    After that step, makes the run's folder and lets the loggers join, which write there from their start on. By then the
+    checkpoint was loaded, a batch was read and the network has learned from it.
 
     Args:
         begin: makes the folder and sets aside what was there before.
