@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import csv
 import inspect
 import json
 import re
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -18,11 +20,11 @@ import torch
 from conftest import ROOT, load_script
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from omegaconf import DictConfig
 from PIL import Image
 
 from impasto import cli
 from impasto.checkpoint import find_style_model, read_metadata, shipped_styles
-from impasto.cli import train
 from impasto.errors import ModelError, UsageError
 from impasto.images.finding import Found
 from impasto.inference import files
@@ -30,7 +32,13 @@ from impasto.losses import build_loss
 from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_names
-from impasto.training import __main__ as training
+from impasto.training import build
+from impasto.training.callbacks import StyleModelWriter
+from impasto.training.module import StyleModule
+from impasto.training.overrides import plain_path, quoted_setting, to_overrides
+from impasto.training.plan import Duration
+from impasto.training.record import Style
+from impasto.training.run import train
 
 SOURCE = ROOT / "src" / "impasto"
 TRAINING_ONLY = {"pytorch_lightning", "hydra", "omegaconf", "wandb"}
@@ -104,13 +112,13 @@ def test_network_configs_are_their_constructors(name: str) -> None:
 
 @pytest.mark.parametrize("name", members("loss"))
 def test_loss_configs_score_a_picture(name: str, random_vgg: Path) -> None:
-    loss = build_loss(**training.loss_spec(composed(f"loss={name}", f"loss.features.weights={random_vgg}")))
+    loss = build_loss(**build.loss_spec(composed(f"loss={name}", f"loss.features.weights={random_vgg}")))
     loss.set_style(torch.rand(1, 3, 32, 32))
     assert loss(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)).total > 0
 
 
 def test_the_default_loss_config_states_the_constructors_defaults() -> None:
-    stated = training.loss_spec(composed())
+    stated = build.loss_spec(composed())
     for name, parameter in inspect.signature(PerceptualLoss).parameters.items():
         if name != "features":
             default = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
@@ -136,7 +144,7 @@ def test_trainer_configs_build_a_trainer(name: str, tmp_path: Path, monkeypatch:
     config = composed(
         f"trainer={name}", "trainer.accelerator=cpu", "trainer.devices=1", f"paths.run={tmp_path}", "logger=none"
     )
-    trainer = training.make_trainer(config, training.StyleModelWriter(tmp_path / "x", {}, lambda module: None))
+    trainer = build.make_trainer(config, Duration(None, 2), StyleModelWriter(tmp_path / "x", {}, lambda module: None))
     assert trainer.max_steps == -1 and trainer.gradient_clip_val == 5.0
 
 
@@ -161,6 +169,54 @@ def test_optimizer_configs_step(name: str) -> None:
     assert parameter.item() < 1
 
 
+def test_module_configs_state_the_constructors_defaults_and_can_be_overridden(loss: PerceptualLoss) -> None:
+    assert members("module") == ["default"]
+    defaults = {name: parameter.default for name, parameter in inspect.signature(StyleModule).parameters.items()}
+    stated = {name: value for name, value in composed().module.items() if not name.startswith("_")}
+    assert stated == {name: defaults[name] for name in stated} and {"warmup_steps", "ema_decay"} <= stated.keys()
+    config = composed("margin=16", "grid_weight=2", "module.warmup_steps=3")
+    module = build.make_module(config, build_network(**config.network), loss, a_style(config))
+    assert (module.margin, module.grid_weight, module.warmup_steps) == (16, 2, 3)
+
+
+def a_style(config: DictConfig) -> Style:
+    return Style.of(Path("x.png"), torch.zeros(3, 32, 32), config.style)
+
+
+def test_nothing_that_is_set_of_the_trainer_is_dropped(tmp_path: Path) -> None:
+    words = ["trainer.accelerator=cpu", f"paths.run={tmp_path}"]
+    trainer = build.make_trainer(composed(*words, "trainer.num_sanity_val_steps=1"), Duration(3, None))
+    assert (trainer.num_sanity_val_steps, trainer.max_steps, trainer.default_root_dir) == (1, 3, str(tmp_path))
+    for word, remedy in (("logger=true", "logger="), ("callbacks=[]", "callbacks.NAME"), ("max_time=1", "max_minutes")):
+        with pytest.raises(UsageError, match=rf"trainer\.{word.partition('=')[0]}: .*{remedy}"):
+            build.make_trainer(composed(*words, f"+trainer.{word}"), Duration(3, None))
+
+
+@pytest.fixture
+def debugged(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Runs a training that configs/debug describes, with other words too; returns the run's folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, *words: str) -> Path:
+        own = (f"style.image={photographs / '01.png'}", f"data.root={photographs}", "trainer.accelerator=cpu")
+        return train(composed(*own, f"debug={name}", *words)).parent
+
+    return run
+
+
+def test_the_smoke_run_leaves_a_painter(debugged: Callable[..., Path]) -> None:
+    folder = debugged("smoke")
+    assert folder == Path("runs/smoke") and read_metadata(folder / "smoke.safetensors")["training"]["steps"] == 4
+
+
+def test_the_overfitting_run_sees_one_batch_and_learns_it(debugged: Callable[..., Path]) -> None:
+    small = ("network.width=4", "network.blocks=1", "data.crop=32", "style.size=64")
+    for words, falls in (("trainer.max_steps=3", "optimizer.lr=0"), False), (("trainer.max_steps=30",), True):
+        with (debugged("overfit", *small, *words) / "metrics.csv").open() as file:
+            losses = [float(row["train/total"]) for row in csv.DictReader(file)]
+        assert losses[-1] < 0.95 * losses[0] if falls else len({*losses}) == 1
+
+
 @pytest.mark.parametrize("group", ["callbacks", "style", "experiment"])
 def test_other_configs_compose(group: str, tmp_path: Path) -> None:
     for name in members(group):
@@ -172,7 +228,8 @@ def test_other_configs_compose(group: str, tmp_path: Path) -> None:
 
 
 def test_every_config_group_is_tested() -> None:
-    tested = {"network", "loss", "logger", "trainer", "data", "optimizer", "callbacks", "style", "experiment"}
+    tested = {"network", "loss", "logger", "trainer", "data", "optimizer", "callbacks", "style", "experiment",
+              "module", "debug"}  # fmt: skip
     assert {path.name for path in (ROOT / "configs").iterdir() if path.is_dir()} == tested
 
 
@@ -335,7 +392,7 @@ def test_a_picture_given_to_train_is_quoted_for_hydra() -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     for name in ("a b.jpg", "it's.png", "x=1,y.jpg", "back\\slash.png", "end\\", "a{b}[c].png"):
-        (override,) = OverridesParser.create().parse_overrides([train._quoted("style.image", name)])
+        (override,) = OverridesParser.create().parse_overrides([quoted_setting("style.image", name)])
         assert override.key_or_group == "style.image" and override.value() == name
 
 
@@ -348,31 +405,31 @@ def test_paths_of_settings_are_taken_as_a_shell_takes_them(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / "null").touch()
     for said, meant in ((f"data.root={folder}", folder), ("data.root=~/photos", tmp_path / "photos")):
-        (override,) = OverridesParser.create().parse_overrides([train._plain_path(said)])
+        (override,) = OverridesParser.create().parse_overrides([plain_path(said)])
         assert override.value() == str(meant)
     for number in ("2024", "2024_06", "-1", "1e3", "true", "nan", "."):
-        (override,) = OverridesParser.create().parse_overrides([train._plain_path(f"data.root={number}")])
+        (override,) = OverridesParser.create().parse_overrides([plain_path(f"data.root={number}")])
         assert override.value() == number
     for said in ("data.root=a,b", "init=none", "output=null", "trainer.max_steps=1", "data.root=${paths.run}",
                  "data.root=~nobody-here/x", f"data.root={'x' * 300}"):  # fmt: skip
-        assert train._plain_path(said) == said
+        assert plain_path(said) == said
 
 
 def test_train_says_what_was_left_unsaid() -> None:
-    assert train._overrides(None, ["p.jpg"]) == ["data=demo", "style.image='p.jpg'"]
-    assert train._overrides(0.5, ["data.root=x", "p.jpg"]) == [
+    assert to_overrides(None, ["p.jpg"]) == ["data=demo", "style.image='p.jpg'"]
+    assert to_overrides(0.5, ["data.root=x", "p.jpg"]) == [
         "data.root=x", "style.image='p.jpg'", "trainer.max_minutes=0.5"
     ]  # fmt: skip
     for said in (["data=demo", "~callbacks.keep_best"], ["experiment=wave"], ["--cfg", "job", "data=demo"]):
-        assert train._overrides(None, said) == said
-    assert train._overrides(None, ["--cfg", "job", "p.jpg", "-m", "seed=1,2"]) == [
+        assert to_overrides(None, said) == said
+    assert to_overrides(None, ["--cfg", "job", "p.jpg", "-m", "seed=1,2"]) == [
         "--cfg", "job", "-m", "data=demo", "style.image='p.jpg'", "seed=1,2"
     ]  # fmt: skip
     long = f"data.categories=[{','.join(['toothbrush'] * 100)}]"
-    assert train._overrides(None, ["data=demo", long]) == ["data=demo", long]
+    assert to_overrides(None, ["data=demo", long]) == ["data=demo", long]
     for two in (["a.jpg", "b.jpg"], ["a.jpg", "style.image=b.jpg"]):
         with pytest.raises(UsageError, match="one picture a run"):
-            train._overrides(None, two)
+            to_overrides(None, two)
 
 
 def test_train_refuses_a_duration_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,10 +22,21 @@ from impasto.errors import ModelError, UsageError
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, complete_spec, network_spec
 from impasto.records import TrainingRecord
-from impasto.training import __main__ as training
-from impasto.training.callbacks import KeepBest, ProgressLine, StyleModelWriter
+from impasto.training import build
+from impasto.training.announce import announce
+from impasto.training.callbacks import KeepBest, ProgressLine, StyleModelWriter, judge_of
 from impasto.training.checkpoint_io import is_whole
-from impasto.training.settings import explain
+from impasto.training.plan import (
+    RunPlan,
+    find_checkpoint,
+    find_duration,
+    make_plan,
+    plain_name,
+    with_style_name,
+)
+from impasto.training.record import Style, history_of
+from impasto.training.run_folder import begin, check_checkpoint, refuse_needed
+from impasto.training.setting_mistakes import explain
 
 SMALL = {"width": 4, "blocks": 1}
 
@@ -36,6 +48,11 @@ def configured(folder: Path, *words: str) -> DictConfig:
             ["style.image=x.png", "data.root=.", "network.width=4", "network.blocks=1", f"paths.run={folder / 'run'}",
              f"output={folder / 'style.safetensors'}", *words],
         )  # fmt: skip
+
+
+def planned(folder: Path, *words: str, checkpoint: Path | None = None, start: Path | None = None) -> RunPlan:
+    plan = make_plan(with_style_name(configured(folder, "init=none", *words)))
+    return replace(plan, checkpoint=checkpoint, start=start)
 
 
 def checkpoint_of(network: torch.nn.Module, path: Path) -> Path:
@@ -53,7 +70,7 @@ def checkpoint_of(network: torch.nn.Module, path: Path) -> Path:
 )
 def test_sizes_go_with_the_network(word: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=said):
-        training.check_sizes(configured(tmp_path, word), build_network("swift", **SMALL))
+        build.check_sizes(configured(tmp_path, word), build_network("swift", **SMALL))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +137,7 @@ def test_a_picture_too_narrow_for_the_loss_is_named(tmp_path: Path) -> None:
     config = configured(tmp_path)
     config.style.image = str(tmp_path / "line.png")
     with pytest.raises(UsageError, match=r"line.png: too narrow, 512 x 3 pixels at style.size=512"):
-        training.read_style(config)
+        build.read_style(config)
 
 
 @pytest.mark.parametrize(
@@ -131,22 +148,22 @@ def test_a_picture_too_narrow_for_the_loss_is_named(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_any_pictures_name_makes_a_styles_name(stem: str, name: str) -> None:
-    assert training.plain_name(stem) == name
-    check_name(training.plain_name(stem), "x")
+    assert plain_name(stem) == name
+    check_name(plain_name(stem), "x")
 
 
 def test_a_style_that_is_named_by_hand_is_not_renamed(tmp_path: Path) -> None:
     config = configured(tmp_path, "style.name='what?'")
     with pytest.raises(ModelError, match=r"style\.name=what\?"):
-        training.name_style(config)
+        with_style_name(config)
     config = configured(tmp_path, "style.name=1889")
-    training.name_style(config)
-    assert config.style.name == "1889"
+    assert with_style_name(config).style.name == "1889"
 
 
 def test_where_nothing_can_be_held_out_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    style = Style.of(Path("x.png"), torch.zeros(3, 8, 8), configured(tmp_path, "style.name=x").style)
     for heldout, said, unsaid in ((0, "held out      nothing", "watch it"), (1, "watch it", "held out")):
-        training.announce(configured(tmp_path), None, None, tmp_path / "x", heldout)
+        announce(planned(tmp_path), style, loss_network="slim", photographs=".", are_samples=False, heldout=heldout)
         told = capsys.readouterr().err
         assert said in told and unsaid not in told
 
@@ -156,12 +173,12 @@ def test_a_checkpoint_must_be_whole_and_of_the_network(tmp_path: Path) -> None:
     network = build_network("swift", **SMALL)
     adam = torch.optim.Adam(network.parameters())
     with pytest.raises(UsageError, match=r"other.ckpt: of another network"):
-        training.check_checkpoint(str(other), network, SMALL, adam, {})
+        check_checkpoint(other, network, SMALL, adam, {})
     with pytest.raises(UsageError, match=r"own.ckpt: holds weights alone"):
-        training.check_checkpoint(str(checkpoint_of(network, tmp_path / "own.ckpt")), network, SMALL, adam, {})
+        check_checkpoint(checkpoint_of(network, tmp_path / "own.ckpt"), network, SMALL, adam, {})
     other.write_bytes(other.read_bytes()[:-100])
     with pytest.raises(UsageError, match=r"other.ckpt: torn"):
-        training.find_checkpoint(configured(tmp_path, f"ckpt_path={other}"), tmp_path / "run")
+        find_checkpoint(configured(tmp_path, f"ckpt_path={other}"), tmp_path / "run")
 
 
 @pytest.mark.parametrize("pickled", [b"\x80\x02u.", b"\x80\x02K\x01Q.", b"\x80\x02N.", b"\x80\x02]."])
@@ -179,14 +196,14 @@ def test_a_damaged_pickle_is_not_whole(pickled: bytes, tmp_path: Path) -> None:
 
 
 def test_a_run_that_goes_on_keeps_a_painter_that_is_not_its_own(tmp_path: Path) -> None:
-    first, last = configured(tmp_path), str(tmp_path / "run" / "last.ckpt")
-    training.begin_run(first, None)
+    last = tmp_path / "run" / "last.ckpt"
+    begin(planned(tmp_path))
     own, precious = tmp_path / "style.safetensors", tmp_path / "precious.safetensors"
     own.write_bytes(b"own")
     precious.write_bytes(b"precious")
-    training.begin_run(first, last)
+    begin(planned(tmp_path, checkpoint=last))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["precious.safetensors", "run", "style.safetensors"]
-    training.begin_run(configured(tmp_path, f"output={precious}"), last)
+    begin(planned(tmp_path, f"output={precious}", checkpoint=last))
     assert (tmp_path / "precious-1.safetensors").read_bytes() == b"precious"
 
 
@@ -195,13 +212,13 @@ def test_painters_in_a_run_that_is_set_aside_are_kept(tmp_path: Path) -> None:
     checkpoint_of(torch.nn.Linear(1, 1), run / "last.ckpt")
     (run / "style.safetensors").write_bytes(b"inside")
     outside.write_bytes(b"outside")
-    training.begin_run(configured(tmp_path), None)
+    begin(planned(tmp_path))
     kept = tmp_path / "run-1"
     assert (kept / "style.safetensors").read_bytes() == b"inside"
     assert (kept / "style-1.safetensors").read_bytes() == b"outside"
     checkpoint_of(torch.nn.Linear(1, 1), run / "last.ckpt")
     shutil.copy(outside, run / "style.safetensors")
-    training.begin_run(configured(tmp_path, f"output={run / 'style.safetensors'}"), None)
+    begin(planned(tmp_path, f"output={run / 'style.safetensors'}"))
     assert (tmp_path / "run-2" / "style.safetensors").read_bytes() == b"outside"
 
 
@@ -209,15 +226,15 @@ def test_a_run_does_not_set_aside_what_it_needs(tmp_path: Path) -> None:
     last = checkpoint_of(torch.nn.Linear(1, 1), tmp_path / "run" / "last.ckpt")
     start = tmp_path / "run" / "style.safetensors"
     nested = checkpoint_of(torch.nn.Linear(1, 1), tmp_path / "run" / "old" / "last.ckpt")
-    for needed in ((start, None), (None, str(nested))):
+    for begun, resumed in ((start, None), (None, nested)):
         with pytest.raises(UsageError, match="copy it out"):
-            training.check_needed(configured(tmp_path), *needed)
+            refuse_needed(planned(tmp_path, start=begun, checkpoint=resumed), Path("x.png"))
     assert last.is_file() and nested.is_file()
     elsewhere = tmp_path / "disk" / "last.ckpt"
     last.rename(checkpoint_of(torch.nn.Linear(1, 1), elsewhere))
     last.symlink_to(elsewhere)
-    training.check_needed(configured(tmp_path), start, str(last))
-    training.begin_run(configured(tmp_path), str(last))
+    refuse_needed(planned(tmp_path, start=start, checkpoint=last), Path("x.png"))
+    begin(planned(tmp_path, checkpoint=last))
     assert last.is_file() and not (tmp_path / "run-1").exists(), "it goes on in its own folder"
 
 
@@ -231,11 +248,11 @@ def test_what_is_resumed_remembers_its_own_start(tmp_path: Path) -> None:
 
 def test_judges_differ_by_loss_style_and_photographs(loss: PerceptualLoss) -> None:
     style, photographs = torch.rand(3, 32, 32), list(torch.rand(2, 3, 32, 32))
-    judge = training.judge_of(loss, style, photographs)
-    assert judge == training.judge_of(loss, style.clone(), list(photographs))
+    judge = judge_of(loss, style, photographs)
+    assert judge == judge_of(loss, style.clone(), list(photographs))
     heavier = PerceptualLoss(loss.features, style_weight=11)
     others = (heavier, style, photographs), (loss, 1 - style, photographs), (loss, style, photographs[::-1])
-    assert len({judge, *(training.judge_of(*other) for other in others)}) == 4
+    assert len({judge, *(judge_of(*other) for other in others)}) == 4
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", "trainer: 5", "trainer: {max_minutes: soon}", "\x00"])
@@ -243,7 +260,7 @@ def test_a_configuration_that_is_none_is_named(content: str, tmp_path: Path) -> 
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text(content)
     with pytest.raises(UsageError, match=r"config.yaml: .*--minutes"):
-        training.take_duration_from(configured(tmp_path), tmp_path / "run")
+        find_duration(configured(tmp_path), tmp_path / "run" / "last.ckpt")
 
 
 def test_the_best_of_another_style_is_forgotten() -> None:
@@ -277,9 +294,9 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
 
 def test_a_start_with_much_to_say_is_named_only(tmp_path: Path) -> None:
     save_style_model(tmp_path / "long.safetensors", model_of(training=TrainingRecord.from_dict({"x": "a" * 500_000})))
-    assert training.history_of(tmp_path / "long.safetensors") == {"start": "long"}
+    assert history_of(tmp_path / "long.safetensors") == {"start": "long"}
     save_style_model(tmp_path / "short.safetensors", model_of(training=TrainingRecord.from_dict({"steps": 3})))
-    assert training.history_of(tmp_path / "short.safetensors") == {"start": "short", "before": {"steps": 3}}
+    assert history_of(tmp_path / "short.safetensors") == {"start": "short", "before": {"steps": 3}}
 
 
 def test_a_specification_is_completed_by_defaults_and_by_what_older_files_meant() -> None:
@@ -290,6 +307,6 @@ def test_a_specification_is_completed_by_defaults_and_by_what_older_files_meant(
 
 @pytest.mark.parametrize("strength", [0, 0.5, 1, 2])
 def test_strength_scales_the_style_against_the_content(tmp_path: Path, strength: float) -> None:
-    usual, scaled = (training.loss_spec(configured(tmp_path, f"style.strength={value}")) for value in (1, strength))
+    usual, scaled = (build.loss_spec(configured(tmp_path, f"style.strength={value}")) for value in (1, strength))
     assert scaled["style_weight"] == strength * usual["style_weight"] and usual["style_weight"] > 0
     assert scaled["content_weight"] == usual["content_weight"]

@@ -17,9 +17,10 @@ from PIL import Image
 from impasto.errors import ImpastoError, UsageError
 from impasto.synthetic.contents import procedural_image
 from impasto.system.machine import usable_cores
-from impasto.training import __main__ as training
+from impasto.training import build
+from impasto.training.run import train
+from impasto.training.setting_mistakes import setting_names
 from impasto.training.setting_rules import _rule_of, _settings, check_devices, check_settings
-from impasto.training.settings import setting_names
 
 LAUNCHED = ("LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "SLURM_NTASKS_PER_NODE", "SLURM_NNODES")
 CHOICES = [
@@ -99,9 +100,9 @@ def test_more_devices_than_there_are_are_refused_with_their_number() -> None:
 def test_what_a_constructor_says_names_its_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=r"^data: .*foo"):
-        training.built(composed("style.image=x.png", "data.root=.", "+data.foo=1"), "data")
+        build.built(composed("style.image=x.png", "data.root=.", "+data.foo=1"), "data")
     with pytest.raises(ImpastoError, match="give one; annotations"):
-        training.built(composed("style.image=x.png", "data.root=null"), "data")
+        build.built(composed("style.image=x.png", "data.root=null"), "data")
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = Path.cwd()
     os.chdir(folder)
     try:
-        training.train(composed(*SMALL))
+        train(composed(*SMALL))
     finally:
         os.chdir(before)
     return folder
@@ -178,21 +179,21 @@ LAST = ("ckpt_path=last", "trainer.max_steps=4")
 def test_a_command_that_cannot_work_leaves_every_file_as_it_was(words: tuple[str, ...], said: str, here: Path) -> None:
     before = digests(here)
     with pytest.raises(Exception, match=said):
-        training.train(composed(*SMALL, *words))
+        train(composed(*SMALL, *words))
     assert digests(here) == before
 
 
 def test_a_run_that_fails_in_its_first_step_does_not_cost_the_next_one_its_checkpoint(here: Path) -> None:
     for _ in range(4):
         with pytest.raises(UsageError):
-            training.train(composed(*SMALL, *LAST, "optimizer=adam"))
-    training.train(composed(*SMALL, *LAST))
+            train(composed(*SMALL, *LAST, "optimizer=adam"))
+    train(composed(*SMALL, *LAST))
     assert not (here / "runs" / "p-1").exists() and (here / "runs" / "p" / "last-1.ckpt").is_file()
 
 
 def test_what_is_begun_anew_sets_the_earlier_run_aside(here: Path) -> None:
     painter = (here / "p.safetensors").read_bytes()
-    training.train(composed(*SMALL, "style.image=other/p.png", "output=p.safetensors"))
+    train(composed(*SMALL, "style.image=other/p.png", "output=p.safetensors"))
     assert (here / "runs" / "p-1" / "p.safetensors").read_bytes() == painter
     assert (here / "p.safetensors").read_bytes() != painter
     assert [path.name for path in here.rglob(".*")] == []

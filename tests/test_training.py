@@ -31,13 +31,13 @@ from impasto.losses.functional import grid_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.system.files import asset_dir
-from impasto.training.__main__ import find_start
 from impasto.training.callbacks import KeepBest
 from impasto.training.data.bad_images import BadImages
 from impasto.training.data.crops import CropDataset, StreamSampler, random_crop
 from impasto.training.data.module import ContentDataModule
 from impasto.training.data.sources import FolderImages, list_images
 from impasto.training.module import StyleModule
+from impasto.training.plan import find_start
 from impasto.training.schedule import rate_factor, scheduled
 
 
@@ -376,11 +376,11 @@ def test_a_checkpoint_from_elsewhere_begins_a_run_of_its_own(
 
 def test_ctrl_c_before_the_training_is_one_line(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     code = """if True:
-        import impasto.training.__main__ as training
+        from impasto.training import __main__, build
         def interrupted(config):
             raise KeyboardInterrupt
-        training.read_style = interrupted
-        training.main()
+        build.read_style = interrupted
+        __main__.main()
     """
     command = [sys.executable, "-c", code, *training_command(tmp_path, photographs, random_vgg)[3:]]
     result = subprocess.run(command, capture_output=True, text=True, timeout=280)

@@ -24,14 +24,12 @@ from omegaconf import OmegaConf
 
 from impasto import images
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model
-from impasto.losses import build_loss
-from impasto.losses.features import SLIM
-from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.records import TrainingRecord
 from impasto.system.files import asset_dir
 from impasto.system.machine import pick_device, provenance
+from impasto.training.record import Style, loss_record, slim_targets_of
 
 EACH = 8  # crops of every photograph
 
@@ -54,6 +52,10 @@ def picture_of(name: str, folder: Path) -> Path:
     return next(path for path in images.find_images([folder]) if path.stem == name)
 
 
+def read_style(image: Path, config: Any) -> Style:
+    return Style.of(image, images.resize(images.read_image(image), config.style.size), config.style)
+
+
 def start_of(spec: dict[str, Any], given: Path | None) -> dict[str, torch.Tensor] | None:
     """Weights to begin with: of the style model given, or the network's base."""
     base = given or asset_dir("checkpoints") / "base" / f"{spec['name']}.safetensors"
@@ -63,9 +65,7 @@ def start_of(spec: dict[str, Any], given: Path | None) -> dict[str, torch.Tensor
     return model.network.state_dict() if model.spec == spec else None
 
 
-def make_painter(
-    config: Any, style: torch.Tensor, features: PerceptualLoss, pool: torch.Tensor, options: Any
-) -> Painter:
+def make_painter(config: Any, style: Style, features: PerceptualLoss, pool: torch.Tensor, options: Any) -> Painter:
     spec = network_spec(**config.network)
     torch.manual_seed(0)
     network = build_network(**spec)
@@ -74,7 +74,7 @@ def make_painter(
         network.load_state_dict(start)
     network = network.requires_grad_(True).to(pool.device).to(memory_format=torch.channels_last).train()
     loss = PerceptualLoss(features.features, **loss_options(config))
-    loss.set_style(style[None].to(pool.device))
+    loss.set_style(style.picture[None].to(pool.device))
     return Painter(
         network, loss, pool, options.steps, batch=options.batch, margin=config.margin, rate=config.optimizer.lr
     )  # fmt: skip
@@ -87,24 +87,17 @@ def loss_options(config: Any) -> dict[str, Any]:
     return {**chosen, "style_weight": chosen["style_weight"] * config.style.strength}
 
 
-def save(path: Path, painter: Painter, config: Any, style: torch.Tensor, record: TrainingRecord) -> None:
+def save(path: Path, painter: Painter, config: Any, style: Style, training: TrainingRecord) -> None:
     """Write the style model, with the targets of the slim loss network, which is at hand wherever impasto is."""
-    loss = build_loss(weights=SLIM, **loss_options(config))
-    loss.set_style(style[None])
-    known = {
-        key: config.style[key]
-        for key in ("title", "artist", "year", "size", "strength")
-        if config.style[key] is not None
-    }
-    features = painter.loss.features
+    loss = loss_record(painter.loss)
     model = StyleModel(
         network=painter.averaged(),
         spec=network_spec(**config.network),
-        name=config.style.name,
-        loss={**painter.loss.spec(), "weights": Path(features.weights).name, "fingerprint": features.fingerprint()},
-        style={**known, "screen": float(screen_energy(style[None]))},
-        training=record,
-        style_targets={loss.features.fingerprint(): loss.style_targets},
+        name=style.name,
+        loss={**loss, "weights": Path(loss["weights"]).name},
+        style=style.record(),
+        training=training,
+        style_targets=slim_targets_of(painter.loss, style.picture),
     )
     save_style_model(path, model)
 
@@ -156,7 +149,10 @@ def train_styles(options: Any, device: torch.device) -> list[Path]:
     started = time.monotonic()
     torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = True
     configs = [read_experiment(name) for name in options.names]
-    styles = [images.resize(images.read_image(picture_of(name, options.pictures)), config.style.size) for name, config in zip(options.names, configs, strict=True)]  # fmt: skip
+    styles = [
+        read_style(picture_of(name, options.pictures), config)
+        for name, config in zip(options.names, configs, strict=True)
+    ]
     data = configs[0].data
     pool = crop_pool(images.find_images([options.photographs]), data.crop, EACH, data.procedural, device=str(device))
     features = PerceptualLoss.from_spec(options.vgg).to(device)

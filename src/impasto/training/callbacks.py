@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -26,6 +28,7 @@ from impasto.images.contact_sheet import contact_sheet
 from impasto.images.tensors import to_pil
 from impasto.images.writing import write_image
 from impasto.losses.defects import visible_defects
+from impasto.losses.perceptual import PerceptualLoss
 from impasto.records import TrainingRecord
 
 SHEET = "contact_sheet.png"
@@ -108,7 +111,8 @@ class KeepBest(Callback):
         min_gain: what counts as a gain, as a fraction of the loss.
 
     Attributes:
-        judge: tells one measure of held-out loss from another. The best of a checkpoint with another is forgotten.
+        judge: see `judge_of`, of the module's loss and style and the data's photographs. The best of a checkpoint with
+            another is forgotten.
     """
 
     def __init__(self, patience: int = 8, min_gain: float = 0.002):
@@ -118,6 +122,12 @@ class KeepBest(Callback):
         self.weights: dict[str, Tensor] = {}
         self.report: dict[str, float] = {}
         self.defects: dict[str, float] = {}
+
+    def setup(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        # A checkpoint is loaded after this.
+        if stage == TrainerFn.FITTING:
+            photographs = trainer.datamodule.heldout_images  # type: ignore[attr-defined]
+            self.judge = judge_of(pl_module.loss, pl_module.style, photographs)
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         total = pl_module.report.get("total", math.inf)
@@ -151,6 +161,14 @@ class KeepBest(Callback):
         if state_dict.get("judge") == self.judge:
             for name, value in state_dict.items():
                 setattr(self, name, value)
+
+
+def judge_of(loss: PerceptualLoss, style: Tensor | None, photographs: Sequence[Tensor]) -> str:
+    """Return what tells one measure of held-out loss from another: of the loss, the style and the photographs."""
+    digest = hashlib.sha256(json.dumps([loss.spec(), loss.features.fingerprint()], sort_keys=True).encode())
+    for picture in photographs if style is None else (style, *photographs):
+        digest.update(picture.numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def rank_zero_print(line: str) -> None:

@@ -131,6 +131,11 @@ _RULES: dict[str, Rule] = {
     "loss.content_octave": _whole(0, MAX_OCTAVES - 1),
     "loss.centred": _FLAG,
     "loss.grey_content": _FLAG,
+    "module": _GROUP,
+    "module.margin": _whole(0, 1024),
+    "module.grid_weight": _number(0),
+    "module.warmup_steps": _whole(0),
+    "module.ema_decay": _number(0, 0.9999999),
     "optimizer.lr": _number(0),
     "optimizer.momentum": _BETA,
     "optimizer.adam_part": _number(0),
@@ -161,6 +166,15 @@ _RULES: dict[str, Rule] = {
     "trainer.max_steps": _either(_whole(1), _NULL),
     "trainer.max_minutes": _either(_number(0, 100_000, above=True), _NULL),
     "trainer.val_check_interval": _either(_one_of("auto"), _whole(1)),
+    "trainer.default_minutes": _number(0, 100_000, above=True),
+    "trainer.max_epochs": _either(_one_of(-1), _whole(1)),
+    "trainer.check_val_every_n_epoch": _either(_NULL, _whole(1)),
+    "trainer.num_sanity_val_steps": _either(_one_of(-1), _whole(0)),
+    "trainer.use_distributed_sampler": _FLAG,
+    "trainer.enable_progress_bar": _FLAG,
+    "trainer.enable_model_summary": _FLAG,
+    "trainer.default_root_dir": _PATH,
+    "trainer.limit_train_batches": _whole(1),
     "trainer.gradient_clip_val": _either(_number(0), _NULL),
     "trainer.accumulate_grad_batches": _whole(1),
     "trainer.log_every_n_steps": _whole(1),
@@ -183,7 +197,7 @@ _RULES: dict[str, Rule] = {
     "logger.offline": _FLAG,
     "callbacks.*": _either(_GROUP, _NULL),
 }  # fmt: skip
-_SECTIONS = ("style", "network", "loss", "optimizer", "data", "trainer", "paths")
+_SECTIONS = ("style", "network", "loss", "module", "optimizer", "data", "trainer", "paths")
 
 
 def check_settings(config: DictConfig) -> None:

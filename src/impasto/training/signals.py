@@ -15,7 +15,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import distributed
 
-from impasto.training.callbacks import rank_zero_print
+from impasto.training.callbacks import callbacks_of, rank_zero_print
 
 LAUNCHER = "IMPASTO_LAUNCHER"  # the environment's variable with the process that starts the ranks
 
@@ -60,6 +60,11 @@ class StopOnSignal(Callback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+
+def signal_received(trainer: Trainer) -> int:
+    """Return the signal that ended a training early; 0 if none did."""
+    return max((callback.received for callback in callbacks_of(trainer, StopOnSignal)), default=0)
 
 
 def end_with_launcher() -> None:

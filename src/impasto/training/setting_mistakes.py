@@ -13,7 +13,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
 from impasto.system.files import asset_dir
-from impasto.training.quoting import quoted
+from impasto.training.overrides import quoted
 
 _ALL = "`impasto train --cfg job` prints all"
 _LONGEST = 200  # characters of what was typed that are repeated

@@ -1,0 +1,85 @@
+"""A training run from its configuration to the style model: decided, built, trained, written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from omegaconf import DictConfig
+from pytorch_lightning import LightningDataModule, Trainer, seed_everything
+
+from impasto.training import build
+from impasto.training.announce import announce, warn_of_defects
+from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of
+from impasto.training.module import StyleModule
+from impasto.training.plan import RunPlan, make_plan, places_of, refuse_sweep_over_ranks, with_style_name
+from impasto.training.run_folder import BeginRun, alone, begin, refuse_needed
+from impasto.training.setting_rules import check_devices, check_settings
+from impasto.training.signals import LAUNCHER, say_goodbye, signal_received
+
+
+def train(config: DictConfig) -> Path:
+    """Run the training that `config` describes and return the path of the style model.
+
+    What can be refused is built and checked before the run begins, which it does with its first step.
+    """
+    check_settings(config)
+    check_devices(config)
+    refuse_sweep_over_ranks(config)
+    config = with_style_name(config)
+    with alone(*places_of(config)):
+        return train_alone(config)
+
+
+def train_alone(config: DictConfig) -> Path:
+    """Train where no other process does."""
+    style = build.read_style(config)
+    plan = make_plan(config)
+    refuse_needed(plan, style.image)
+    seed_everything(plan.seed, verbose=False)
+    data = build.make_data(config)
+    loss = build.make_loss(config, style)
+    network = build.make_network(config, plan.start)
+    module = build.make_module(config, network, loss, style)
+    belongs = build.belongs_to(config, loss, data.fingerprint)
+    build.check_start(config, plan, module, belongs)
+    writer = build.make_writer(config, plan, style, loss, data)
+    beginning = BeginRun(lambda: begin(plan), build.make_loggers(config, plan), belongs)
+    trainer = build.make_trainer(config, plan.duration, beginning, writer)
+    announce(
+        plan,
+        style,
+        loss_network=loss.features.weights,
+        photographs=data.shards or data.root,
+        are_samples=data.procedural > 0,
+        heldout=len(data.heldout_images),
+    )
+    fit(trainer, module, data, plan, beginning)
+    if stopped := signal_received(trainer):
+        say_goodbye(stopped, trainer.global_step)
+    else:
+        finish(trainer, module, data, plan, writer)
+    return plan.output
+
+
+def fit(trainer: Trainer, module: StyleModule, data: LightningDataModule, plan: RunPlan, beginning: BeginRun) -> None:
+    """Train until the plan's end or until a signal comes, after which the checkpoint is written."""
+    os.environ[LAUNCHER] = str(os.getpid())  # for the ranks that Lightning starts
+    checkpoint = str(plan.checkpoint) if plan.checkpoint else None
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    beginning.now(trainer)  # where no step was left to be taken
+    if signal_received(trainer):
+        trainer.save_checkpoint(plan.folder / "last.ckpt")
+
+
+def finish(
+    trainer: Trainer, module: StyleModule, data: LightningDataModule, plan: RunPlan, writer: StyleModelWriter
+) -> None:
+    """Judge the painter, write it, and write it again with the best weights where those were not the last."""
+    trainer.validate(module, data, verbose=False, weights_only=True)
+    trainer.save_checkpoint(plan.folder / "last.ckpt")  # and with it the style model
+    if any(callback.restore(trainer, module) for callback in callbacks_of(trainer, KeepBest)):
+        trainer.validate(module, data, verbose=False, weights_only=True)
+        writer.write(trainer, module)
+    if trainer.is_global_zero:
+        warn_of_defects(module.defects)
