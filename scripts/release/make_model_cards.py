@@ -27,7 +27,8 @@ def card(path: Path) -> str:
     style, runs = metadata.style, list(metadata.training.runs())
     after = ", ".join(str(style[key]) for key in ("title", "artist", "year") if key in style)
     steps, minutes = sum(run.steps or 0 for run in runs), sum(run.seconds or 0 for run in runs) / 60
-    trained = f"{steps} steps, {minutes:.0f} min, {metadata.training.device}"
+    devices = ", then ".join(dict.fromkeys(str(run.device) for run in reversed(runs)))
+    trained = f"{steps} steps, {minutes:.0f} min, {devices}"
     columns = [metadata.name, after, metadata.spec["name"], trained, *measured(metadata.report)]
     return f"| {' | '.join(columns)} | {path.stat().st_size / 1e6:.1f} |"
 
