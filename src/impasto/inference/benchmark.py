@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from impasto.checkpoint import find_style_model, load_style_model
 from impasto.errors import ImpastoError
+from impasto.images.geometry import padding
 from impasto.inference.engine import build_engine, is_installed
 from impasto.system.choices import BACKENDS, BENCHMARK_RUNS, BENCHMARK_SIZES, DEFAULT_DEVICE
 from impasto.system.machine import has_fast_bfloat16, pick_device, provenance, used_memory
@@ -83,13 +84,14 @@ def _rows(
     peak: float,
 ) -> list[Row]:
     engine, macs = build_engine(network, *choice), macs_per_pixel(network)
-    rows, stride = [], int(network.stride)  # type: ignore[arg-type]
+    rows, stride, surround = [], int(network.stride), int(getattr(network, "surround", 0))  # type: ignore[arg-type]
     for width, height in sizes:
-        batch = picture(-(-width // stride) * stride, -(-height // stride) * stride)
+        painted_height, painted_width = padding(height, width, stride, surround).size(height, width)
+        batch = picture(painted_width, painted_height)
         with peak_memory() as extra:
             engine(batch)
         seconds = statistics.median(timed(engine, batch) for _ in range(runs))
-        share = 2 * macs * width * height / seconds / peak / 1e9
+        share = 2 * macs * painted_width * painted_height / seconds / peak / 1e9
         rows.append(
             Row(
                 name, width, height, engine.backend, engine.precision, 1000 * seconds, 1 / seconds, macs, share, extra()
