@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import photograph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from helpers.pictures import photograph
 from impasto import cli
 from impasto.checkpoint import load_style_model, save_style_model
 from impasto.errors import ModelError

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from helpers.places import ROOT
 from impasto import cli
 from impasto.errors import UsageError
 from impasto.synthetic.contents import procedural_image
