@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from impasto.errors import UsageError
+from impasto.images.finding import Found
+from impasto.inference import files
 from impasto.inference.files import Destination, Job, camera_number, is_whole, jobs_of, result_name
 from impasto.inference.records import Records, settings_of
 
@@ -82,3 +84,10 @@ def test_done_is_what_is_whole_and_made_from_the_same(folder: Path) -> None:
 
 def test_results_are_named_after_source_and_style() -> None:
     assert [result_name("a", "oils", ".png", number) for number in (1, 2)] == ["a.oils.png", "a-2.oils.png"]
+
+
+def test_many_images_are_paired_with_their_results_in_no_time() -> None:
+    sources = [Found(Path(f"{number}/same.png")) for number in range(20_000)]
+    out = files.Destination(folder=Path("out"))
+    targets = [target for _, target in files.paired(sources, "tiny", out, lambda path: ".png", cache(files.Records))]
+    assert len(set(targets)) == 20_000
