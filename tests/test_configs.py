@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import inspect
-import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from helpers.places import ROOT
-from impasto import cli
 from impasto.checkpoint import read_metadata
 from impasto.errors import UsageError
 from impasto.losses import build_loss
@@ -167,21 +165,3 @@ def test_every_config_group_is_tested() -> None:
     tested = {"network", "loss", "logger", "trainer", "data", "optimizer", "callbacks", "style", "experiment",
               "module", "debug"}  # fmt: skip
     assert {path.name for path in (ROOT / "configs").iterdir() if path.is_dir()} == tested
-
-
-def test_the_readme_tells_the_truth_about_commands_and_files() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    parser = cli._parser()
-    known = next(action for action in parser._actions if hasattr(action, "choices") and action.choices).choices
-    code = "\n".join(re.findall(r"^```\w*\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
-    commands = re.findall(r"^impasto ([\w-]+)(.*)$", code, flags=re.MULTILINE)
-    assert len(commands) >= 10
-    for command, rest in commands:
-        assert command in known, command
-        if command == "train":
-            composed(*(word for word in rest.split("#")[0].split() if "=" in word))
-        else:
-            for flag in re.findall(r"(?<=\s)--?[a-z][\w-]*", rest):
-                assert any(flag in action.option_strings for action in known[command]._actions), f"{command} {flag}"
-    for link in re.findall(r"\]\((?!http|#)([^)]+)\)", text):
-        assert (ROOT / link).exists(), link
