@@ -324,6 +324,7 @@ def by_one(many: Path, styles: list[Path], tmp_path_factory: pytest.TempPathFact
     return out
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_by_two_is_the_same_as_at_once_by_one(
     many: Path, styles: list[Path], by_one: Path, tmp_path: Path
 ) -> None:
@@ -345,6 +346,7 @@ def test_killed_and_resumed_by_two_is_the_same_as_at_once_by_one(
     assert tree(out) == tree(by_one)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed")
 def test_a_ray_cluster_makes_the_same_files(many: Path, styles: list[Path], by_one: Path, tmp_path: Path) -> None:
     finished(started(many, styles, tmp_path / "out", "--engine", "ray", "--workers", 2))

@@ -48,6 +48,7 @@ def refusing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["stylize", "clip", "optimize", "compare", "augment", "train"])
 def test_every_command_writes_there(
     painter: Path, photographs: Path, random_vgg: Path, refusing: Path, tmp_path: Path, name: str

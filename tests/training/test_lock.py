@@ -92,6 +92,7 @@ def wait_for(path: Path) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_second_training_is_refused_while_the_first_lives(
     photographs: Path, random_vgg: Path, tmp_path: Path
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_second_training_is_refused_while_the_first_lives(
     assert {"run", "run-1", "style.safetensors"} == {path.name for path in tmp_path.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="asks /proc")
 def test_ranks_end_with_their_launcher_however_it_ends(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     launcher = start(

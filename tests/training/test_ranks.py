@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from torch import multiprocessing
 from torch.nn.parallel import DistributedDataParallel
@@ -53,6 +54,7 @@ def _gradients(port: int, vgg: str, folder: str) -> None:
     _gradient_of_all(vgg, folder)
 
 
+@pytest.mark.slow
 def test_two_ranks_of_two_have_the_gradient_of_one_rank_of_four(random_vgg: Path, tmp_path: Path) -> None:
     port = 29_500 + os.getpid() % 500
     code = f"import test_ranks as t; t._gradients({port}, {str(random_vgg)!r}, {str(tmp_path)!r})"

@@ -67,6 +67,7 @@ def assert_same(one: Any, other: Any, where: str = "") -> None:
         assert one == other or (one != one and other != other), where
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_bits_of_a_straight_one(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     straight, broken = tmp_path / "straight", tmp_path / "broken"
     finish(start(straight, photographs, random_vgg, "trainer.max_steps=13"))
@@ -86,6 +87,7 @@ def test_a_killed_run_ends_with_the_bits_of_a_straight_one(photographs: Path, ra
     assert_same(*weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1], ids=lambda number: number.name)
 def test_a_signal_ends_a_run_in_good_order(number: int, photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     process = start(tmp_path, photographs, random_vgg, "trainer.max_steps=100000")
@@ -99,6 +101,7 @@ def test_a_signal_ends_a_run_in_good_order(number: int, photographs: Path, rando
     assert trained(tmp_path)["global_step"] == steps + 3
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_rank_stops_all(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     words = ("trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.max_steps=100000")
     process = start(tmp_path, photographs, random_vgg, *words)
@@ -112,6 +115,7 @@ def test_a_signal_to_one_rank_stops_all(photographs: Path, random_vgg: Path, tmp
     assert "stopped by SIGTERM after step" in finish(process)
 
 
+@pytest.mark.slow
 def test_a_job_of_slurm_saves_and_goes_back_into_the_queue(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     queue = tmp_path / "scontrol"  # stands for the cluster's own
     queue.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/queue"\n')
@@ -134,6 +138,7 @@ def test_a_job_of_slurm_saves_and_goes_back_into_the_queue(photographs: Path, ra
     assert (tmp_path / "queue").read_text() == "requeue 77\n"
 
 
+@pytest.mark.slow
 def test_torchrun_says_how_many_nodes_and_ranks_there_are(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     python, *words = training_command(tmp_path, photographs, random_vgg, "init=none", *STEPS, "trainer.max_steps=4")
     port = str(free_port())

@@ -62,6 +62,7 @@ def test_a_run_leaves_style_model_checkpoint_metrics_and_contact_sheet(
     assert not [key for key in checkpoint["state_dict"] if "loss" in key], "the loss network is in the checkpoint"
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     endless = (
         "trainer.max_steps=100000",
@@ -114,6 +115,7 @@ def test_ctrl_c_before_the_training_is_one_line(photographs: Path, random_vgg: P
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_style_model(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     out = run(
         tmp_path,
@@ -181,6 +183,7 @@ def test_auto_starts_from_the_base_weights_of_that_very_network(name: str) -> No
     assert find_start(config) is None
 
 
+@pytest.mark.slow
 def test_train_by_the_clock_keeps_earlier_work_and_goes_on(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     def train(*words: str) -> subprocess.CompletedProcess[str]:
         overrides = training_command(tmp_path, photographs, random_vgg, "callbacks.checkpoint.every_n_train_steps=5")[

@@ -56,6 +56,7 @@ def run(folder: Path, photographs: Path, vgg: Path, mode: str, *words: str) -> N
     assert result.returncode == 0, result.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_keeps_its_id(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     run(tmp_path, photographs, random_vgg, "disabled", "trainer.max_steps=1")
     assert last_wandb_id(tmp_path / "run") is None and not (tmp_path / "run" / "wandb").exists()
