@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
-from types import ModuleType
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from helpers.pictures import photograph
+from helpers.places import REAL_VGG
 from impasto.checkpoint import StyleModel, save_style_model
 from impasto.losses.features import LAYERS
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.records import TrainingRecord
 from impasto.synthetic.contents import procedural_image
-
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared"
-REAL_VGG = SHARED / "vgg19" / "vgg19_oxford_conv1_1-conv3_4.safetensors"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -84,29 +78,3 @@ def painter(tmp_path_factory: pytest.TempPathFactory, loss: PerceptualLoss) -> P
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
     save_style_model(path, model)
     return path
-
-
-def load_script(name: str) -> ModuleType:
-    """Import `scripts/NAME.py`, such as release/make_model_cards, which no package holds."""
-    path = ROOT / "scripts" / f"{name}.py"
-    if str(path.parent) not in sys.path:  # as for a script that is run: its neighbours can be imported
-        sys.path.append(str(path.parent))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def photograph(seed: int, size: int) -> torch.Tensor:
-    """A procedural picture (3, size, size) in [0, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(procedural_image(seed, size).transpose(2, 0, 1))).float() / 255
-
-
-def training_command(folder: Path, photographs: Path, vgg: Path, *overrides: str) -> list[str]:
-    """The command of a small training run that leaves everything in `folder`."""
-    return [
-        sys.executable, "-m", "impasto.training", f"style.image={photographs / '01.png'}", f"data.root={photographs}",
-        f"loss.features.weights={vgg}", "network.width=4", "network.blocks=1", "data.crop=32", "data.batch_size=2",
-        "data.heldout_size=48", "style.size=64", f"output={folder / 'style.safetensors'}", f"paths.run={folder / 'run'}", *overrides,
-    ]  # fmt: skip

@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import photograph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from helpers.pictures import photograph
 from impasto import cli
-from impasto.checkpoint import load_style_model, save_style_model
+from impasto.checkpoint import StyleModel, find_style_model, load_style_model, save_style_model
 from impasto.errors import ModelError
 from impasto.images.writing import write_image
+from impasto.losses.perceptual import PerceptualLoss
+from impasto.networks import build_network, network_spec
 
 
 def metadata_of(path: Path) -> dict[str, Any]:
@@ -93,3 +95,90 @@ def test_a_damaged_style_model_paints_nothing_and_is_listed(
     monkeypatch.setattr("impasto.checkpoint.shipped_styles", lambda: [path])
     assert cli.main(["styles"]) == 0, "a list reads no tensors"
     assert capsys.readouterr().out.startswith("tiny ")
+
+
+def test_a_style_that_is_nearly_a_shipped_one_is_guessed() -> None:
+    with pytest.raises(ModelError, match=r"stary_night: neither .*; did you mean starry_night\?"):
+        find_style_model("stary_night")
+    with pytest.raises(ModelError, match=r"did you mean starry_night\?"):
+        find_style_model("models/Stary_night.safetensors")
+    with pytest.raises(ModelError, match=r"qqq: neither .* \(.*oils, .*woodcut"):
+        find_style_model("qqq")
+
+
+def test_a_style_model_comes_back_as_it_was(painter: Path, tmp_path: Path, loss: PerceptualLoss) -> None:
+    model = load_style_model(painter)
+    save_style_model(tmp_path / "again.safetensors", model)
+    again = load_style_model(tmp_path / "again.safetensors")
+    assert (again.name, again.spec, again.loss, again.style) == (model.name, model.spec, model.loss, model.style)
+    for key, value in model.network.state_dict().items():
+        assert torch.equal(again.network.state_dict()[key], value)
+    kept, targets = (of.style_targets[loss.features.fingerprint()] for of in (again, model))
+    assert kept.keys() == loss.style_targets.keys()
+    for name, target in loss.style_targets.items():
+        assert torch.equal(kept[name], targets[name])
+        torch.testing.assert_close(kept[name], target, rtol=2**-8, atol=0)  # they are kept in bfloat16
+
+
+def test_half_precision_weights_move_no_pixel_by_more_than_a_level(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    network = build_network("johnson")
+    save_style_model(tmp_path / "m.safetensors", StyleModel(network, network_spec("johnson"), "m"))
+    before, picture = network.eval(), photograph(5, 64)[None]
+    after = load_style_model(tmp_path / "m.safetensors").network
+    with torch.no_grad():
+        levels = [(net(picture) * 255).round() for net in (before, after)]
+    assert (levels[0] - levels[1]).abs().max() <= 1
+
+
+def test_models_that_were_altered_are_refused_in_one_line(painter: Path, tmp_path: Path) -> None:
+    tensors = load_file(painter)
+    with safe_open(painter, "pt") as file:
+        papers = json.loads(file.metadata()["impasto"])
+    first = next(key for key in tensors if key.startswith("network."))
+    altered = {
+        "missing tensor": ({key: value for key, value in tensors.items() if key != first}, papers),
+        "wrong shape": ({**tensors, first: torch.zeros(2)}, papers),
+        "not a number": ({**tensors, first: torch.full_like(tensors[first], float("nan"))}, papers),
+        "newer format": (tensors, {**papers, "format": 99}),
+        "huge network": (tensors, {**papers, "network": {"name": "johnson", "width": 10**7}}),
+        "spec not a dict": (tensors, {**papers, "network": ["johnson"]}),
+        "code for a name": (tensors, {**papers, "network": {"name": "os.system", "_target_": "os.system"}}),
+        "name not text": (tensors, {**papers, "name": 5}),
+        "name a path": (tensors, {**papers, "name": "x/../../evil"}),
+        "name a control": (tensors, {**papers, "name": "a\u001b[2J"}),
+        "papers not a dict": (tensors, [1]),
+        "gram not triangular": ({**tensors, "style.0123.relu1_2": torch.zeros(7)}, papers),
+        "gram not a number": ({**tensors, "style.0123.relu1_2": torch.full((3,), float("inf"))}, papers),
+    }
+    for label, (state, claim) in altered.items():
+        path = tmp_path / f"{label}.safetensors"
+        save_file(state, path, metadata={"impasto": json.dumps(claim)})
+        with pytest.raises(ModelError, match=label) as caught:
+            load_style_model(path)
+        assert "\n" not in str(caught.value)
+    for label, data in {
+        "empty": b"",
+        "text": b"hello",
+        "pickle": b"\x80\x04K\x01.",
+        "cut": painter.read_bytes()[:-9],
+    }.items():
+        (tmp_path / label).write_bytes(data)
+        with pytest.raises(ModelError, match=label):
+            load_style_model(tmp_path / label)
+    with pytest.raises(ModelError, match="no such"):
+        load_style_model(tmp_path / "nowhere.safetensors")
+
+
+def test_a_failed_write_leaves_the_old_model(painter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "kept.safetensors"
+    path.write_bytes(painter.read_bytes())
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(ModelError, match="No space left"):
+        save_style_model(path, load_style_model(path))
+    assert path.read_bytes() == painter.read_bytes()
+    assert list(tmp_path.iterdir()) == [path]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import ROOT
 
+from helpers.places import ROOT
 from impasto.losses.perceptual import PerceptualLoss
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import training_command
 from PIL import Image
 
+from helpers.commands import training_command
 from impasto.synthetic.contents import procedural_image
 
 # Runs in every Python that a command starts: writes down each name that is looked up and each address that is called. What

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
+from helpers.places import ROOT
 from impasto import cli
 from impasto.errors import UsageError
 from impasto.synthetic.contents import procedural_image
@@ -202,6 +202,7 @@ def shell_lines() -> Iterator[str]:
     yield from (command for command in commands(README) if not command.startswith("impasto train "))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_readmes_commands_work_one_after_the_other(place: Path) -> None:
     make_clip(place / "clip.mp4")
@@ -214,6 +215,7 @@ def test_the_readmes_commands_work_one_after_the_other(place: Path) -> None:
         assert (place / result).is_file(), result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", sorted(TRAINED))
 def test_the_readmes_trainings_train(place: Path, command: str) -> None:
     assert command in commands(README)
@@ -229,6 +231,7 @@ def test_the_readmes_python_runs(place: Path, number: int) -> None:
         assert painted.size == (96, 96)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 @pytest.mark.timeout(600)
 def test_make_demo_does_what_it_says(place: Path) -> None:

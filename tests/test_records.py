@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, load_script
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 
+from helpers.places import ROOT
+from helpers.scripts import load_script
 from impasto.checkpoint import load_style_model, read_metadata, save_style_model, shipped_styles
 from impasto.compare.report import Report, read_report
 from impasto.errors import UsageError

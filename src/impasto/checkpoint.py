@@ -88,7 +88,7 @@ class Metadata:
 def save_style_model(path: Path, model: StyleModel) -> None:
     """Write `model` to `path`, whole or not at all; weights in half precision.
 
-    Half precision moves no pixel of an 8-bit picture by more than one level (tests/test_painting.py measures it). A digest of the
+    Half precision moves no pixel of an 8-bit picture by more than one level (tests/test_checkpoint.py measures it). A digest of the
     tensors goes with them, whatever order they are in and whatever the metadata say.
     """
     from safetensors.torch import save_file

@@ -137,7 +137,7 @@ def load_picture(path: Path) -> None:
 
 def picture_samples() -> Samples:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    import hostile  # pyright: ignore[reportMissingImports]
+    from helpers import hostile  # pyright: ignore[reportMissingImports]
 
     makers = hostile.READ | {name: make for name, make in hostile.REFUSED.items() if name.startswith("damaged")}
     made = [(Path(name).suffix, make()) for name, make in makers.items()]

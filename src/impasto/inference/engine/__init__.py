@@ -1,6 +1,6 @@
 """Engines: one way to call a trained network, several programs that do its arithmetic.
 
-What an engine returns differs from the plain network in float32 by rounding alone (tests/test_engine.py holds every backend
+What an engine returns differs from the plain network in float32 by rounding alone (tests/inference/engine/test_engine.py holds every backend
 to it). OpenVINO and ONNX Runtime paint without torch where the network's graph was kept (graph_cache.py).
 """
 

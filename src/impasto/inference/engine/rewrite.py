@@ -1,6 +1,6 @@
 """The same function in less arithmetic: exact rewrites of a trained network, made once when it is loaded.
 
-Every rule keeps the result to the last rounding, the border included; `tests/test_engine.py` holds each network to 1e-5.
+Every rule keeps the result to the last rounding, the border included; `tests/inference/engine/test_engine.py` holds each network to 1e-5.
 """
 
 from __future__ import annotations

@@ -1,0 +1,13 @@
+"""The crops of a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from impasto.images.finding import find_images
+from impasto.training.data.crops import CropDataset
+from impasto.training.data.sources import FolderImages
+
+
+def dataset(folder: Path, seed: int = 0) -> CropDataset:
+    return CropDataset(FolderImages(find_images([folder])), crop=32, seed=seed)

@@ -1,0 +1,87 @@
+"""Each detector fires on the defect made for it, and on that alone; sound paintings raise none."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from helpers.pictures import photograph
+from impasto.losses.defects import DEFECTS, find_defects, visible_defects
+
+# Procedural pictures without their grain, which is a faint screen already.
+PHOTOGRAPHS = F.avg_pool2d(torch.stack([photograph(seed, 130) for seed in range(8)]), 3, stride=1)
+STYLE = torch.cat(list(PHOTOGRAPHS), dim=2)
+
+
+def screened(images: Tensor) -> Tensor:
+    y, x = torch.meshgrid(torch.arange(128), torch.arange(128), indexing="ij")
+    return images + 0.15 * (1 - 2 * ((x + y) % 2))
+
+
+def gridded(images: Tensor) -> Tensor:
+    return images + 0.05 * (torch.arange(128) % 4 == 0)
+
+
+def blotched(images: Tensor) -> Tensor:
+    images[..., 20:60, 30:70] = 1.0
+    return images
+
+
+def framed(images: Tensor) -> Tensor:
+    frame = torch.ones(128, 128)
+    frame[2:-2, 2:-2] = 0
+    return images - 0.4 * frame
+
+
+def tinted(images: Tensor) -> Tensor:
+    return images * torch.tensor([1.0, 0.3, 0.3])[:, None, None]
+
+
+def hatched(images: Tensor) -> Tensor:
+    y, x = torch.meshgrid(torch.arange(128), torch.arange(128), indexing="ij")
+    return images + 0.06 * torch.sin(2 * torch.pi * (x + y) / 10)
+
+
+MADE = {
+    "screen": screened,
+    "grid": gridded,
+    "repetition": hatched,
+    "blobs": blotched,
+    "border": framed,
+    "drift": tinted,
+}
+
+
+def test_there_is_a_made_defect_for_each_detector() -> None:
+    assert set(MADE) == set(DEFECTS)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_made_defect_is_found(name: str) -> None:
+    painted = MADE[name](PHOTOGRAPHS.clone()).clamp(0, 1)
+    assert visible_defects(find_defects(painted, PHOTOGRAPHS, STYLE)) == [name]
+
+
+def test_sound_pictures_have_none() -> None:
+    assert visible_defects(find_defects(PHOTOGRAPHS, PHOTOGRAPHS, STYLE)) == []
+    assert visible_defects(find_defects(PHOTOGRAPHS.flip(3), PHOTOGRAPHS, STYLE)) == []
+
+
+def test_patches_in_a_rhythm_are_repetition_and_scattered_ones_are_not() -> None:
+    spots = torch.zeros(8, 1, 128, 128)
+    spots[..., 4::12, 4::12] = 1
+    scattered = torch.zeros_like(spots).flatten(1)
+    scattered[:, torch.randperm(128 * 128, generator=torch.Generator().manual_seed(0))[:121]] = 1
+    figures = []
+    for marks in (spots, scattered.view_as(spots)):
+        painted = (PHOTOGRAPHS - F.avg_pool2d(marks, 5, 1, 2) * 15).clamp(0, 1)
+        figures.append(find_defects(painted, PHOTOGRAPHS, STYLE)["repetition"])
+    assert figures[0] > DEFECTS["repetition"].limit > figures[1]
+
+
+def test_values_that_are_not_numbers_are_every_defect() -> None:
+    painted = PHOTOGRAPHS.clone()
+    painted[0, 0, 0, 0] = float("nan")
+    assert visible_defects(find_defects(painted, PHOTOGRAPHS, STYLE)) == list(DEFECTS)

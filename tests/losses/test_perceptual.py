@@ -1,0 +1,144 @@
+"""The loss by its definition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from helpers.pictures import photograph
+from helpers.places import REAL_VGG
+from impasto.errors import UsageError
+from impasto.losses import build_loss
+from impasto.losses.functional import (
+    gram_matrix,
+    normalized_luminance,
+    total_variation,
+)
+from impasto.losses.moments import mean_and_covariance
+from impasto.losses.perceptual import PerceptualLoss
+
+LOOK = {"octaves": 1, "centred": False, "content_octave": 0, "grey_content": False}  # Gatys' and Johnson's
+
+
+@pytest.mark.parametrize(
+    ("slim", "first", "last"), [(False, "relu1_1", "relu2_1"), (True, "relu1_2", "relu2_2")], ids=["vgg19", "slim"]
+)
+def test_the_loss_at_one_size_is_the_sum_of_its_definition(random_vgg: Path, slim: bool, first: str, last: str) -> None:
+    loss = PerceptualLoss.from_spec(
+        "slim" if slim else str(random_vgg),
+        content_layers=[last],
+        style_layers=[first, last],
+        style_weight=3.0,
+        tv_weight=0.5,
+        **LOOK,
+    )
+    style, output, content = (photograph(seed, 32)[None] for seed in range(3))
+    loss.set_style(style)
+    terms = loss(output, content)
+
+    def of(image: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {name: layer.full() for name, layer in loss.features(image).items()}
+
+    f, c, s = of(output), of(content), of(style)
+    expected_content = (f[last] - c[last]).square().mean() / c[last].var(unbiased=False)
+    expected_style = sum(
+        (gram_matrix(f[name]) - gram_matrix(s[name])).norm() ** 2 / gram_matrix(s[name]).norm() ** 2
+        for name in (first, last)
+    )
+    torch.testing.assert_close(terms.content, expected_content, rtol=1e-4, atol=0)
+    torch.testing.assert_close(terms.style, 3 * expected_style / 2, rtol=1e-4, atol=0)
+    torch.testing.assert_close(terms.tv, 0.5 * total_variation(output)[0])
+    torch.testing.assert_close(terms.total, terms.content + terms.style + terms.tv)
+
+
+def test_the_loss_at_octaves_is_the_sum_of_its_definition(random_vgg: Path) -> None:
+    layers = ["relu1_1", "relu2_1"]
+    loss = PerceptualLoss.from_spec(
+        str(random_vgg), content_layers=["relu2_1"], style_layers=layers, style_weight=3.0, octaves=2, content_octave=1
+    )
+    style, output, content = (photograph(seed, 64)[None] for seed in range(3))
+    loss.set_style(style)
+    terms, of = loss(output, content), loss.features
+    expected = []
+    for octave in (1, 2):
+        pair = [of(torch.nn.functional.avg_pool2d(image, octave)) for image in (output, style)]
+        for name in layers:
+            (mean, covariance), (own_mean, own) = (mean_and_covariance(features[name].full()) for features in pair)
+            expected.append(
+                (mean - own_mean).norm() ** 2 / own_mean.norm() ** 2 + (covariance - own).norm() ** 2 / own.norm() ** 2
+            )
+    torch.testing.assert_close(terms.style, 3 * torch.stack(expected).mean(), rtol=1e-4, atol=0)
+    f, c = (
+        of(normalized_luminance(torch.nn.functional.avg_pool2d(image, 2)))["relu2_1"].full()
+        for image in (output, content)
+    )
+    torch.testing.assert_close(terms.content, (f - c).square().mean() / c.var(unbiased=False), rtol=1e-4, atol=0)
+
+
+def test_octaves_too_small_for_the_loss_network_are_left_out(random_vgg: Path) -> None:
+    loss = PerceptualLoss.from_spec(str(random_vgg))
+    loss.set_style(photograph(0, 64)[None])
+    assert set(loss.style_targets) == {
+        f"{layer}{octave}{kind}" for layer in loss.style_layers for octave in ("", "/2", "/4") for kind in ("", ".mean")
+    }
+    small = loss(photograph(1, 24)[None], photograph(2, 24)[None])
+    assert all(torch.isfinite(term) for term in small)
+
+
+def test_colours_and_contrast_are_no_content(loss: PerceptualLoss) -> None:
+    content = photograph(3, 64)[None]
+    painted = content.mean(dim=1, keepdim=True) * torch.tensor([0.6, 0.2, 0.1]).view(1, 3, 1, 1) + 0.2
+    assert loss(painted, content).content < 0.2
+    loss.grey_content = False
+    try:
+        assert loss(painted, content).content > 0.5
+    finally:
+        loss.grey_content = True
+
+
+@pytest.mark.parametrize(
+    "mistake", [{"octaves": 0}, {"octaves": 1.5}, {"content_octave": -1}, {"centred": 1}, {"grey_content": "no"}]
+)
+def test_octaves_that_make_no_loss_are_one_clear_error(random_vgg: Path, mistake: dict) -> None:
+    with pytest.raises(UsageError, match=next(iter(mistake))):
+        PerceptualLoss.from_spec(str(random_vgg), **mistake)
+
+
+def test_what_a_spec_of_an_older_version_leaves_out_means_what_it_did(random_vgg: Path) -> None:
+    spec = build_loss(weights=str(random_vgg), content_layers=["relu3_2"], style_weight=10.0).spec()
+    assert {key: spec[key] for key in LOOK} == LOOK
+    assert build_loss(weights=str(random_vgg), **PerceptualLoss.from_spec(str(random_vgg)).spec()).octaves == 4
+
+
+def test_a_picture_is_its_own_content_and_its_own_style(loss: PerceptualLoss) -> None:
+    content, style = photograph(3, 64)[None], photograph(99, 64)[None]
+    assert loss(content, content).content.item() == 0
+    assert loss(style, content).style.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_terms_are_means_over_the_batch(loss: PerceptualLoss) -> None:
+    output, content = (torch.stack([photograph(seed + i, 48) for i in range(2)]) for seed in (10, 20))
+    both = loss(output, content).numbers()
+    each = [loss(output[i : i + 1], content[i : i + 1]).numbers() for i in range(2)]
+    for term, value in both.items():
+        assert value == pytest.approx((each[0][term] + each[1][term]) / 2, rel=1e-4)
+
+
+def test_a_loss_without_a_style_says_so(random_vgg: Path) -> None:
+    with pytest.raises(UsageError, match="set_style"):
+        PerceptualLoss.from_spec(str(random_vgg))(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32))
+
+
+@pytest.mark.real
+def test_bfloat16_agrees_with_float32_within_two_percent() -> None:
+    loss = PerceptualLoss.from_spec(str(REAL_VGG))
+    loss.set_style(photograph(99, 128)[None])
+    output, content = photograph(1, 128)[None], photograph(2, 128)[None]
+    exact = loss(output, content)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = loss(output, content)
+    for a, b in zip(exact, rounded, strict=True):
+        assert b.dtype == torch.float32
+        assert b.item() == pytest.approx(a.item(), rel=0.02)

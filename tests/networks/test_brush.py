@@ -1,0 +1,87 @@
+"""The network for large strokes: its canvas is the same everywhere and always, and gives flat areas something to paint."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from helpers.pictures import photograph
+from impasto.images.tensors import as_array, as_tensor
+from impasto.inference.engine import build_engine, is_installed
+from impasto.networks import build_network
+from impasto.networks.brush import Canvas
+from impasto.training.plain import inner
+
+
+def canvas_under(height: int, width: int, origin: tuple[int, int] = (0, 0)) -> Tensor:
+    canvas = Canvas(8).eval()
+    canvas.origin = origin
+    return canvas.noise(torch.zeros(1, 8, height, width))
+
+
+def test_the_canvas_is_noise_of_mean_zero_and_deviation_one() -> None:
+    noise = canvas_under(600, 500)
+    assert noise.shape == (1, 4, 600, 500)
+    assert noise.mean(dim=(0, 2, 3)).abs().max() < 0.02
+    torch.testing.assert_close(noise.std(dim=(0, 2, 3)), torch.ones(4), atol=0.05, rtol=0)
+
+
+def test_its_bands_go_from_fine_to_coarse() -> None:
+    steps = canvas_under(300, 300).diff(dim=3).square().mean(dim=(0, 2, 3))
+    assert (steps[:-1] > 2 * steps[1:]).all()
+
+
+@pytest.mark.parametrize("origin", [(3, 5), (100, 0), (4000, 4090), (5000, 9000)])
+def test_a_part_of_a_picture_has_its_part_of_the_canvas(origin: tuple[int, int]) -> None:
+    top, left = (place % Canvas.period for place in origin)
+    whole = canvas_under(top + 8, left + 8)
+    torch.testing.assert_close(canvas_under(8, 8, origin), whole[..., top:, left:], atol=1e-5, rtol=0)
+
+
+def test_crops_lie_where_their_values_say() -> None:
+    canvas, crops = Canvas(8).train(), torch.rand(3, 8, 16, 16)
+    noise = canvas.noise(crops)
+    assert torch.equal(noise, canvas.noise(crops.clone()))
+    assert all((noise[i] - noise[j]).abs().max() > 0.5 for i, j in ((0, 1), (0, 2), (1, 2)))
+    assert torch.equal(noise[1:2], canvas.noise(crops[1:2]))
+
+
+def test_nothing_of_the_canvas_but_its_mixture_is_stored() -> None:
+    assert [name for name in build_network("brush").state_dict() if "encoder.5" in name] == ["encoder.5.mix.weight"]
+
+
+def test_a_flat_picture_is_not_painted_flat() -> None:
+    network = build_network("brush").eval()
+    with torch.no_grad():
+        painted = network(torch.full((1, 3, 256, 256), 0.5))[..., 64:-64, 64:-64]
+    assert painted.std() > 0.01
+    assert not torch.allclose(painted[..., :64, :], painted[..., 64:, :], atol=0.01)
+
+
+@pytest.mark.parametrize("backend", [name for name in ("torch", "openvino") if is_installed(name)])
+def test_half_precision_has_the_same_canvas_far_from_the_origin(backend: str) -> None:
+    network = build_network("brush", width=8).eval()
+    wide = torch.full((1, 3, 40, 1600), 0.5)
+    with torch.no_grad():
+        expected = network(wide)
+    painted = as_tensor(build_engine(network, "cpu", backend, "auto")(as_array(wide)))
+    assert (painted - expected).abs()[..., 1200:].mean() < 0.01 < expected[..., 1200:].std()
+
+
+def test_the_middle_of_a_crop_is_without_its_margin() -> None:
+    crops = torch.stack([photograph(seed, 64) for seed in range(2)])
+    assert torch.equal(inner(crops, 8), crops[..., 8:56, 8:56])
+    assert torch.equal(inner(crops, 0), crops)
+
+
+@pytest.mark.parametrize(("side", "left"), [(16, 16), (36, 20), (64, 32), (416, 224)])
+def test_a_small_crop_keeps_a_middle_for_the_loss(side: int, left: int) -> None:
+    assert inner(torch.rand(1, 3, side, side), 96).shape[-2:] == (left, left)
+
+
+@pytest.mark.parametrize("side", [16, 24, 40])
+def test_small_crops_can_be_trained_on(side: int) -> None:
+    network = build_network("brush")
+    network(torch.rand(1, 3, side, side)).sum().backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())

@@ -1,0 +1,63 @@
+"""Every network keeps size and range and has the stated size; a spec says all of it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from impasto.errors import ModelError
+from impasto.networks import build_network, complete_spec, network_names, network_spec
+
+
+@pytest.mark.parametrize("name", network_names())
+def test_every_network_keeps_size_and_range(name: str) -> None:
+    network = build_network(name)
+    size = 5 * network.stride
+    output = network(torch.rand(2, 3, size, 2 * size))
+    assert output.shape == (2, 3, size, 2 * size)
+    assert output.min() >= 0 and output.max() <= 1
+
+
+@pytest.mark.parametrize("name", network_names())
+@pytest.mark.parametrize("batch", [1, 3])
+def test_gradients_do_not_depend_on_the_memory_format(name: str, batch: int) -> None:
+    torch.manual_seed(0)
+    network, image, direction = build_network(name), torch.rand(batch, 3, 32, 32), torch.randn(batch, 3, 32, 32)
+    gradients = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        network.to(memory_format=memory_format).zero_grad()
+        (network(image.contiguous(memory_format=memory_format)) * direction).sum().backward()
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in network.parameters()]))
+    assert (gradients[0] - gradients[1]).norm() < 1e-4 * gradients[0].norm()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "per_pixel"),
+    [("johnson", 1_679_235, 153_792), ("swift", 105_996, 8_064), ("brush", 291_116, 8_360)],
+)
+def test_networks_have_the_stated_size(name: str, parameters: int, per_pixel: int) -> None:
+    network, macs = build_network(name), []
+
+    def count(module: torch.nn.Conv2d, _: object, output: torch.Tensor) -> None:
+        macs.append(output[0, 0].numel() * module.weight.numel())
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(count)
+    network(torch.rand(1, 3, 64, 64))
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+    assert sum(macs) == per_pixel * 64 * 64
+
+
+def test_a_file_from_before_an_option_means_what_it_meant() -> None:
+    older = {"name": "swift", "width": 16, "blocks": 5}
+    assert complete_spec(older) == {**older, "reach": 2}
+    assert complete_spec(network_spec("swift")) == network_spec("swift") == {**older, "reach": 1}
+    assert complete_spec({"name": ["swift"]}) == {"name": ["swift"]}  # refused later, in one line
+
+
+@pytest.mark.parametrize("spec", [{"name": "nobody"}, {"name": "johnson", "width": 10**9}, {"name": "johnson", "x": 1},
+                                  {"name": "johnson", "width": "32"}, {"name": "../johnson"}])  # fmt: skip
+def test_a_spec_out_of_bounds_is_refused(spec: dict) -> None:
+    with pytest.raises(ModelError):
+        build_network(**spec)

@@ -1,0 +1,222 @@
+"""Whole runs of the training command."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from helpers.commands import training_command
+from impasto.checkpoint import load_style_model, read_metadata
+from impasto.losses.defects import DEFECTS
+from impasto.networks import network_spec
+from impasto.system.files import asset_dir
+from impasto.training.plan import find_start
+
+
+def run(*arguments: object) -> str:
+    result = subprocess.run(training_command(*arguments), capture_output=True, text=True, timeout=280)  # type: ignore[arg-type]
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def steps_of(folder: Path) -> int:
+    return load_style_model(folder / "style.safetensors").training.steps
+
+
+def test_a_run_leaves_style_model_checkpoint_metrics_and_contact_sheet(
+    photographs: Path, random_vgg: Path, tmp_path: Path
+) -> None:
+    out = run(
+        tmp_path,
+        photographs,
+        random_vgg,
+        "trainer.max_steps=6",
+        "trainer.val_check_interval=3",
+        "trainer.log_every_n_steps=1",
+        "style.title='A, title'",
+    )
+    assert out.strip() == str(tmp_path / "style.safetensors")
+    model = load_style_model(tmp_path / "style.safetensors")
+    assert model.training.steps == 6 and model.training.images == 12
+    assert model.style["title"] == "A, title" and len(model.style["thumbnail"]) > 100
+    assert {"content", "style", "tv", "total", "screen"} == set(model.report.heldout)
+    assert model.loss["fingerprint"] in model.style_targets
+    for grams in model.style_targets.values():
+        layers, octaves = ("relu1_2", "relu2_2", "relu3_3", "relu3_4"), ("", "/2", "/4")  # of a picture of 64 pixels
+        assert set(grams) == {layer + octave + kind for layer in layers for octave in octaves for kind in ("", ".mean")}
+    assert {"run", "style.safetensors"} == {path.name for path in tmp_path.iterdir()}
+    assert {"config.yaml", "contact_sheet.png", "last.ckpt", "metrics.csv"} == {
+        p.name for p in (tmp_path / "run").iterdir()
+    }
+    header = (tmp_path / "run" / "metrics.csv").read_text().splitlines()[0]
+    assert {"train/content", "train/total", "val/total", "val/screen"} <= set(header.split(","))
+    checkpoint = torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)
+    assert not [key for key in checkpoint["state_dict"] if "loss" in key], "the loss network is in the checkpoint"
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_where_it_was(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    endless = (
+        "trainer.max_steps=100000",
+        "callbacks.checkpoint.every_n_train_steps=5",
+        "trainer.val_check_interval=100000",
+    )
+    process = subprocess.Popen(
+        training_command(tmp_path, photographs, random_vgg, *endless),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 200
+    while not (tmp_path / "style.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = steps_of(tmp_path)
+    assert before >= 5
+    run(tmp_path, photographs, random_vgg, f"trainer.max_steps={before + 20}", "ckpt_path=last")
+    assert steps_of(tmp_path) == before + 20
+
+
+def test_a_checkpoint_from_elsewhere_begins_a_run_of_its_own(
+    photographs: Path, random_vgg: Path, tmp_path: Path
+) -> None:
+    run(tmp_path, photographs, random_vgg, "trainer.max_steps=4")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    run(tmp_path, photographs, random_vgg, "trainer.max_steps=2")
+    trained = (tmp_path / "style.safetensors").read_bytes()
+    command = [word for word in training_command(tmp_path, photographs, random_vgg) if "trainer.max_" not in word]
+    words = ["trainer.max_minutes=null", "trainer.max_steps=null", f"ckpt_path={tmp_path / 'moved' / 'last.ckpt'}"]
+    result = subprocess.run([*command, *words], capture_output=True, text=True, timeout=280)
+    assert result.returncode == 0, result.stderr
+    assert "4 steps" in result.stderr, "the length of the run that it goes on with"
+    assert steps_of(tmp_path) == 4
+    assert (tmp_path / "run-1" / "style.safetensors").read_bytes() == trained
+
+
+def test_ctrl_c_before_the_training_is_one_line(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    code = """if True:
+        from impasto.training import __main__, build
+        def interrupted(config):
+            raise KeyboardInterrupt
+        build.read_style = interrupted
+        __main__.main()
+    """
+    command = [sys.executable, "-c", code, *training_command(tmp_path, photographs, random_vgg)[3:]]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert result.returncode == 130 and result.stderr.splitlines()[-1].startswith("impasto: stopped")
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_style_model(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    out = run(
+        tmp_path,
+        photographs,
+        random_vgg,
+        "trainer=ddp",
+        "trainer.devices=2",
+        "trainer.accelerator=cpu",
+        "trainer.max_steps=4",
+    )
+    model = load_style_model(tmp_path / "style.safetensors")
+    assert model.training.steps == 4 and model.training.images == 4 * 2 * 2
+    assert out.splitlines() == [str(tmp_path / "style.safetensors")]
+
+
+def test_mistakes_are_one_line_with_the_remedy(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(photographs, broken)
+    for name in ("01.png", "02.png", "04.png"):
+        (broken / name).write_bytes(b"")
+    result = subprocess.run(
+        training_command(tmp_path, photographs, random_vgg, f"data.root={broken}"),
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert "3 of 12 images are bad" in result.stderr and "01.png" in result.stderr
+
+
+def test_a_key_that_is_missing_is_named(photographs: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "impasto.training", f"style.image={photographs / '01.png'}"]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=280, cwd=tmp_path)
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert "impasto: data.root is not set" in result.stderr
+
+
+def test_a_mistyped_setting_is_one_line(photographs: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "impasto", "train", str(photographs / "01.png"), "minutes=3"]
+    result = subprocess.run(words, capture_output=True, text=True, timeout=280, cwd=tmp_path)
+    assert result.returncode == 2 and len(result.stderr.splitlines()) == 1, result.stderr
+    assert "impasto: no setting minutes; did you mean trainer.max_minutes?" in result.stderr
+
+
+def test_a_run_starts_from_what_init_names(photographs: Path, random_vgg: Path, tmp_path: Path, painter: Path) -> None:
+    """One step at a learning rate of zero leaves the weights that the run started from."""
+    run(
+        tmp_path, photographs, random_vgg, f"init={painter}", "network=johnson", "trainer.max_steps=1", "optimizer.lr=0"
+    )
+    start, end = (load_style_model(path).network.state_dict() for path in (painter, tmp_path / "style.safetensors"))
+    assert all(torch.equal(start[key], end[key]) for key in start)
+    before, now = (read_metadata(path).training for path in (painter, tmp_path / "style.safetensors"))
+    assert now.start == painter.stem and now.before == before.to_dict()
+
+
+@pytest.mark.parametrize("name", ["brush", "swift"])
+def test_auto_starts_from_the_base_weights_of_that_very_network(name: str) -> None:
+    config = OmegaConf.create({"init": "auto", "network": network_spec(name)})
+    start = find_start(config)
+    assert start == asset_dir("checkpoints") / "base" / f"{name}.safetensors"
+    assert load_style_model(start).spec == config.network
+    config.network.width = 4
+    assert find_start(config) is None
+    config.init = "none"
+    assert find_start(config) is None
+
+
+@pytest.mark.slow
+def test_train_by_the_clock_keeps_earlier_work_and_goes_on(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    def train(*words: str) -> subprocess.CompletedProcess[str]:
+        overrides = training_command(tmp_path, photographs, random_vgg, "callbacks.checkpoint.every_n_train_steps=5")[
+            4:
+        ]
+        call = [sys.executable, "-m", "impasto", "train", str(photographs / "01.png"), *overrides, *words]
+        return subprocess.run(call, capture_output=True, text=True, timeout=280)
+
+    first = train("--minutes", "0.05")
+    assert first.returncode == 0 and "0.05 minutes" in first.stderr, first.stderr
+    trained = (tmp_path / "style.safetensors").read_bytes()
+    again = train("--minutes", "0.05")
+    assert again.returncode == 0 and "run-1" in again.stderr, again.stderr
+    assert (tmp_path / "run-1" / "style.safetensors").read_bytes() == trained
+    before = steps_of(tmp_path)
+    longer = train("--minutes", "0.12", "ckpt_path=last")
+    assert f"where {tmp_path / 'run' / 'last.ckpt'} stopped" in longer.stderr
+    assert longer.returncode == 0 and steps_of(tmp_path) > before, longer.stderr
+    assert (tmp_path / "run" / "metrics-1.csv").is_file() and (tmp_path / "run" / "metrics.csv").is_file()
+
+
+def test_a_run_that_gains_nothing_ends_early(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    words = ("trainer.max_steps=40", "trainer.val_check_interval=2", "callbacks.keep_best.patience=2", "optimizer.lr=0")
+    run(tmp_path, photographs, random_vgg, *words)
+    model = load_style_model(tmp_path / "style.safetensors")
+    assert model.training.steps <= 26
+    assert set(model.report.defects) == set(DEFECTS)
+
+
+def test_an_output_that_cannot_be_written_is_found_before_the_training(
+    photographs: Path, random_vgg: Path, tmp_path: Path
+) -> None:
+    for output in (tmp_path, tmp_path / "x.pt"):
+        words = [*training_command(tmp_path, photographs, random_vgg), f"output={output}"]
+        result = subprocess.run(words, capture_output=True, text=True, timeout=280)
+        assert result.returncode == 2 and "must be a file that ends in .safetensors" in result.stderr
