@@ -255,5 +255,11 @@ def demo_photographs() -> str:
     return str(Path(package.origin).parent / "data")
 
 
+def are_samples(photographs: Any) -> bool:
+    """Whether these are the sample photographs, not a folder of somebody's own."""
+    package = importlib.util.find_spec("skimage")
+    return bool(package and package.origin) and str(photographs) == demo_photographs()
+
+
 OmegaConf.register_new_resolver("demo_photographs", demo_photographs)
 OmegaConf.register_new_resolver("wandb_offline", wandb_offline, use_cache=True)

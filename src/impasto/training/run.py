@@ -46,12 +46,13 @@ def train_alone(config: DictConfig) -> Path:
     writer = build.make_writer(config, plan, style, loss, data)
     beginning = BeginRun(lambda: begin(plan), build.make_loggers(config, plan), belongs)
     trainer = build.make_trainer(config, plan.duration, beginning, writer)
+    photographs = data.shards or data.root
     announce(
         plan,
         style,
         loss_network=loss.features.weights,
-        photographs=data.shards or data.root,
-        are_samples=data.procedural > 0,
+        photographs=photographs,
+        are_samples=build.are_samples(photographs),
         heldout=len(data.heldout_images),
     )
     fit(trainer, module, data, plan, beginning)
