@@ -16,7 +16,7 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parent
 sys.path.append(str(SCRIPTS.parent / "research"))  # where the next line finds its module
 
-from train_styles import known_experiments, picture_of  # noqa: E402  # pyright: ignore[reportMissingImports]
+from train_styles import known_experiments, picture_of  # noqa: E402
 
 
 def run(*words: object) -> None:

@@ -60,6 +60,9 @@ FLOOR = 1e-3  # of a distance whose logarithm is taken
 class Student(nn.Module):
     """VGG-19's path at half width, and for each named layer a 1x1 convolution into VGG-19's channels."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.convolutions, self.maps, in_channels = nn.ModuleDict(), nn.ModuleDict(), 3
@@ -84,6 +87,18 @@ class Student(nn.Module):
         return features
 
 
+def convolution_of(modules: nn.ModuleDict, name: str) -> nn.Conv2d:
+    convolution = modules[name]
+    assert isinstance(convolution, nn.Conv2d)
+    return convolution
+
+
+def fill(convolution: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
+    assert convolution.bias is not None
+    convolution.weight.copy_(weight)
+    convolution.bias.copy_(bias)
+
+
 # ------------------------------------------------------------------------------------------- the start
 
 
@@ -100,15 +115,17 @@ def start_from(teacher: VGGFeatures, pictures: Tensor) -> Student:
             to_wide, shift = linear_map(x, wide)
         kernel, bias = weights[f"{name}_weight"], weights[f"{name}_bias"]
         wide = F.conv2d(wide, kernel, bias, padding=1).relu()
-        convolution = student.convolutions[name]
+        convolution = convolution_of(student.convolutions, name)
         kept = pivots(wide, convolution.out_channels)
-        convolution.weight.copy_(torch.einsum("oikl,ij->ojkl", kernel[kept], to_wide))
-        convolution.bias.copy_(bias[kept] + torch.einsum("oikl,i->o", kernel[kept], shift))
+        fill(
+            convolution,
+            torch.einsum("oikl,ij->ojkl", kernel[kept], to_wide),
+            bias[kept] + torch.einsum("oikl,i->o", kernel[kept], shift),
+        )
         x = convolution(x).relu()
         to_wide, shift = linear_map(x, wide)
         if name in NAMED:
-            student.maps[name].weight.copy_(to_wide[:, :, None, None])
-            student.maps[name].bias.copy_(shift)
+            fill(convolution_of(student.maps, name), to_wide[:, :, None, None], shift)
     return student
 
 
@@ -120,7 +137,7 @@ def pixels_of(features: Tensor, count: int = 16384) -> Tensor:
 
 def pivots(features: Tensor, count: int) -> Tensor:
     """The channels that span the others best, by column-pivoted QR."""
-    _, order = scipy.linalg.qr(pixels_of(features).numpy(), mode="r", pivoting=True)
+    order = np.asarray(scipy.linalg.qr(pixels_of(features).numpy(), mode="r", pivoting=True)[-1])
     return torch.from_numpy(np.sort(order[:count]).astype(np.int64))
 
 
@@ -140,13 +157,11 @@ def go_on_from(slim: str, teacher: VGGFeatures, pictures: Tensor) -> Student:
     student, features = Student(), VGGFeatures(NAMED, slim)
     weights = dict(features.named_buffers())
     for name in PATH:
-        student.convolutions[name].weight.copy_(weights[f"{name}_weight"])
-        student.convolutions[name].bias.copy_(weights[f"{name}_bias"])
+        fill(convolution_of(student.convolutions, name), weights[f"{name}_weight"], weights[f"{name}_bias"])
     own, wide = features(pictures), teacher(pictures)
     for name in NAMED:
         matrix, shift = linear_map(own[name].narrow, wide[name].full())
-        student.maps[name].weight.copy_(matrix[:, :, None, None])
-        student.maps[name].bias.copy_(shift)
+        fill(convolution_of(student.maps, name), matrix[:, :, None, None], shift)
     return student
 
 
@@ -374,14 +389,14 @@ def folded(student: Student) -> dict[str, Tensor]:
     """
     student, state = copy.deepcopy(student).cpu(), {}
     for name in PATH:
-        convolution = student.convolutions[name]
+        convolution = convolution_of(student.convolutions, name)
+        assert convolution.bias is not None
         state[f"features.{LAYERS[name].position}.weight"] = convolution.weight
         state[f"features.{LAYERS[name].position}.bias"] = convolution.bias
     for name in NAMED:
-        matrix, bias = (
-            student.maps[name].weight.detach()[:, :, 0, 0].double(),
-            student.maps[name].bias.detach().double(),
-        )
+        to_wide = convolution_of(student.maps, name)
+        assert to_wide.bias is not None
+        matrix, bias = to_wide.weight.detach()[:, :, 0, 0].double(), to_wide.bias.detach().double()
         ones = torch.ones_like(bias)
         basis, _ = torch.linalg.qr(torch.cat([matrix, bias[:, None], ones[:, None]], dim=1))
         basis = basis @ rotation(basis.mT @ ones)

@@ -79,7 +79,8 @@ def peaks(options: argparse.Namespace) -> Iterator[Row]:
     a, b = (torch.randn(side, side, device=options.device, dtype=torch.bfloat16) for _ in range(2))
     yield Row("matrix product, bfloat16", 2 * side**3 / seconds_of(lambda: a @ b, 1, options.device) / 1e12, "TFLOP/s")
     options.peak = convolution_peak(options.device, torch.bfloat16, 1) / 1e3
-    conv = torch.nn.Conv2d(256, 256, 3, padding=1).to(options.device, torch.bfloat16, memory_format=torch.channels_last)
+    conv = torch.nn.Conv2d(256, 256, 3, padding=1).to(options.device, torch.bfloat16)
+    conv = conv.to(memory_format=torch.channels_last)
     batch = torch.randn(1 if options.quick else 16, 256, 64, 64, device=options.device, dtype=torch.bfloat16)
     batch = batch.contiguous(memory_format=torch.channels_last)
     with torch.no_grad():

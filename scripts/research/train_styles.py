@@ -81,9 +81,9 @@ def make_painter(config: Any, style: Style, features: PerceptualLoss, pool: torc
 
 
 def loss_options(config: Any) -> dict[str, Any]:
-    chosen = {
-        key: value for key, value in OmegaConf.to_container(config.loss).items() if key not in ("name", "features")
-    }
+    settings = OmegaConf.to_container(config.loss)
+    assert isinstance(settings, dict)
+    chosen = {str(key): value for key, value in settings.items() if key not in ("name", "features")}
     return {**chosen, "style_weight": chosen["style_weight"] * config.style.strength}
 
 

@@ -176,11 +176,11 @@ class _LBFGS(torch.optim.LBFGS):
         super().step(lambda: total)  # type: ignore[arg-type]
         return total
 
-    def _add_grad(self, step_size: float, direction: Tensor) -> None:
+    def _add_grad(self, step_size: float, update: Tensor) -> None:
         # Without a line search some steps leap far out of range. Shortened in place: the next step takes its curvature from this one.
-        longest = abs(step_size) * direction.abs().max()
-        direction.mul_((_LONGEST_STEP / longest).clamp(max=1))
-        super()._add_grad(step_size, direction)  # type: ignore[misc]
+        longest = abs(step_size) * update.abs().max()
+        update.mul_((_LONGEST_STEP / longest).clamp(max=1))
+        super()._add_grad(step_size, update)  # type: ignore[misc]
 
     def _first_rate(self) -> float:
         assert self.image.grad is not None

@@ -51,7 +51,7 @@ def compare(
         except ImageError as error:
             failed(error)
             continue
-        stylizer(photograph)  # the first pass pays for warming up
+        painted = stylizer(photograph)  # the first pass pays for warming up
         seconds = math.inf
         for _ in range(3):  # the quickest: whatever else the machine does only adds
             started = time.perf_counter()

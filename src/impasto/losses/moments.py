@@ -59,7 +59,8 @@ class _MeanAndCovariance(Function):
         return mean, (slices.mT @ slices).unflatten(0, (-1, parts)).sum(dim=1)
 
     @staticmethod
-    def backward(ctx: Any, gradient_of_mean: Tensor, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        gradient_of_mean, gradient = gradients
         features, mean = ctx.saved_tensors
         pixels = pixels_of(features) - mean[:, None].to(features.dtype)
         even = (gradient_of_mean / pixels.shape[1]).to(features.dtype)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
@@ -23,7 +22,7 @@ from impasto.checkpoint import SUFFIX
 from impasto.errors import ImpastoError, UsageError, printable
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.system.files import written_whole
-from impasto.training.callbacks import callbacks_of, rank_zero_print
+from impasto.training.callbacks import callbacks_of, is_rank_zero, rank_zero_print
 from impasto.training.lock import locked
 from impasto.training.plan import RunPlan
 
@@ -43,7 +42,7 @@ def alone(run: Path, output: Path) -> Iterator[None]:
     Raises:
         UsageError: another one is at work there, or nothing can be written there.
     """
-    if rank_zero_only.rank != 0:
+    if not is_rank_zero():
         yield
         return
     check_places(run, output)
@@ -87,7 +86,9 @@ class BeginRun(Callback):
         self.begin, self.loggers, self.made_for = begin, list(loggers), dict(made_for)
         self.has_begun = False
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         self.now(trainer)
 
     def now(self, trainer: Trainer) -> None:
@@ -124,7 +125,7 @@ class RunCheckpoint(ModelCheckpoint):
 
 def begin(plan: RunPlan) -> None:
     """Make the run's folder; earlier runs and painters are set aside, not lost. Rank 0 does so for all."""
-    if rank_zero_only.rank != 0:
+    if not is_rank_zero():
         return
     if plan.resumes_in_place:
         set_aside(plan.folder / "metrics.csv")  # a resumed CSVLogger begins its file anew
@@ -144,7 +145,7 @@ def refuse_needed(plan: RunPlan, picture: Path) -> None:
         UsageError: it does.
     """
     run = plan.folder
-    if rank_zero_only.rank != 0 or plan.resumes_in_place or not (run / "last.ckpt").is_file():
+    if not is_rank_zero() or plan.resumes_in_place or not (run / "last.ckpt").is_file():
         return
     inside = [path for path in (plan.start, picture, plan.checkpoint) if path and lies_in(run, path)]
     if inside:

@@ -15,6 +15,7 @@ import logging
 import re
 import tarfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,7 +47,8 @@ class Task(NamedTuple):
     source: str
 
 
-class Written(NamedTuple):
+@dataclass(frozen=True)
+class Written:
     """What is in the folder now: `images` in `shards`, and `missing` of them, of which `left_out` says this run's reasons."""
 
     index: Path
