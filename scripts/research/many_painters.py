@@ -5,6 +5,9 @@ operation. A graph starts them all in one call, and graphs on different streams 
 after the other. Used by `on_gpu.py`, `train_base.py` and `search_network.py`.
 """
 
+# pyright: reportPrivateImportUsage=false
+# torch.optim itself is built on the _foreach functions.
+
 from __future__ import annotations
 
 import math
@@ -134,9 +137,9 @@ class Painter:
         self.optimizer.step()
         with torch.no_grad():
             keep = torch.minimum(self._decay, (1 + self.done) / (10 + self.done))
-            now = torch._foreach_mul([p.detach() for p in self.parameters], 1 - keep)  # pyright: ignore[reportPrivateImportUsage]
-            torch._foreach_mul_(self.average, keep)  # pyright: ignore[reportPrivateImportUsage]
-            torch._foreach_add_(self.average, now)  # pyright: ignore[reportPrivateImportUsage]
+            now = torch._foreach_mul([p.detach() for p in self.parameters], 1 - keep)
+            torch._foreach_mul_(self.average, keep)
+            torch._foreach_add_(self.average, now)
             self.totals.lerp_(torch.stack([*terms]).detach(), 1.0 - 0.98)
             self.done += 1
 

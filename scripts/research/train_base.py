@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ class Reptile:
 
 
 def make_painters(
-    count: int, base: nn.Module, spec: dict, weights: str, pool: Tensor, batch: int, rate: float
+    count: int, base: nn.Module, spec: dict[str, Any], weights: str, pool: Tensor, batch: int, rate: float
 ) -> list[Painter]:
     """`count` painters of the base's network, each with a loss whose style can be exchanged."""
     features, painters = PerceptualLoss.from_spec(weights).to(pool.device).features, []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +68,7 @@ def paint_pipe(painter: Stylizer, options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
+def _progress(name: str) -> Generator[Callable[[int, int | None], None]]:
     """Show frames, frames per second and the time left on stderr."""
     from tqdm import tqdm
 

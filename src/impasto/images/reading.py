@@ -6,7 +6,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +129,7 @@ def picture_from_pil(image: Image.Image) -> Picture:
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[BinaryIO]:
+def _opened(source: Source) -> Generator[BinaryIO]:
     if not isinstance(source, (str, Path)):
         yield source if source.seekable() else io.BytesIO(source.read(_MAX_BYTES))
         return

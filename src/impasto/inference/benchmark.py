@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -142,7 +142,7 @@ def convolution_peak(device: torch.device, dtype: torch.dtype, seconds: float = 
 
 
 @contextmanager
-def peak_memory() -> Iterator[Callable[[], float | None]]:
+def peak_memory() -> Generator[Callable[[], float | None]]:
     """Measure how far resident memory rises inside the block; the function it yields tells in MB, on Linux."""
     before, highest, ended = used_memory(), 0, threading.Event()
 

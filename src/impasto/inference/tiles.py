@@ -12,7 +12,7 @@ import copy
 import itertools
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -216,7 +216,7 @@ class _TiledNorm(nn.Module):
 class _Call(nn.Module):
     """A function as a layer."""
 
-    def __init__(self, function):  # noqa: ANN001
+    def __init__(self, function: Callable[..., Tensor]):
         super().__init__()
         self.function = function
 

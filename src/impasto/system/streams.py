@@ -9,7 +9,7 @@ import io
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, TextIO
 
@@ -27,7 +27,7 @@ def prepare() -> None:
 
 
 @contextmanager
-def results_alone() -> Iterator[None]:
+def results_alone() -> Generator[None]:
     """Keep stdout for what is written to `results()`; whatever else is printed in the block, by whomever, goes to stderr."""
     global _results
     sys.stdout.flush()
@@ -58,7 +58,7 @@ def _open_closed_streams() -> None:
 
 
 @contextmanager
-def _separate_stdout() -> Iterator[TextIO]:
+def _separate_stdout() -> Generator[TextIO]:
     """Yield a stream to where stdout leads; meanwhile file descriptor 1, to which C libraries print, leads to stderr."""
     stdout = sys.stdout
     if stdout is not sys.__stdout__:  # somebody has put a stream of his own there

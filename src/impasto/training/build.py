@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -41,7 +41,7 @@ _SET_ELSEWHERE = {"logger": "logger=…", "callbacks": "callbacks.NAME", "max_ti
 
 
 @contextmanager
-def naming(group: str) -> Iterator[None]:
+def naming(group: str) -> Generator[None]:
     """Name a group of settings in what its constructor says of them.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _HELD_BY_ANOTHER = {errno.EACCES, errno.EAGAIN}
 
 
 @contextmanager
-def locked(path: Path, setting: str) -> Iterator[None]:
+def locked(path: Path, setting: str) -> Generator[None]:
     """Keep other trainings from `path` until the block ends, or this process does, however it ends.
 
     The lock is the operating system's, on a hidden file beside `path`, and so a dead process holds none; file servers pass

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ _REMEDIES = {
 
 
 @contextmanager
-def alone(run: Path, output: Path) -> Iterator[None]:
+def alone(run: Path, output: Path) -> Generator[None]:
     """Keep other trainings from the run's folder and from the style model; rank 0 does so for all.
 
     Raises:

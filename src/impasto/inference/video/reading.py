@@ -182,7 +182,7 @@ def _chained(head: list[T], items: Generator[T, None, None]) -> Generator[T, Non
 
 
 @contextmanager
-def opened(source: str | Path | int) -> Iterator[Clip]:
+def opened(source: str | Path | int) -> Generator[Clip]:
     name = f"camera {source}" if isinstance(source, int) else printable(source)
     with _camera(source) if isinstance(source, int) else _file(Path(source)) as container:
         yield Clip(name, container, is_camera=isinstance(source, int))

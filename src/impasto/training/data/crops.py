@@ -20,7 +20,7 @@ SCALES = (1.0, 1.6)  # a crop shows between all and 1/1.6 of the shorter side, b
 UNSET = -1
 
 
-class CropDataset(Dataset):
+class CropDataset(Dataset[dict[str, Any]]):
     """Sample number -> a random crop; number n is image `order(epoch)[n % len]` of epoch n // len.
 
     The images are those of `source`, then `procedural` pictures made by code.

@@ -129,7 +129,7 @@ class ContentDataModule(LightningDataModule):
         name, count = self.dataset.source.blame(index)
         self.bad.add(name, reason, count)
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[Any]:
         trainer = self.trainer
         assert trainer is not None
         start = trainer.global_step * trainer.accumulate_grad_batches
@@ -147,7 +147,7 @@ class ContentDataModule(LightningDataModule):
             return 0  # a cached crop takes a few milliseconds; a worker would take its core from the network
         return max(1, min(8, usable_cores() // devices - 1))
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> DataLoader[Any]:
         return DataLoader(_Stack(self.heldout_images), batch_size=1)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
@@ -160,7 +160,7 @@ class ContentDataModule(LightningDataModule):
         return batch["image"]
 
 
-class _Stack(Dataset):
+class _Stack(Dataset[Tensor]):
     def __init__(self, pictures: list[Tensor]):
         self.pictures = pictures
 
