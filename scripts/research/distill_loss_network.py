@@ -1,13 +1,15 @@
 """Distil VGG-19 to relu3_4 into the slim loss network that travels with impasto.
 
-    python scripts/research/distill_loss_network.py --photographs DIR --paintings DIR... [--vgg WEIGHTS] [--start slim] [-o FILE]
+    python scripts/research/distill_loss_network.py --photographs DIR --paintings DIR... [--vgg WEIGHTS]
+        [--start slim] [-o FILE]
 
 The student has VGG-19's depth and pooling with half of the channels, and one linear map per named layer back into
 VGG-19's channel space. It starts from VGG-19's own kernels, layer by layer the channels that a column-pivoted QR of the
-teacher's features picks, or from a slim network that there is. Then it learns, in rounds, what the perceptual loss asks of it:
-features, means, covariances and the distances between pictures, in colour and in normalised luminance, at every octave. Between the
-rounds painters are trained and pictures optimised on the student as it stands. Their results join the pictures, because both
-find whatever the student cannot see. docs/results.md says how faithful the one in checkpoints/ is.
+teacher's features picks, or from a slim network that there is. Then it learns, in rounds, what the perceptual loss asks
+of it: features, means, covariances and the distances between pictures, in colour and in normalised luminance, at every
+octave. Between the rounds painters are trained and pictures optimised on the student as it stands. Their results join
+the pictures, because both find whatever the student cannot see. docs/results.md says how faithful the one in
+checkpoints/ is.
 """
 
 from __future__ import annotations
@@ -169,7 +171,8 @@ def go_on_from(slim: str, teacher: VGGFeatures, pictures: Tensor) -> Student:
 
 
 class Pictures:
-    """Batches of crops: paintings beside the same crops of their photographs, and natural pictures, as they are and altered.
+    """Batches of crops: paintings beside the same crops of their photographs, and natural pictures, as they are and
+    altered.
 
     Args:
         natural: (M, 192, 192, 3) uint8, crops of photographs, paintings and textures.
@@ -294,9 +297,12 @@ def errors_of(had: Tensor, wanted: Tensor, pairs: int) -> Tensor:
     ]
     styles = [
         distance(of[painting], of[natural])
-        for distance, both in ((relative_mean_loss, (mean, true_mean)), (relative_gram_loss, (covariance, true_covariance)))
+        for distance, both in (
+            (relative_mean_loss, (mean, true_mean)),
+            (relative_gram_loss, (covariance, true_covariance)),
+        )
         for of in both
-    ]  # fmt: skip
+    ]
     found = [*contents, *styles]
     off = [
         ((ours + FLOOR) / (theirs + FLOOR)).log().square().mean()
@@ -332,7 +338,9 @@ class Adversaries:
         return self.styles[self.turn % len(self.styles)]
 
     def learn(self, student: Student, pictures: Pictures, updates: int, steps: int) -> None:
-        """Train all painters for so many updates and optimise pictures for so many steps; the results join `pictures`."""
+        """Train all painters for so many updates and optimise pictures for so many steps;
+        the results join `pictures`.
+        """
         replace_weights(self.loss.features, student)
         for painter in self.painters:
             painter.restart(self.base)
@@ -466,7 +474,9 @@ def main() -> None:
     pool = crop_pool(photographs, POOL + 2 * MARGIN, 2, device=str(device))
     chosen = np.random.default_rng(0).permutation(len(paintings))[:96]
     styles = read_styles([paintings[each] for each in chosen], 384, device)
-    adversaries = Adversaries(VGGFeatures(NAMED, str(options.output)).to(device), options.base, pool, styles, options.painters_a_round)  # fmt: skip
+    adversaries = Adversaries(
+        VGGFeatures(NAMED, str(options.output)).to(device), options.base, pool, styles, options.painters_a_round
+    )
     for path in options.painters:
         network = load_style_model(path).network.to(device)
         batch = _as_floats(pool[torch.randint(len(pool), (16,), device=device)])
@@ -478,7 +488,13 @@ def main() -> None:
         adversaries.learn(student, pictures, options.updates, options.steps)
         last = turn + 1 == options.rounds
         print(f"round {turn + 1}: {len(pictures.painted)} painted pictures", flush=True)
-        distil(student, teacher, pictures, options.minutes * (3 if last else 1), 3e-3 if turn == 0 and not options.start else 2e-3)  # fmt: skip
+        distil(
+            student,
+            teacher,
+            pictures,
+            options.minutes * (3 if last else 1),
+            3e-3 if turn == 0 and not options.start else 2e-3,
+        )
         save(student, options.output)
     print(options.output)
 

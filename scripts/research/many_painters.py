@@ -1,8 +1,8 @@
 """Many painters trained at once on one GPU: each one's whole training step is a CUDA graph on a stream of its own.
 
 A light painter on a batch of a few crops leaves a GPU idle most of the time, waiting for Python to start the next small
-operation. A graph starts them all in one call, and graphs on different streams share the GPU. On a CPU the same steps run one
-after the other. Used by `on_gpu.py`, `train_base.py` and `search_network.py`.
+operation. A graph starts them all in one call, and graphs on different streams share the GPU. On a CPU the same steps
+run one after the other. Used by `on_gpu.py`, `train_base.py` and `search_network.py`.
 """
 
 # pyright: reportPrivateImportUsage=false
@@ -163,7 +163,8 @@ class Painter:
 
 
 def train_all(painters: Sequence[Painter], rounds: int, every: int = 50, threads: int = 1) -> Iterator[int]:
-    """Let every painter take `rounds` steps, turn by turn; yields how many are done now and then, the GPU having caught up.
+    """Let every painter take `rounds` steps, turn by turn; yields how many are done now and then, the GPU having caught
+    up.
 
     On a GPU several threads may start the graphs, once they are recorded.
     """

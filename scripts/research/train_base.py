@@ -2,9 +2,10 @@
 
     python scripts/research/train_base.py --photographs DIR --styles DIR... [--minutes 25] [--network brush]
 
-Reptile (Nichol, Achiam and Schulman 2018), as MetaStyle (Zhang, Zhu and Zhu 2019) uses such a start for style networks: some painters begin
-at the base, each learns a style of its own for a few updates, and the base moves towards the mean of what they became. Styles come
-at many sizes and with their colour channels exchanged. Prints the mean loss at the end of the episodes.
+Reptile (Nichol, Achiam and Schulman 2018), as MetaStyle (Zhang, Zhu and Zhu 2019) uses such a start for style networks:
+some painters begin at the base, each learns a style of its own for a few updates, and the base moves towards the mean
+of what they became. Styles come at many sizes and with their colour channels exchanged. Prints the mean loss at the end
+of the episodes.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ class Styles:
         self.kept: dict[tuple[int, int], dict[str, Tensor]] = {}
 
     def draw(self, random: np.random.Generator) -> dict[str, Tensor]:
-        """Targets of a picture, its size and the order of its colour channels drawn; each picture comes in two versions."""
+        """Targets of a picture, its size and the order of its colour channels drawn;
+        each picture comes in two versions.
+        """
         number, version = int(random.integers(len(self.paths))), int(random.integers(2))
         if (number, version) not in self.kept:
             self.kept[number, version] = self._targets(self.paths[number], np.random.default_rng([number, version]))
@@ -64,7 +67,9 @@ class Reptile:
         self.painters, self.base, self.styles, self.random = painters, list(base), styles, random
 
     def episode(self, updates: int, part: float) -> float:
-        """Let every painter take `updates` steps, move the base by `part` of the way to their mean; return their mean loss."""
+        """Let every painter take `updates` steps, move the base by `part` of the way to their mean;
+        return their mean loss.
+        """
         for painter in self.painters:
             painter.restart(self.base)
             for name, target in self.styles.draw(self.random).items():

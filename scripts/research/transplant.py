@@ -2,11 +2,12 @@
 
     python scripts/research/transplant.py MODEL --photographs DIR -o OUT.safetensors [--width 32]
 
-`swift` does at half and quarter resolution what Johnson's network can do, too: its layers become a part of the channels of
-Johnson's, whose other channels are random and heard by none of these (function-preserving growth, as in Chen, Goodfellow and Shlens,
-"Net2Net", ICLR 2016). Two of Johnson's layers have no counterpart; they hand on what they get, their norms set to keep it as it is
-on photographs. Pixel-shuffle becomes the last 9x9 convolution, which hears all channels, fitted by least squares to what `swift`
-paints. Prints how far the two differ on photographs that the fit has not seen.
+`swift` does at half and quarter resolution what Johnson's network can do, too: its layers become a part of the channels
+of Johnson's, whose other channels are random and heard by none of these (function-preserving growth, as in Chen,
+Goodfellow and Shlens, "Net2Net", ICLR 2016). Two of Johnson's layers have no counterpart; they hand on what they get,
+their norms set to keep it as it is on photographs. Pixel-shuffle becomes the last 9x9 convolution, which hears all
+channels, fitted by least squares to what `swift` paints. Prints how far the two differ on photographs that the fit has
+not seen.
 """
 
 from __future__ import annotations
@@ -100,7 +101,9 @@ def pass_on(layer: ConvLayer, channels: int) -> None:
 
 
 def from_blocks_of_pixels(kernel: Tensor) -> Tensor:
-    """(O, 12, K, K) on a picture whose 2x2 blocks of pixels became channels -> (O, 3, 9, 9) on the picture itself; K at most 3."""
+    """(O, 12, K, K) on a picture whose 2x2 blocks of pixels became channels -> (O, 3, 9, 9) on the picture itself;
+    K at most 3.
+    """
     on_pixels = F.pixel_shuffle(kernel, 2)  # places a block's pixels where they were
     before = 4 - 2 * (kernel.shape[-1] // 2)  # Johnson's kernel is centred on the first pixel of the middle block
     after = 9 - before - on_pixels.shape[-1]
@@ -108,7 +111,9 @@ def from_blocks_of_pixels(kernel: Tensor) -> Tensor:
 
 
 def keep_statistics(network: nn.Module, layer: ConvLayer, photographs: Sequence[Tensor]) -> None:
-    """Set the norm of `layer` so that, on average over the photographs, it keeps mean and deviation of what comes in."""
+    """Set the norm of `layer` so that, on average over the photographs,
+    it keeps mean and deviation of what comes in.
+    """
     seen = outputs_of(layer[0], network, photographs)
     weights = weights_of(layer)
     weights.norm_weight.copy_(torch.stack([x.std(dim=(0, 2, 3)) for x in seen]).mean(dim=0))

@@ -48,7 +48,8 @@ def check_sources(options: argparse.Namespace, destination: Destination) -> None
     if words == ["-"] and options.frame_size:
         if options.output or options.size or options.json or streams.results().isatty():
             raise UsageError(
-                "- with --frame-size writes raw RGB24 frames of the same size to stdout: pipe them on, without -o, --size, --json"
+                "- with --frame-size writes raw RGB24 frames of the same size to stdout: pipe them on, without "
+                "-o, --size, --json"
             )
     elif words == ["-"] and sys.stdin.isatty():
         raise UsageError("- reads a picture from stdin, which is a terminal: pipe one in, or name a file")

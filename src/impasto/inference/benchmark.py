@@ -26,8 +26,8 @@ STYLES = {"brush": "starry_night", "johnson": "starry_night_johnson"}
 @dataclass(frozen=True)
 class Row:
     """What one engine did at one size; `peak` is the share of the measured convolution peak that the plain network's
-    arithmetic amounts to, so that an engine that needs less of it can exceed 1. `extra_mb` is the peak above the program with
-    the network loaded and the two pictures, None where the system does not tell."""
+    arithmetic amounts to, so that an engine that needs less of it can exceed 1. `extra_mb` is the peak above the
+    program with the network loaded and the two pictures, None where the system does not tell."""
 
     network: str
     width: int
@@ -48,7 +48,8 @@ def benchmark(
     device: str = DEFAULT_DEVICE,
     progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Measure every network, size (width, height) and backend; `backends` are by default all that are installed but compile.
+    """Measure every network, size (width, height) and backend; `backends` are by default all that are installed but
+    compile.
 
     Returns:
         `{"machine": ..., "peak_gflops": {"float32": ..., "half": ...}, "rows": [...], "failed": [...]}`, plain values.

@@ -1,4 +1,6 @@
-"""What a run says on stderr: what was chosen and how to choose otherwise, and what people would see in its paintings."""
+"""What a run says on stderr: what was chosen and how to choose otherwise,
+and what people would see in its paintings.
+"""
 
 from __future__ import annotations
 

@@ -43,7 +43,9 @@ def callbacks_of(trainer: Trainer, kind: type[Kind]) -> list[Kind]:
 
 
 class ProgressLine(Callback):
-    """One line on stderr: how far, how fast in images/s, how long still, and the loss, a mean over the last 25 steps."""
+    """One line on stderr: how far, how fast in images/s, how long still, and the loss,
+    a mean over the last 25 steps.
+    """
 
     every = 5  # steps, the same on all ranks: to read the loss a GPU must be waited for
 

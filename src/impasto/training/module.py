@@ -102,7 +102,9 @@ class StyleModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def progress(self, step: int) -> float:
-        """How much of the run is over after `step` updates, from 0 to 1, by steps or by the clock, whichever is further."""
+        """How much of the run is over after `step` updates, from 0 to 1, by steps or by the clock,
+        whichever is further.
+        """
         trainer = self._trainer
         if trainer is None:
             return 0.0

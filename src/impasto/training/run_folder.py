@@ -1,4 +1,7 @@
-"""The folder of a run and its painter: how they are begun, resumed and set aside. Nothing that was there before is lost."""
+"""The folder of a run and its painter: how they are begun, resumed and set aside.
+
+Nothing that was there before is lost.
+"""
 
 from __future__ import annotations
 
@@ -73,8 +76,8 @@ def check_places(run: Path, output: Path) -> None:
 class BeginRun(Callback):
     """A run begins with its first step: whatever fails before leaves every file as it was.
 
-    After that step, makes the run's folder and lets the loggers join, which write there from their start on. By then the
-    checkpoint was loaded, a batch was read and the network has learned from it.
+    After that step, makes the run's folder and lets the loggers join, which write there from their start on. By then
+    the checkpoint was loaded, a batch was read and the network has learned from it.
 
     Args:
         begin: makes the folder and sets aside what was there before.
@@ -111,7 +114,8 @@ def _start(logger: Logger) -> None:
     except Exception as error:  # W&B has classes of its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ImpastoError(
-            f"logger: {type(logger).__name__} cannot start ({reason}); logger=csv needs nothing, WANDB_MODE=offline no network"
+            f"logger: {type(logger).__name__} cannot start ({reason}); logger=csv needs nothing, "
+            "WANDB_MODE=offline no network"
         ) from error
 
 
@@ -253,5 +257,6 @@ def check_resumes(path: Path, checkpoint: Mapping[str, Any], optimizer: Optimize
         optimizer.load_state_dict(states[0])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"{printable(path)}: trained with another optimizer than {type(optimizer).__name__}; {_REMEDIES['optimizer']}"
+            f"{printable(path)}: trained with another optimizer than {type(optimizer).__name__}; "
+            f"{_REMEDIES['optimizer']}"
         ) from error

@@ -15,8 +15,8 @@ from typing import Any
 from impasto.errors import VideoError, printable
 from impasto.inference.video.chain import T
 
-# What is read, by ffmpeg's names: containers that hold what they play. Playlists and their like make a reader open other
-# files, or the network.
+# What is read, by ffmpeg's names: containers that hold what they play. Playlists and their like make a reader open
+# other files, or the network.
 _DEMUXERS = {
     "mov": (".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v"),
     "matroska": (".mkv", ".webm", ".mk3d"),

@@ -34,7 +34,8 @@ class ContentDataModule(LightningDataModule):
         batch_size: crops per step and rank.
         workers: decoding processes, or `auto`: none for a set that fits the cache, else the cores that are free.
         max_bad: fraction of unusable images that ends the run.
-        heldout, heldout_size: how many photographs are held out (at most a fifth), and the side of their centre squares.
+        heldout, heldout_size: how many photographs are held out (at most a fifth), and the side of their centre
+            squares.
         procedural: pictures made by code that are mixed in, for those who have few photographs.
         seed: of order and augmentation.
     """
