@@ -1,7 +1,7 @@
 """The head that measuring scripts share: their common option, where a figure comes from, and the writing of results.
 
-A script prints its rows as it finds them and saves them all at its end: `results/NAME.json`, and `results/NAME.csv` beside it.
-`scripts/release/make_results_page.py` makes docs/results.md of these files.
+A script prints its rows as it finds them and saves them all at its end: `results/NAME.json`, and `results/NAME.csv`
+beside it. `scripts/release/make_results_page.py` makes docs/results.md of these files.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def stamp(device: str | None = None) -> str:
 
 
 def save(folder: Path, name: str, title: str, rows: Sequence[Row], device: str | None = None) -> Path:
-    """Write a table's rows as `NAME.json` and `NAME.csv` into `folder`, each whole or not at all; return the first path.
+    """Write a table's rows as `NAME.json` and `NAME.csv` into `folder`, each whole or not at all; return the first
+    path.
 
     Args:
         folder: made if it is not there.
@@ -78,7 +79,10 @@ def save(folder: Path, name: str, title: str, rows: Sequence[Row], device: str |
 
 
 def _origin(device: str | None) -> dict[str, str]:
-    """Versions and hardware. Torch is imported here only: a child's peak of memory is at least that of its parent when it began."""
+    """Versions and hardware.
+
+    Torch is imported here only: a child's peak of memory is at least that of its parent when it began.
+    """
     return provenance(pick_device(device) if device else None)
 
 

@@ -2,9 +2,10 @@
 
     python scripts/measure/augment.py --annotations FILE --images DIR -s starry_night -s wave -o DIR
 
-Paints the set with one worker, with two, on a Ray cluster of two, and with two that are killed at half and resumed. Checks
-that all made the same files, that pycocotools reads them and that the annotations are those of the source; prints a table.
-Images a second are without the start of the command, which is in its own column: from the call to the first painting.
+Paints the set with one worker, with two, on a Ray cluster of two, and with two that are killed at half and resumed.
+Checks that all made the same files, that pycocotools reads them and that the annotations are those of the source;
+prints a table. Images a second are without the start of the command, which is in its own column: from the call to the
+first painting.
 """
 
 from __future__ import annotations
@@ -90,7 +91,10 @@ def check_annotations(source: Path, out: Path) -> str:
         assert all((after.annToMask(a) == before.annToMask(b)).all() for a, b in zip(copies, marks, strict=True))
     assert before.dataset["categories"] == after.dataset["categories"]
     assert before.dataset["licenses"] == after.dataset["licenses"]
-    return f"{len(before.imgs)} images, {len(before.anns)} annotations -> {len(after.imgs)}, {len(after.anns)}: boxes and masks equal"
+    return (
+        f"{len(before.imgs)} images, {len(before.anns)} annotations -> {len(after.imgs)}, {len(after.anns)}: "
+        "boxes and masks equal"
+    )
 
 
 def parts(mark: dict[str, Any]) -> dict[str, Any]:

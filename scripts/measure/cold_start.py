@@ -2,8 +2,9 @@
 
     python scripts/measure/cold_start.py [--style starry_night] [--size 640x480] [--starts 7]
 
-For every backend that is installed: the first start, which makes the network's graph and keeps it in the cache folder (empty at
-first), and the median of those after it with its spread. A program that only imports torch is timed in turn with them.
+For every backend that is installed: the first start, which makes the network's graph and keeps it in the cache folder
+(empty at first), and the median of those after it with its spread. A program that only imports torch is timed in turn
+with them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _STYLIZE = "import sys; from impasto import cli; cli.main(sys.argv[1:]); print('
 
 
 def started(code: str, *words: object) -> tuple[float, float, bool]:
-    """Run Python on `code` in a new process; return its seconds, its peak of resident memory in MB, and whether it imported torch."""
+    """Run Python on `code` in a new process; return its seconds, its peak of resident memory in MB,
+    and whether it imported torch.
+    """
     began = time.perf_counter()
     command = [sys.executable, "-c", code, *map(str, words)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -62,7 +65,8 @@ def main() -> None:
             for name, runs in again.items():
                 runs.append(started(_STYLIZE, *words, name) if name in names else started("import torch"))
     print(
-        f"{width}x{height}, {options.style}: {'first s':>15} {'later s (from - to)':>24} {'peak MB':>8}   torch imported"
+        f"{width}x{height}, {options.style}: {'first s':>15} {'later s (from - to)':>24} {'peak MB':>8}   torch "
+        "imported"
     )
     rows = []
     for name, runs in again.items():
@@ -82,7 +86,10 @@ def main() -> None:
             }
         )
     print(f"{options.starts} starts each, in turn, {_head.stamp('cpu')}")
-    title = f"impasto stylize from start to end, one picture of {width}x{height}, {options.style}, medians of {options.starts}"
+    title = (
+        f"impasto stylize from start to end, one picture of {width}x{height}, {options.style}, medians of "
+        f"{options.starts}"
+    )
     _head.save(options.results, "cold_start", title, rows, "cpu")
 
 

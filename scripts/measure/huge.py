@@ -2,8 +2,8 @@
 
     python scripts/measure/huge.py [--style starry_night] [--size 12000x8333] [--max-memory 1.5G] [--statistics exact]
 
-Paints a JPEG made by code, in a process of its own, and prints that process's peak of resident memory. Then paints a picture
-that fits in one piece and in tiles, and prints by how many of 255 levels they differ.
+Paints a JPEG made by code, in a process of its own, and prints that process's peak of resident memory. Then paints a
+picture that fits in one piece and in tiles, and prints by how many of 255 levels they differ.
 """
 
 from __future__ import annotations

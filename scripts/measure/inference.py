@@ -2,10 +2,10 @@
 
     python scripts/measure/inference.py [--pairs 7] [--sizes 512x512 ...] [--networks swift johnson] [--compile]
 
-The reference is Johnson's network as pytorch/examples defines it (`networks/fast_neural_style.py`, random weights), eager,
-float32, batch 1, on floats. Ours is `Stylizer.paint` on bytes, as a file or a frame brings them: it converts, pads and rounds
-as well. Prints the ratio of each pair, its median with its spread, and how far memory rises above the loaded program, each
-measured in a process of its own. Run it on an idle machine.
+The reference is Johnson's network as pytorch/examples defines it (`networks/fast_neural_style.py`, random weights),
+eager, float32, batch 1, on floats. Ours is `Stylizer.paint` on bytes, as a file or a frame brings them: it converts,
+pads and rounds as well. Prints the ratio of each pair, its median with its spread, and how far memory rises above the
+loaded program, each measured in a process of its own. Run it on an idle machine.
 """
 
 from __future__ import annotations

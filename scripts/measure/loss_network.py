@@ -2,9 +2,9 @@
 
     python scripts/measure/loss_network.py --photographs DIR --style IMAGE --vgg WEIGHTS [--painters MODEL=PICTURE...]
 
-For photographs and for what the painters made of them: the relative error of features and Gram matrices, layer by layer.
-Over all pairs (output, content) of both kinds: the rank correlation of the two total losses. For each painter: VGG-19's
-loss over slim's own, both on its paintings. And the time of slim over VGG-19's, forward and backward, in turn.
+For photographs and for what the painters made of them: the relative error of features and Gram matrices, layer by
+layer. Over all pairs (output, content) of both kinds: the rank correlation of the two total losses. For each painter:
+VGG-19's loss over slim's own, both on its paintings. And the time of slim over VGG-19's, forward and backward, in turn.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """How far is the optimiser from its end after a few steps? Each start against the loss that a long run reaches.
 
-    python scripts/measure/optimiser.py --images DIR [-s STYLE...] [--weights slim] [--limit 8] [--steps 60] [--long 500]
+    python scripts/measure/optimiser.py --images DIR [-s STYLE...] [--weights slim] [--limit 8] [--steps 60]
+        [--long 500]
 
-Prints, for each style, the mean loss over the photographs that `--long` steps from the photograph reach, and how far above it `--steps` steps
-end from noise, from the photograph and from the painter's own output, in the mean and at worst; the same for the painter without any step.
+Prints, for each style, the mean loss over the photographs that `--long` steps from the photograph reach, and how far
+above it `--steps` steps end from noise, from the photograph and from the painter's own output, in the mean and at
+worst; the same for the painter without any step.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ def main() -> None:
         images.centre_square(images.read_image(path, at_least=options.size), options.size)[None] for path in paths
     ]
     print(f"{_head.stamp('cpu')}, {len(squares)} photographs of {options.size} pixels")
-    print(f"| style | loss after {options.long} steps | {options.steps} from noise | from the photograph | from the painter | the painter itself |\n| --- | --- | --- | --- | --- | --- |")  # fmt: skip
+    print(f"| style | loss after {options.long} steps | {options.steps} from noise | from the photograph | from "
+          "the painter | the painter itself |\n| --- | --- | --- | --- | --- | --- |")  # fmt: skip
     rows: list[_head.Row] = []
     for style in options.styles:
         painter = Stylizer(style, "cpu", precision="float32")
@@ -58,7 +61,10 @@ def main() -> None:
         ends = [lowest(square, loss, "content", options.long) for square in squares]
         painted = [painter(square) for square in squares]
         starts = [["noise"] * len(squares), ["content"] * len(squares), painted]
-        reached = [[lowest(square, loss, init, options.steps) for square, init in zip(squares, inits, strict=True)] for inits in starts]  # fmt: skip
+        reached = [
+            [lowest(square, loss, init, options.steps) for square, init in zip(squares, inits, strict=True)]
+            for inits in starts
+        ]
         with torch.no_grad():
             own = [float(loss(output, square).total) for output, square in zip(painted, squares, strict=True)]
         found = dict(zip(STARTS, (above(values, ends) for values in (*reached, own)), strict=True))

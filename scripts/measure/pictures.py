@@ -1,11 +1,13 @@
 """Paintings against the published ones, by a judge that trained neither: how near the style, how much structure lost.
 
-    python scripts/measure/pictures.py --judge DIR --anchors DIR --styles DIR [--models NAME=DIR...] [--photographs DIR] [--others DIR]
+    python scripts/measure/pictures.py --judge DIR --anchors DIR --styles DIR [--models NAME=DIR...]
+        [--photographs DIR] [--others DIR]
 
-JUDGE holds `picture_judge.py` and its weights (VGG-19 to relu5_1, distilled; nothing here is trained on it); ANCHORS the photograph
-`chicago.jpg` in folders that hold what others made of it, `chicago_STYLE.jpg`; STYLES the style pictures. Every `--models NAME=DIR` is a
-row, of the style models in DIR. With PHOTOGRAPHS, means over the first twelve of them, of the models and of the pictures
-`PHOTOGRAPH.STYLE.png` in OTHERS, which another program made. Lower is better for both figures, but structure trades against style.
+JUDGE holds `picture_judge.py` and its weights (VGG-19 to relu5_1, distilled; nothing here is trained on it); ANCHORS
+the photograph `chicago.jpg` in folders that hold what others made of it, `chicago_STYLE.jpg`; STYLES the style
+pictures. Every `--models NAME=DIR` is a row, of the style models in DIR. With PHOTOGRAPHS, means over the first twelve
+of them, of the models and of the pictures `PHOTOGRAPH.STYLE.png` in OTHERS, which another program made. Lower is better
+for both figures, but structure trades against style.
 """
 
 from __future__ import annotations
@@ -104,7 +106,11 @@ def means(options: argparse.Namespace, judge: Judge, folder: Path) -> Table:
     for style in STYLES:
         found: dict[str, list[Figures]] = {}
         for photograph in photographs:
-            paintings = {name: painted(photograph, models / f"{style}.safetensors", folder / name) for name, models in options.models.items() if (models / f"{style}.safetensors").is_file()}  # fmt: skip
+            paintings = {
+                name: painted(photograph, models / f"{style}.safetensors", folder / name)
+                for name, models in options.models.items()
+                if (models / f"{style}.safetensors").is_file()
+            }
             if options.others:
                 paintings["the other program"] = options.others / f"{photograph.stem}.{style}.png"
             for name, each in zip(

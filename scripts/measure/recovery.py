@@ -2,7 +2,8 @@
 
     python scripts/measure/recovery.py [resume saves signals ranks disk] --photographs DIR [--vgg WEIGHTS]
 
-resume: a CPU run of --steps updates, killed with SIGKILL --kills times at random moments; its end against a straight run's.
+resume: a CPU run of --steps updates, killed with SIGKILL --kills times at random moments; its end against a straight
+run's.
 saves: SIGKILL into --saves writes of a checkpoint; how often the newest that is left is not whole.
 signals: SIGTERM to rank 0, to rank 1 and to torchrun; the seconds until all is saved and gone.
 ranks: 1 rank of 4 crops, 2 ranks of 2 and 2 nodes of 2 ranks of 1 (torchrun, loopback): validation losses and weights.
@@ -38,9 +39,12 @@ options: argparse.Namespace
 def words(folder: Path, *overrides: str) -> list[str]:
     vgg = [f"loss.features.weights={options.vgg}"] if options.vgg else []
     return [
-        f"style.image={options.style}", f"data.root={options.photographs}", "data.crop=64", "data.heldout=2", "style.size=128",
-        "data.workers=0", "trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.val_check_interval=50", "init=none",
-        "callbacks.checkpoint.every_n_train_steps=10", f"output={folder / 'style.safetensors'}", f"paths.run={folder / 'run'}",
+        f"style.image={options.style}", f"data.root={options.photographs}", "data.crop=64", "data.heldout=2",
+        "style.size=128",
+        "data.workers=0", "trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.val_check_interval=50",
+        "init=none",
+        "callbacks.checkpoint.every_n_train_steps=10", f"output={folder / 'style.safetensors'}",
+        f"paths.run={folder / 'run'}",
         *vgg, *overrides,
     ]  # fmt: skip
 
@@ -139,7 +143,8 @@ def saves(folder: Path) -> Iterator[Outcome]:
 
 def torchrun(folder: Path, nodes: int, node: int, ranks: int, port: int, *overrides: str) -> subprocess.Popen[str]:
     return start(
-        "torch.distributed.run", f"--nnodes={nodes}", f"--node-rank={node}", f"--nproc-per-node={ranks}", "--master-addr=127.0.0.1",
+        "torch.distributed.run", f"--nnodes={nodes}", f"--node-rank={node}", f"--nproc-per-node={ranks}",
+        "--master-addr=127.0.0.1",
         f"--master-port={port}", "-m", "impasto.training",
         *words(folder, "trainer=torchrun", *overrides), OMP_NUM_THREADS="1",
     )  # fmt: skip

@@ -1,10 +1,11 @@
-"""What painting a data set and training a style cost on this machine, and what limits them: the tables of docs/results.md.
+"""What painting a data set and training a style cost on this machine, and what limits them: the tables of
+docs/results.md.
 
     python scripts/measure/scaling.py PHOTOGRAPHS [--style starry_night] [--price 0.05] [--seconds 20]
 
-Reads, paints and writes the same photographs in turn, on one thread (or the GPU, if there is one), so that the shares hold
-whatever else the machine does. --price is that of one core (or GPU) for an hour; what is printed for a million and a
-billion images follows from the rates.
+Reads, paints and writes the same photographs in turn, on one thread (or the GPU, if there is one), so that the shares
+hold whatever else the machine does. --price is that of one core (or GPU) for an hour; what is printed for a million and
+a billion images follows from the rates.
 """
 
 from __future__ import annotations
@@ -107,7 +108,8 @@ def main() -> None:
     crops = 40_000 * 4
     hours = crops * training / 3600
     print(
-        f"one style of 40,000 steps of 4 crops: {hours:.1f} h on one, {hours / 8:.1f} h on 8 at the same efficiency, price {hours * options.price:.2f}"
+        f"one style of 40,000 steps of 4 crops: {hours:.1f} h on one, {hours / 8:.1f} h on 8 at the same "
+        f"efficiency, price {hours * options.price:.2f}"
     )
     costs.append({"work": "one style, 40,000 steps of 4 crops", "hours": hours, "price": hours * options.price})
     rates: list[_head.Row] = [

@@ -3,8 +3,8 @@
     python scripts/measure/shards.py FOLDER -o DIR [--shards 8] [--crop 192] [--images 256] [--rounds 3] [--workers 1]
 
 Writes the shards with `impasto shards` if they are not there. Checks that ranks and workers together see each
-image once, times both sources in turn through the DataLoader, decoding each image anew, and then looks at a copy in which
-one shard is cut short and one is missing.
+image once, times both sources in turn through the DataLoader, decoding each image anew, and then looks at a copy in
+which one shard is cut short and one is missing.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python scripts/measure/start.py --styles IMAGE... --photographs DIR --images DIR --vgg WEIGHTS -o DIR
         [--minutes 0.5 1 2 5] [--variants vgg19/none vgg19/auto slim/none slim/auto]
 
-Trains a painter with `impasto train` for every style, variant (loss network/start, and /optimizer if another) and length,
-one after the other, and compares it with `impasto compare`. Prints a table; reports and painters stay in the output folder, and what is there
-measured already is not done again.
+Trains a painter with `impasto train` for every style, variant (loss network/start, and /optimizer if another) and
+length, one after the other, and compares it with `impasto compare`. Prints a table; reports and painters stay in the
+output folder, and what is there measured already is not done again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from impasto.checkpoint import read_metadata
 from impasto.compare.report import read_report
 
 HEAD = """| style | loss network | start | optimizer | minutes | steps | photographs | VGG-19's loss | equal iterations from noise / photograph | in the median | gap | screen |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""  # noqa: E501
 
 
 def impasto(*words: object) -> None:
@@ -41,7 +41,8 @@ def measured(style: Path, variant: str, minutes: float, options: argparse.Namesp
             *(f"optimizer={name}" for name in optimizer),
         )  # fmt: skip
         impasto(
-            "compare", options.images, "-s", painter, "-o", folder, "--loss-weights", options.vgg, "--style-image", style,
+            "compare", options.images, "-s", painter, "-o", folder, "--loss-weights", options.vgg, "--style-image",
+            style,
             "--steps", options.steps, "--limit", options.limit, "--precision", "auto", "--no-polish",
         )  # fmt: skip
     report = read_report(report_path)

@@ -2,9 +2,9 @@
 
     python scripts/measure/training.py --vgg WEIGHTS [--pairs 8]
 
-The plain loop is written as pytorch/examples writes it: float32, default memory layout, all layers for the content image too.
-Ours is `StyleModule.training_step` under the precision that `trainer.precision=auto` chooses. Prints both rates and the
-ratio of each pair of steps with its spread.
+The plain loop is written as pytorch/examples writes it: float32, default memory layout, all layers for the content
+image too. Ours is `StyleModule.training_step` under the precision that `trainer.precision=auto` chooses. Prints both
+rates and the ratio of each pair of steps with its spread.
 """
 
 from __future__ import annotations

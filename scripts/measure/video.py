@@ -1,9 +1,10 @@
-"""How much of the painter's speed a whole clip keeps: frames per second from file to file against its three parts alone.
+"""How much of the painter's speed a whole clip keeps: frames per second from file to file against its three parts
+alone.
 
     python scripts/measure/video.py [-s starry_night] [--frames 1000] [--width 640] [--height 360] [--device auto]
 
-Makes a clip with sound, paints it into another, and then decodes, paints and encodes the same frames one after the other.
-Prints the four rates, the rate of the three parts in turn, and whether frames and sound came through.
+Makes a clip with sound, paints it into another, and then decodes, paints and encodes the same frames one after the
+other. Prints the four rates, the rate of the three parts in turn, and whether frames and sound came through.
 """
 
 from __future__ import annotations

@@ -13,13 +13,15 @@ from impasto.system.files import asset_dir
 
 HEAD = """# Style models
 
-Written by `python scripts/release/make_model_cards.py` from the files. Each was trained by this project (`configs/experiment/`) and
-measured by `impasto compare`; [docs/results.md](../docs/results.md) says what the columns mean. Training includes what a painter began with, but for base weights.
+Written by `python scripts/release/make_model_cards.py` from the files. Each was trained by this project \
+(`configs/experiment/`) and
+measured by `impasto compare`; [docs/results.md](../docs/results.md) says what the columns mean. \
+Training includes what a painter began with, but for base weights.
 The judge is a loss network, photographs and the steps of the optimiser. A file holds no copy of its painting.
 
 | style | after | network | training | judge | style reached | structure kept | the optimiser's | gap | equal iterations from noise / photograph | MB |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
-"""
+"""  # noqa: E501
 
 
 def card(path: Path) -> str:

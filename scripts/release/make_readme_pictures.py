@@ -1,9 +1,10 @@
-"""Paint the README's pictures: sample photographs of scikit-image (CC0 or public domain) in the shipped styles, below their style pictures.
+"""Paint the README's pictures: sample photographs of scikit-image (CC0 or public domain) in the shipped styles, below
+their style pictures.
 
     python scripts/release/make_readme_pictures.py --pictures DIR
 
-PICTURES holds a picture called like each shipped style; only those that may be redistributed belong there. Writes docs/painted.jpg with
-all styles, and docs/strip.jpg with the last six: their style pictures and the last photograph.
+PICTURES holds a picture called like each shipped style; only those that may be redistributed belong there. Writes
+docs/painted.jpg with all styles, and docs/strip.jpg with the last six: their style pictures and the last photograph.
 """
 
 from __future__ import annotations

@@ -16,12 +16,15 @@ from impasto.system.files import written_whole
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = """# Results
 
-Written by `python scripts/release/make_results_page.py` from the files in `results/`, which the scripts in `scripts/measure/` saved: one JSON file
-for each table, and the same rows as CSV beside it. Absolute times depend on what else the machine did; ratios were taken in turn.
+Written by `python scripts/release/make_results_page.py` from the files in `results/`, which the scripts in \
+`scripts/measure/` saved: one JSON file
+for each table, and the same rows as CSV beside it. Absolute times depend on what else the machine did; \
+ratios were taken in turn.
 """
 EARLIER = """# Earlier figures
 
-These tables are older than the files in `results/`: the scripts printed them, and they were copied by hand into `results/earlier/`, rounded.
+These tables are older than the files in `results/`: the scripts printed them, and they were copied by hand \
+into `results/earlier/`, rounded.
 A table disappears from here when its script is run again.
 """
 NEEDED = ("name", "title", "command", "date", "machine", "versions", "rows")

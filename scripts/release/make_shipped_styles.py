@@ -1,9 +1,11 @@
 """Train, measure and ship the styles of configs/experiment, one after the other, on any machine.
 
-    python scripts/release/make_shipped_styles.py [NAME...] --pictures DIR --photographs DIR --images DIR [--vgg WEIGHTS] -o DIR
+    python scripts/release/make_shipped_styles.py [NAME...] --pictures DIR --photographs DIR --images DIR
+        [--vgg WEIGHTS] -o DIR
 
-PICTURES holds a picture called like each experiment; those that `impasto sample-style` knows are made where they are missing. On
-a GPU `scripts/research/train_styles.py` trains all of them at once; what it left in the output folder is not trained again.
+PICTURES holds a picture called like each experiment; those that `impasto sample-style` knows are made where they are
+missing. On a GPU `scripts/research/train_styles.py` trains all of them at once; what it left in the output folder is
+not trained again.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parent
 sys.path.append(str(SCRIPTS.parent / "research"))  # where the next line finds its module
 
-from train_styles import known_experiments, picture_of  # noqa: E402  # pyright: ignore[reportMissingImports]
+from train_styles import known_experiments, picture_of  # noqa: E402
 
 
 def run(*words: object) -> None:
@@ -28,15 +30,19 @@ def make(name: str, options: argparse.Namespace) -> None:
     picture, painter = picture_of(name, options.pictures), options.output / f"{name}.safetensors"
     if not painter.is_file():
         run(
-            "-m", "impasto", "train", f"experiment={name}", f"style.image={picture}", f"data.root={options.photographs}",
-            f"loss.features.weights={options.vgg}", f"output={painter}", f"paths.run={painter.with_suffix('')}", "ckpt_path=last",
+            "-m", "impasto", "train", f"experiment={name}", f"style.image={picture}",
+            f"data.root={options.photographs}",
+            f"loss.features.weights={options.vgg}", f"output={painter}", f"paths.run={painter.with_suffix('')}",
+            "ckpt_path=last",
             *options.override,
         )  # fmt: skip
     report = painter.with_suffix(".compared") / "report.json"
     if not report.is_file():
         run(
-            "-m", "impasto", "compare", options.images, "-s", painter, "-o", report.parent, "--loss-weights", options.judge,
-            "--style-image", picture, "--steps", options.steps, "--limit", options.limit, "--precision", "auto", "--no-polish",
+            "-m", "impasto", "compare", options.images, "-s", painter, "-o", report.parent, "--loss-weights",
+            options.judge,
+            "--style-image", picture, "--steps", options.steps, "--limit", options.limit, "--precision", "auto",
+            "--no-polish",
         )  # fmt: skip
     run(SCRIPTS / "ship_style.py", painter, report)
 

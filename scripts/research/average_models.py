@@ -2,8 +2,8 @@
 
     python scripts/research/average_models.py MODEL MODEL... -o OUT.safetensors
 
-Weights between two ends of one valley lie lower than both (Izmailov et al., "Averaging Weights Leads to Wider Optima and Better
-Generalization", UAI 2018). The papers are those of the first model.
+Weights between two ends of one valley lie lower than both (Izmailov et al., "Averaging Weights Leads to Wider Optima
+and Better Generalization", UAI 2018). The papers are those of the first model.
 """
 
 from __future__ import annotations

@@ -1,13 +1,15 @@
 """Distil VGG-19 to relu3_4 into the slim loss network that travels with impasto.
 
-    python scripts/research/distill_loss_network.py --photographs DIR --paintings DIR... [--vgg WEIGHTS] [--start slim] [-o FILE]
+    python scripts/research/distill_loss_network.py --photographs DIR --paintings DIR... [--vgg WEIGHTS]
+        [--start slim] [-o FILE]
 
 The student has VGG-19's depth and pooling with half of the channels, and one linear map per named layer back into
 VGG-19's channel space. It starts from VGG-19's own kernels, layer by layer the channels that a column-pivoted QR of the
-teacher's features picks, or from a slim network that there is. Then it learns, in rounds, what the perceptual loss asks of it:
-features, means, covariances and the distances between pictures, in colour and in normalised luminance, at every octave. Between the
-rounds painters are trained and pictures optimised on the student as it stands. Their results join the pictures, because both
-find whatever the student cannot see. docs/results.md says how faithful the one in checkpoints/ is.
+teacher's features picks, or from a slim network that there is. Then it learns, in rounds, what the perceptual loss asks
+of it: features, means, covariances and the distances between pictures, in colour and in normalised luminance, at every
+octave. Between the rounds painters are trained and pictures optimised on the student as it stands. Their results join
+the pictures, because both find whatever the student cannot see. docs/results.md says how faithful the one in
+checkpoints/ is.
 """
 
 from __future__ import annotations
@@ -60,6 +62,9 @@ FLOOR = 1e-3  # of a distance whose logarithm is taken
 class Student(nn.Module):
     """VGG-19's path at half width, and for each named layer a 1x1 convolution into VGG-19's channels."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.convolutions, self.maps, in_channels = nn.ModuleDict(), nn.ModuleDict(), 3
@@ -84,6 +89,18 @@ class Student(nn.Module):
         return features
 
 
+def convolution_of(modules: nn.ModuleDict, name: str) -> nn.Conv2d:
+    convolution = modules[name]
+    assert isinstance(convolution, nn.Conv2d)
+    return convolution
+
+
+def fill(convolution: nn.Conv2d, weight: Tensor, bias: Tensor) -> None:
+    assert convolution.bias is not None
+    convolution.weight.copy_(weight)
+    convolution.bias.copy_(bias)
+
+
 # ------------------------------------------------------------------------------------------- the start
 
 
@@ -100,15 +117,17 @@ def start_from(teacher: VGGFeatures, pictures: Tensor) -> Student:
             to_wide, shift = linear_map(x, wide)
         kernel, bias = weights[f"{name}_weight"], weights[f"{name}_bias"]
         wide = F.conv2d(wide, kernel, bias, padding=1).relu()
-        convolution = student.convolutions[name]
+        convolution = convolution_of(student.convolutions, name)
         kept = pivots(wide, convolution.out_channels)
-        convolution.weight.copy_(torch.einsum("oikl,ij->ojkl", kernel[kept], to_wide))
-        convolution.bias.copy_(bias[kept] + torch.einsum("oikl,i->o", kernel[kept], shift))
+        fill(
+            convolution,
+            torch.einsum("oikl,ij->ojkl", kernel[kept], to_wide),
+            bias[kept] + torch.einsum("oikl,i->o", kernel[kept], shift),
+        )
         x = convolution(x).relu()
         to_wide, shift = linear_map(x, wide)
         if name in NAMED:
-            student.maps[name].weight.copy_(to_wide[:, :, None, None])
-            student.maps[name].bias.copy_(shift)
+            fill(convolution_of(student.maps, name), to_wide[:, :, None, None], shift)
     return student
 
 
@@ -120,7 +139,7 @@ def pixels_of(features: Tensor, count: int = 16384) -> Tensor:
 
 def pivots(features: Tensor, count: int) -> Tensor:
     """The channels that span the others best, by column-pivoted QR."""
-    _, order = scipy.linalg.qr(pixels_of(features).numpy(), mode="r", pivoting=True)
+    order = np.asarray(scipy.linalg.qr(pixels_of(features).numpy(), mode="r", pivoting=True)[-1])
     return torch.from_numpy(np.sort(order[:count]).astype(np.int64))
 
 
@@ -140,13 +159,11 @@ def go_on_from(slim: str, teacher: VGGFeatures, pictures: Tensor) -> Student:
     student, features = Student(), VGGFeatures(NAMED, slim)
     weights = dict(features.named_buffers())
     for name in PATH:
-        student.convolutions[name].weight.copy_(weights[f"{name}_weight"])
-        student.convolutions[name].bias.copy_(weights[f"{name}_bias"])
+        fill(convolution_of(student.convolutions, name), weights[f"{name}_weight"], weights[f"{name}_bias"])
     own, wide = features(pictures), teacher(pictures)
     for name in NAMED:
         matrix, shift = linear_map(own[name].narrow, wide[name].full())
-        student.maps[name].weight.copy_(matrix[:, :, None, None])
-        student.maps[name].bias.copy_(shift)
+        fill(convolution_of(student.maps, name), matrix[:, :, None, None], shift)
     return student
 
 
@@ -154,7 +171,8 @@ def go_on_from(slim: str, teacher: VGGFeatures, pictures: Tensor) -> Student:
 
 
 class Pictures:
-    """Batches of crops: paintings beside the same crops of their photographs, and natural pictures, as they are and altered.
+    """Batches of crops: paintings beside the same crops of their photographs, and natural pictures, as they are and
+    altered.
 
     Args:
         natural: (M, 192, 192, 3) uint8, crops of photographs, paintings and textures.
@@ -279,9 +297,12 @@ def errors_of(had: Tensor, wanted: Tensor, pairs: int) -> Tensor:
     ]
     styles = [
         distance(of[painting], of[natural])
-        for distance, both in ((relative_mean_loss, (mean, true_mean)), (relative_gram_loss, (covariance, true_covariance)))
+        for distance, both in (
+            (relative_mean_loss, (mean, true_mean)),
+            (relative_gram_loss, (covariance, true_covariance)),
+        )
         for of in both
-    ]  # fmt: skip
+    ]
     found = [*contents, *styles]
     off = [
         ((ours + FLOOR) / (theirs + FLOOR)).log().square().mean()
@@ -317,7 +338,9 @@ class Adversaries:
         return self.styles[self.turn % len(self.styles)]
 
     def learn(self, student: Student, pictures: Pictures, updates: int, steps: int) -> None:
-        """Train all painters for so many updates and optimise pictures for so many steps; the results join `pictures`."""
+        """Train all painters for so many updates and optimise pictures for so many steps;
+        the results join `pictures`.
+        """
         replace_weights(self.loss.features, student)
         for painter in self.painters:
             painter.restart(self.base)
@@ -374,14 +397,14 @@ def folded(student: Student) -> dict[str, Tensor]:
     """
     student, state = copy.deepcopy(student).cpu(), {}
     for name in PATH:
-        convolution = student.convolutions[name]
+        convolution = convolution_of(student.convolutions, name)
+        assert convolution.bias is not None
         state[f"features.{LAYERS[name].position}.weight"] = convolution.weight
         state[f"features.{LAYERS[name].position}.bias"] = convolution.bias
     for name in NAMED:
-        matrix, bias = (
-            student.maps[name].weight.detach()[:, :, 0, 0].double(),
-            student.maps[name].bias.detach().double(),
-        )
+        to_wide = convolution_of(student.maps, name)
+        assert to_wide.bias is not None
+        matrix, bias = to_wide.weight.detach()[:, :, 0, 0].double(), to_wide.bias.detach().double()
         ones = torch.ones_like(bias)
         basis, _ = torch.linalg.qr(torch.cat([matrix, bias[:, None], ones[:, None]], dim=1))
         basis = basis @ rotation(basis.mT @ ones)
@@ -451,7 +474,9 @@ def main() -> None:
     pool = crop_pool(photographs, POOL + 2 * MARGIN, 2, device=str(device))
     chosen = np.random.default_rng(0).permutation(len(paintings))[:96]
     styles = read_styles([paintings[each] for each in chosen], 384, device)
-    adversaries = Adversaries(VGGFeatures(NAMED, str(options.output)).to(device), options.base, pool, styles, options.painters_a_round)  # fmt: skip
+    adversaries = Adversaries(
+        VGGFeatures(NAMED, str(options.output)).to(device), options.base, pool, styles, options.painters_a_round
+    )
     for path in options.painters:
         network = load_style_model(path).network.to(device)
         batch = _as_floats(pool[torch.randint(len(pool), (16,), device=device)])
@@ -463,7 +488,13 @@ def main() -> None:
         adversaries.learn(student, pictures, options.updates, options.steps)
         last = turn + 1 == options.rounds
         print(f"round {turn + 1}: {len(pictures.painted)} painted pictures", flush=True)
-        distil(student, teacher, pictures, options.minutes * (3 if last else 1), 3e-3 if turn == 0 and not options.start else 2e-3)  # fmt: skip
+        distil(
+            student,
+            teacher,
+            pictures,
+            options.minutes * (3 if last else 1),
+            3e-3 if turn == 0 and not options.start else 2e-3,
+        )
         save(student, options.output)
     print(options.output)
 

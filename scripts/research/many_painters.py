@@ -1,9 +1,12 @@
 """Many painters trained at once on one GPU: each one's whole training step is a CUDA graph on a stream of its own.
 
 A light painter on a batch of a few crops leaves a GPU idle most of the time, waiting for Python to start the next small
-operation. A graph starts them all in one call, and graphs on different streams share the GPU. On a CPU the same steps run one
-after the other. Used by `on_gpu.py`, `train_base.py` and `search_network.py`.
+operation. A graph starts them all in one call, and graphs on different streams share the GPU. On a CPU the same steps
+run one after the other. Used by `on_gpu.py`, `train_base.py` and `search_network.py`.
 """
+
+# pyright: reportPrivateImportUsage=false
+# torch.optim itself is built on the _foreach functions.
 
 from __future__ import annotations
 
@@ -63,6 +66,8 @@ class Painter:
     ):  # fmt: skip
         self.network, self.loss, self.pool, self.steps, self.batch = network, loss, pool, steps, batch
         self.grid_weight, self.peak, self.margin = grid_weight, rate, margin
+        assert isinstance(network.stride, int)
+        self.stride = network.stride
         self.device = pool.device
         self.done = torch.zeros((), device=self.device)  # steps
         self.planned = torch.tensor(float(steps), device=self.device)
@@ -74,7 +79,7 @@ class Painter:
         self.optimizer = Muon(self.parameters, lr=rate)
         self._shares = [group["lr"] / rate for group in self.optimizer.param_groups]
         self.stream = torch.cuda.Stream() if self.device.type == "cuda" else None
-        self.graph = None
+        self.graph: torch.cuda.CUDAGraph | None = None
 
     def plan(self, steps: int) -> None:
         """Let the learning rate reach zero after `steps` in all."""
@@ -88,21 +93,22 @@ class Painter:
             return
         with torch.cuda.stream(self.stream):
             if self.graph is None:
-                self._record()
+                self.graph = self._record()
             self.graph.replay()
 
-    def _record(self) -> None:
-        """Record the step as a graph, and leave everything as if no step had been taken."""
+    def _record(self) -> torch.cuda.CUDAGraph:
+        """Return the step recorded as a graph, and leave everything as if no step had been taken."""
         kept = [parameter.detach().clone() for parameter in self.parameters]
         for _ in range(_WARM_UP):
             self._step()
         for state in self.optimizer.state.values():  # a number would be recorded as it is
             if "step" in state:
                 state["step"] = torch.zeros((), device=self.device)
-        self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, stream=self.stream):
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self.stream):
             self._step()
         self.restart(kept)
+        return graph
 
     @torch.no_grad()
     def restart(self, weights: Sequence[Tensor]) -> None:
@@ -124,15 +130,16 @@ class Painter:
         ):
             output, content = (inner(pictures, self.margin) for pictures in (self.network(batch), batch))
             terms = self.loss(output, content)
-        grid = self.grid_weight * grid_energy(output, self.network.stride).mean()
+        grid = self.grid_weight * grid_energy(output, self.stride).mean()
         self.optimizer.zero_grad(set_to_none=True)
         (terms.total + grid).backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 5.0, foreach=True)
         self.optimizer.step()
         with torch.no_grad():
             keep = torch.minimum(self._decay, (1 + self.done) / (10 + self.done))
+            now = torch._foreach_mul([p.detach() for p in self.parameters], 1 - keep)
             torch._foreach_mul_(self.average, keep)
-            torch._foreach_add_(self.average, torch._foreach_mul([p.detach() for p in self.parameters], 1 - keep))
+            torch._foreach_add_(self.average, now)
             self.totals.lerp_(torch.stack([*terms]).detach(), 1.0 - 0.98)
             self.done += 1
 
@@ -156,7 +163,8 @@ class Painter:
 
 
 def train_all(painters: Sequence[Painter], rounds: int, every: int = 50, threads: int = 1) -> Iterator[int]:
-    """Let every painter take `rounds` steps, turn by turn; yields how many are done now and then, the GPU having caught up.
+    """Let every painter take `rounds` steps, turn by turn; yields how many are done now and then, the GPU having caught
+    up.
 
     On a GPU several threads may start the graphs, once they are recorded.
     """

@@ -1,10 +1,11 @@
-"""What impasto does on this GPU: speed against the chip's own, training, many devices; then painters with the time left.
+"""What impasto does on this GPU: speed against the chip's own, training, many devices; then painters with the time
+left.
 
     scripts/on_gpu.sh [--quick] [--vgg WEIGHTS] [--photographs DIR] [--styles DIR] [--minutes 7] [-o DIR]
 
-Each part stands alone: one that fails says so in the table, and the others go on. Prints one table and writes `on_gpu.json`
-and the table as `on_gpu.md` into the output folder; a style model for each picture in STYLES is trained there until the
-minutes are over. With --quick, and on a CPU, everything is small: to try the script itself.
+Each part stands alone: one that fails says so in the table, and the others go on. Prints one table and writes
+`on_gpu.json` and the table as `on_gpu.md` into the output folder; a style model for each picture in STYLES is trained
+there until the minutes are over. With --quick, and on a CPU, everything is small: to try the script itself.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ def peaks(options: argparse.Namespace) -> Iterator[Row]:
     a, b = (torch.randn(side, side, device=options.device, dtype=torch.bfloat16) for _ in range(2))
     yield Row("matrix product, bfloat16", 2 * side**3 / seconds_of(lambda: a @ b, 1, options.device) / 1e12, "TFLOP/s")
     options.peak = convolution_peak(options.device, torch.bfloat16, 1) / 1e3
-    conv = torch.nn.Conv2d(256, 256, 3, padding=1).to(options.device, torch.bfloat16, memory_format=torch.channels_last)
+    conv = torch.nn.Conv2d(256, 256, 3, padding=1).to(options.device, torch.bfloat16)
+    conv = conv.to(memory_format=torch.channels_last)
     batch = torch.randn(1 if options.quick else 16, 256, 64, 64, device=options.device, dtype=torch.bfloat16)
     batch = batch.contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
@@ -106,7 +108,8 @@ def painting(options: argparse.Namespace) -> Iterator[Row]:
             engine = build_engine(build_network(network).eval(), str(options.device), "torch", "half")
             taken = seconds_of(lambda engine=engine, frame=frame: engine(frame), 1, options.device)
             share = 2 * macs_per_pixel(build_network(network)) * width * height / taken / options.peak / 1e12
-            yield Row(f"{network}, {name}", f"{1 / taken:.1f} frames/s, {slow / taken:.1f} times plain, {share:.1%} of the peak")  # fmt: skip
+            yield Row(f"{network}, {name}", f"{1 / taken:.1f} frames/s, {slow / taken:.1f} times plain, "
+                                            f"{share:.1%} of the peak")  # fmt: skip
 
 
 def training(options: argparse.Namespace) -> Iterator[Row]:
@@ -124,7 +127,10 @@ def training(options: argparse.Namespace) -> Iterator[Row]:
             painter.stream = stream
             graph = images_per_second(painter, steps, options)
             name = "VGG-19" if weights == options.vgg else weights
-            yield Row(f"training, {network}, {name}, {batch} crops of {crop // 2 if options.quick else crop - 192}", f"{graph:.0f} images/s as a graph, {eager:.0f} step by step")  # fmt: skip
+            yield Row(
+                f"training, {network}, {name}, {batch} crops of {crop // 2 if options.quick else crop - 192}",
+                f"{graph:.0f} images/s as a graph, {eager:.0f} step by step",
+            )
 
 
 def images_per_second(painter: Painter, steps: int, options: argparse.Namespace) -> float:
@@ -148,13 +154,15 @@ def ranks(options: argparse.Namespace) -> Iterator[Row]:
             else ["data.batch_size=8"]
         )
         words = [
-            sys.executable, "-m", "impasto.training", f"style.image={style}", f"data.root={options.photographs}", "data.heldout=2",
+            sys.executable, "-m", "impasto.training", f"style.image={style}", f"data.root={options.photographs}",
+            "data.heldout=2",
             f"paths.run={folder}/run", *small,
         ]  # fmt: skip
         for what, more in {
             "one device": ["trainer.max_steps=20"],
             "resumed": ["trainer.max_steps=40", "ckpt_path=last"],
-            "DDP": ["trainer=ddp", f"trainer.devices={max(1, torch.cuda.device_count())}", "trainer.max_steps=20", f"paths.run={folder}/ddp"],
+            "DDP": ["trainer=ddp", f"trainer.devices={max(1, torch.cuda.device_count())}", "trainer.max_steps=20",
+                    f"paths.run={folder}/ddp"],
         }.items():  # fmt: skip
             started = time.perf_counter()
             done = subprocess.run([*words, *more], capture_output=True, text=True, timeout=150)
@@ -172,7 +180,8 @@ def painters(options: argparse.Namespace) -> Iterator[Row]:
     ]
     left = max(0.2, (options.ends - time.monotonic()) / 60)
     wanted = argparse.Namespace(
-        names=names, pictures=options.styles, photographs=options.photographs, vgg=options.vgg or "slim", start=options.start, minutes=left, steps=0, batch=4,
+        names=names, pictures=options.styles, photographs=options.photographs, vgg=options.vgg or "slim",
+        start=options.start, minutes=left, steps=0, batch=4,
         output=options.output,
     )  # fmt: skip
     made = train_styles(wanted, options.device)

@@ -2,8 +2,8 @@
 
     python scripts/research/renew_slim_targets.py --pictures DIR
 
-PICTURES as for `scripts/release/make_shipped_styles.py`. A model's other Gram matrices, those of the loss network that it was
-trained with, stay as they are.
+PICTURES as for `scripts/release/make_shipped_styles.py`. A model's other Gram matrices, those of the loss network that
+it was trained with, stay as they are.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """Which network, trained for as many updates, paints best? Many candidates and losses at once, on a GPU.
 
-    python scripts/research/search_network.py --styles IMAGE... --photographs DIR [--steps 2000] [--candidates brush swift 16x1-3-124 ...] -o DIR
+    python scripts/research/search_network.py --styles IMAGE... --photographs DIR [--steps 2000]
+        [--candidates brush swift 16x1-3-124 ...] -o DIR
 
-A candidate WIDTHxBEFORE-BLOCKS-DILATIONS has WIDTH channels at half the resolution, BEFORE residual blocks at a quarter and BLOCKS at an
-eighth, of these dilations in turn, without the canvas; every other name is a network of the project. `--loss` changes the loss of all, such as
-`style_weight=5 grey_content=false`. Prints multiply-adds, parameters and the last mean of the loss's terms; the output folder gets a contact sheet for
-each style, a row for each candidate, to be looked at and judged (`scripts/measure/pictures.py`): the loss alone does not tell.
+A candidate WIDTHxBEFORE-BLOCKS-DILATIONS has WIDTH channels at half the resolution, BEFORE residual blocks at a quarter
+and BLOCKS at an eighth, of these dilations in turn, without the canvas; every other name is a network of the project.
+`--loss` changes the loss of all, such as `style_weight=5 grey_content=false`. Prints multiply-adds, parameters and the
+last mean of the loss's terms; the output folder gets a contact sheet for each style, a row for each candidate, to be
+looked at and judged (`scripts/measure/pictures.py`): the loss alone does not tell.
 """
 
 from __future__ import annotations
@@ -96,7 +98,8 @@ def main() -> None:
         print(number, " ".join(f"{float(painter.totals.sum()):.3f}" for painter in painters.values()), flush=True)
     print(f"\n{date.today()}, {provenance(device)}, {options.steps} updates of {options.batch} crops")
     print(
-        "| network | MAC a pixel | parameters | content, style, total variation, each style |\n| --- | --- | --- | --- |"
+        "| network | MAC a pixel | parameters | content, style, total variation, each style |\n| --- | --- | --- "
+        "| --- |"
     )
     for name in options.candidates:
         network = candidate(name).eval()

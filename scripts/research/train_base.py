@@ -2,9 +2,10 @@
 
     python scripts/research/train_base.py --photographs DIR --styles DIR... [--minutes 25] [--network brush]
 
-Reptile (Nichol, Achiam and Schulman 2018), as MetaStyle (Zhang, Zhu and Zhu 2019) uses such a start for style networks: some painters begin
-at the base, each learns a style of its own for a few updates, and the base moves towards the mean of what they became. Styles come
-at many sizes and with their colour channels exchanged. Prints the mean loss at the end of the episodes.
+Reptile (Nichol, Achiam and Schulman 2018), as MetaStyle (Zhang, Zhu and Zhu 2019) uses such a start for style networks:
+some painters begin at the base, each learns a style of its own for a few updates, and the base moves towards the mean
+of what they became. Styles come at many sizes and with their colour channels exchanged. Prints the mean loss at the end
+of the episodes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +43,9 @@ class Styles:
         self.kept: dict[tuple[int, int], dict[str, Tensor]] = {}
 
     def draw(self, random: np.random.Generator) -> dict[str, Tensor]:
-        """Targets of a picture, its size and the order of its colour channels drawn; each picture comes in two versions."""
+        """Targets of a picture, its size and the order of its colour channels drawn;
+        each picture comes in two versions.
+        """
         number, version = int(random.integers(len(self.paths))), int(random.integers(2))
         if (number, version) not in self.kept:
             self.kept[number, version] = self._targets(self.paths[number], np.random.default_rng([number, version]))
@@ -63,7 +67,9 @@ class Reptile:
         self.painters, self.base, self.styles, self.random = painters, list(base), styles, random
 
     def episode(self, updates: int, part: float) -> float:
-        """Let every painter take `updates` steps, move the base by `part` of the way to their mean; return their mean loss."""
+        """Let every painter take `updates` steps, move the base by `part` of the way to their mean;
+        return their mean loss.
+        """
         for painter in self.painters:
             painter.restart(self.base)
             for name, target in self.styles.draw(self.random).items():
@@ -77,7 +83,7 @@ class Reptile:
 
 
 def make_painters(
-    count: int, base: nn.Module, spec: dict, weights: str, pool: Tensor, batch: int, rate: float
+    count: int, base: nn.Module, spec: dict[str, Any], weights: str, pool: Tensor, batch: int, rate: float
 ) -> list[Painter]:
     """`count` painters of the base's network, each with a loss whose style can be exchanged."""
     features, painters = PerceptualLoss.from_spec(weights).to(pool.device).features, []

@@ -1,9 +1,11 @@
 """Train styles of configs/experiment, all of them at once: what a GPU has time for in minutes.
 
-    python scripts/research/train_styles.py [NAME...] --pictures DIR --photographs DIR [--vgg WEIGHTS] [--minutes 4] -o DIR
+    python scripts/research/train_styles.py [NAME...] --pictures DIR --photographs DIR [--vgg WEIGHTS] [--minutes 4]
+        -o DIR
 
-PICTURES holds a picture called like each experiment; those that `impasto sample-style` knows are made where they are missing.
-Each painter begins at the base weights of its network and takes --steps or, with --minutes, as many as fit. Leaves a style model for each, which `scripts/release/ship_style.py` puts among the shipped ones when it is measured.
+PICTURES holds a picture called like each experiment; those that `impasto sample-style` knows are made where they are
+missing. Each painter begins at the base weights of its network and takes --steps or, with --minutes, as many as fit.
+Leaves a style model for each, which `scripts/release/ship_style.py` puts among the shipped ones when it is measured.
 """
 
 from __future__ import annotations
@@ -81,9 +83,9 @@ def make_painter(config: Any, style: Style, features: PerceptualLoss, pool: torc
 
 
 def loss_options(config: Any) -> dict[str, Any]:
-    chosen = {
-        key: value for key, value in OmegaConf.to_container(config.loss).items() if key not in ("name", "features")
-    }
+    settings = OmegaConf.to_container(config.loss)
+    assert isinstance(settings, dict)
+    chosen = {str(key): value for key, value in settings.items() if key not in ("name", "features")}
     return {**chosen, "style_weight": chosen["style_weight"] * config.style.strength}
 
 
@@ -103,7 +105,9 @@ def save(path: Path, painter: Painter, config: Any, style: Style, training: Trai
 
 
 def train(painters: Sequence[Painter], seconds: float | None) -> int:
-    """Train for the painters' steps or for so many seconds, the learning rate falling to zero at the end; return the steps."""
+    """Train for the painters' steps or for so many seconds, the learning rate falling to zero at the end;
+    return the steps.
+    """
     ends = time.monotonic() + (seconds or 0)
     next(train_all(painters, 1))  # on a GPU, records the graphs
     pace = {threads: seconds_a_round(painters, threads) for threads in ((1, 8) if painters[0].stream else (1,))}

@@ -2,11 +2,12 @@
 
     python scripts/research/transplant.py MODEL --photographs DIR -o OUT.safetensors [--width 32]
 
-`swift` does at half and quarter resolution what Johnson's network can do, too: its layers become a part of the channels of
-Johnson's, whose other channels are random and heard by none of these (function-preserving growth, as in Chen, Goodfellow and Shlens,
-"Net2Net", ICLR 2016). Two of Johnson's layers have no counterpart; they hand on what they get, their norms set to keep it as it is
-on photographs. Pixel-shuffle becomes the last 9x9 convolution, which hears all channels, fitted by least squares to what `swift`
-paints. Prints how far the two differ on photographs that the fit has not seen.
+`swift` does at half and quarter resolution what Johnson's network can do, too: its layers become a part of the channels
+of Johnson's, whose other channels are random and heard by none of these (function-preserving growth, as in Chen,
+Goodfellow and Shlens, "Net2Net", ICLR 2016). Two of Johnson's layers have no counterpart; they hand on what they get,
+their norms set to keep it as it is on photographs. Pixel-shuffle becomes the last 9x9 convolution, which hears all
+channels, fitted by least squares to what `swift` paints. Prints how far the two differ on photographs that the fit has
+not seen.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +27,7 @@ from impasto import images
 from impasto.checkpoint import StyleModel, find_style_model, load_style_model, save_style_model
 from impasto.errors import ImpastoError, UsageError
 from impasto.networks import build_network, network_spec
-from impasto.networks.johnson import ConvLayer, TransformerNet
+from impasto.networks.johnson import ConvLayer, ResidualBlock, TransformerNet
 from impasto.networks.swift import SwiftNet
 
 SIZE, SEEN, UNSEEN = 256, 40, 8
@@ -37,43 +39,71 @@ def transplanted(swift: SwiftNet, photographs: Sequence[Tensor], width: int) -> 
     """Return a Johnson network that paints as `swift` does, fitted on photographs (1, 3, H, W)."""
     johnson = build_network("johnson", width=width, blocks=len(swift.body))
     assert isinstance(johnson, TransformerNet)
-    _, first, _, second, _ = swift.encoder
-    plant(first, johnson.encoder[0], kernel=from_blocks_of_pixels(first[0].weight))
-    pass_on(johnson.encoder[2], len(first[0].weight))
-    plant(second, johnson.encoder[4])
+    first, up = layer_at(swift.encoder, 1), layer_at(swift.decoder, 0, 1)
+    down, last_up = layer_at(johnson.encoder, 2), layer_at(johnson.decoder, 1, 1)
+    plant(first, layer_at(johnson.encoder, 0), kernel=from_blocks_of_pixels(weights_of(first).kernel))
+    pass_on(down, len(weights_of(first).kernel))
+    plant(layer_at(swift.encoder, 3), layer_at(johnson.encoder, 4))
     for block, wider in zip(swift.body, johnson.body, strict=True):
-        plant(block.body[0], wider.body[0])
-        plant(block.body[2], wider.body[2])
-    up = swift.decoder[0]
-    plant(up[1], johnson.decoder[0][1])
-    pass_on(johnson.decoder[1][1], len(up[1][0].weight))
-    keep_statistics(johnson, johnson.encoder[2], photographs)
-    keep_statistics(johnson, johnson.decoder[1][1], photographs)
+        assert isinstance(block, ResidualBlock) and isinstance(wider, ResidualBlock)
+        plant(layer_at(block.body, 0), layer_at(wider.body, 0))
+        plant(layer_at(block.body, 2), layer_at(wider.body, 2))
+    plant(up, layer_at(johnson.decoder, 0, 1))
+    pass_on(last_up, len(weights_of(up).kernel))
+    keep_statistics(johnson, down, photographs)
+    keep_statistics(johnson, last_up, photographs)
     fit_last_layer(johnson, swift, photographs)
     return johnson
 
 
+class Weights(NamedTuple):
+    """Of a convolution and of the instance norm behind it; to write into them changes the network."""
+
+    kernel: Tensor
+    bias: Tensor
+    norm_weight: Tensor
+    norm_bias: Tensor
+
+
+def layer_at(module: nn.Module, *path: int) -> ConvLayer:
+    """The convolution layer at that path through nested sequences."""
+    for index in path:
+        assert isinstance(module, nn.Sequential)
+        module = module[index]
+    assert isinstance(module, ConvLayer)
+    return module
+
+
+def weights_of(layer: ConvLayer) -> Weights:
+    convolution, norm = layer
+    assert isinstance(convolution, nn.Conv2d) and convolution.bias is not None
+    assert isinstance(norm, nn.InstanceNorm2d)
+    return Weights(convolution.weight, convolution.bias, norm.weight, norm.bias)
+
+
 def plant(layer: ConvLayer, wider: ConvLayer, kernel: Tensor | None = None) -> None:
     """Make the first channels of `wider` do what `layer` does, deaf to the channels that `layer` has not."""
-    convolution, norm = wider[0], wider[1]
-    kernel = layer[0].weight if kernel is None else kernel
+    own, there = weights_of(layer), weights_of(wider)
+    kernel = own.kernel if kernel is None else kernel
     rows, columns = kernel.shape[:2]
-    convolution.weight[:rows] = 0
-    convolution.weight[:rows, :columns] = kernel
-    convolution.bias[:rows] = layer[0].bias
-    norm.weight[:rows], norm.bias[:rows] = layer[1].weight, layer[1].bias
+    there.kernel[:rows] = 0
+    there.kernel[:rows, :columns] = kernel
+    there.bias[:rows] = own.bias
+    there.norm_weight[:rows], there.norm_bias[:rows] = own.norm_weight, own.norm_bias
 
 
 def pass_on(layer: ConvLayer, channels: int) -> None:
     """Make the first channels of `layer` repeat those that come in."""
-    weight = layer[0].weight
-    weight[:channels] = 0
-    weight[range(channels), range(channels), weight.shape[2] // 2, weight.shape[3] // 2] = 1
-    layer[0].bias[:channels] = 0
+    kernel, bias, *_ = weights_of(layer)
+    kernel[:channels] = 0
+    kernel[range(channels), range(channels), kernel.shape[2] // 2, kernel.shape[3] // 2] = 1
+    bias[:channels] = 0
 
 
 def from_blocks_of_pixels(kernel: Tensor) -> Tensor:
-    """(O, 12, K, K) on a picture whose 2x2 blocks of pixels became channels -> (O, 3, 9, 9) on the picture itself; K at most 3."""
+    """(O, 12, K, K) on a picture whose 2x2 blocks of pixels became channels -> (O, 3, 9, 9) on the picture itself;
+    K at most 3.
+    """
     on_pixels = F.pixel_shuffle(kernel, 2)  # places a block's pixels where they were
     before = 4 - 2 * (kernel.shape[-1] // 2)  # Johnson's kernel is centred on the first pixel of the middle block
     after = 9 - before - on_pixels.shape[-1]
@@ -81,15 +111,19 @@ def from_blocks_of_pixels(kernel: Tensor) -> Tensor:
 
 
 def keep_statistics(network: nn.Module, layer: ConvLayer, photographs: Sequence[Tensor]) -> None:
-    """Set the norm of `layer` so that, on average over the photographs, it keeps mean and deviation of what comes in."""
+    """Set the norm of `layer` so that, on average over the photographs,
+    it keeps mean and deviation of what comes in.
+    """
     seen = outputs_of(layer[0], network, photographs)
-    layer[1].weight.copy_(torch.stack([x.std(dim=(0, 2, 3)) for x in seen]).mean(dim=0))
-    layer[1].bias.copy_(torch.stack([x.mean(dim=(0, 2, 3)) for x in seen]).mean(dim=0))
+    weights = weights_of(layer)
+    weights.norm_weight.copy_(torch.stack([x.std(dim=(0, 2, 3)) for x in seen]).mean(dim=0))
+    weights.norm_bias.copy_(torch.stack([x.mean(dim=(0, 2, 3)) for x in seen]).mean(dim=0))
 
 
 def fit_last_layer(johnson: TransformerNet, swift: SwiftNet, photographs: Sequence[Tensor]) -> None:
     """Choose the last convolution by least squares, so that its outputs are those of `swift` before the sigmoid."""
-    last: nn.Conv2d = johnson.decoder[2][0]
+    last = layer_at(johnson.decoder, 2)[0]
+    assert isinstance(last, nn.Conv2d) and last.bias is not None
     reach = last.kernel_size[0] // 2
     products, targets = torch.zeros(()), torch.zeros(())
     features = outputs_of(johnson.decoder[1], johnson, photographs)
@@ -106,7 +140,6 @@ def fit_last_layer(johnson: TransformerNet, swift: SwiftNet, photographs: Sequen
     ridge = 1e-5 * products.diagonal().mean() * torch.eye(len(products), dtype=products.dtype)
     solution = torch.linalg.solve(products + ridge, targets).mT.float()
     last.weight.copy_(solution[:, :-1].view_as(last.weight))
-    assert last.bias is not None
     last.bias.copy_(solution[:, -1])
 
 

@@ -52,9 +52,9 @@ class StyleModel:
         style: title, artist, year, size (pixels), screen energy of the style picture; a thumbnail, if it may be kept.
         training: how it was trained.
         report: how good it is.
-        style_targets: fingerprint of a loss network -> `PerceptualLoss.style_targets` of the style picture, so that the loss
-            can be had again without the picture: covariances or Gram matrices (1, C, C) and, under names that end in
-            ".mean", means (1, C).
+        style_targets: fingerprint of a loss network -> `PerceptualLoss.style_targets` of the style picture, so that the
+            loss can be had again without the picture: covariances or Gram matrices (1, C, C) and, under names that end
+            in ".mean", means (1, C).
     """
 
     network: nn.Module
@@ -72,7 +72,8 @@ class Metadata:
     """What a style model's file says without its tensors.
 
     Attributes:
-        spec, name, loss, style, training, report: as of `StyleModel`; the spec as it stands, which may lack newer options.
+        spec, name, loss, style, training, report: as of `StyleModel`; the spec as it stands, which may lack newer
+            options.
         digest: SHA-256 of the tensors; None in files from before it was written.
     """
 
@@ -88,8 +89,8 @@ class Metadata:
 def save_style_model(path: Path, model: StyleModel) -> None:
     """Write `model` to `path`, whole or not at all; weights in half precision.
 
-    Half precision moves no pixel of an 8-bit picture by more than one level (tests/test_checkpoint.py measures it). A digest of the
-    tensors goes with them, whatever order they are in and whatever the metadata say.
+    Half precision moves no pixel of an 8-bit picture by more than one level (tests/test_checkpoint.py measures it). A
+    digest of the tensors goes with them, whatever order they are in and whatever the metadata say.
     """
     from safetensors.torch import save_file
 
@@ -112,8 +113,8 @@ def load_style_model(path: Path) -> StyleModel:
     """Read a style model; the network comes in float32 on the CPU, in evaluation mode.
 
     Raises:
-        ModelError: no such file, not a style model, made by a newer version, damaged (its tensors have another digest than
-            was written with them), or with values that are not numbers.
+        ModelError: no such file, not a style model, made by a newer version, damaged (its tensors have another digest
+            than was written with them), or with values that are not numbers.
     """
     metadata = read_metadata(path)
     spec = networks.complete_spec(metadata.spec)
@@ -227,16 +228,24 @@ def _remedy_for(path: Path) -> str:
     if suffix in IMAGE_SUFFIXES:
         return f"a picture, not a painter; train one first: impasto train {printable(path)}"
     if suffix in (".pth", ".pt", ".model", ".t7", ".bin"):
-        return f"weights of another project; make a style model of them first: impasto import {printable(path)} -o OUT{SUFFIX}"
+        return (
+            f"weights of another project; make a style model of them first: impasto import {printable(path)} "
+            f"-o OUT{SUFFIX}"
+        )
     if suffix == ".ckpt":
-        return f"a checkpoint to go on training with; its painter is the {SUFFIX} file that training wrote beside the picture"
+        return (
+            f"a checkpoint to go on training with; its painter is the {SUFFIX} file that training wrote "
+            "beside the picture"
+        )
     if suffix == ".onnx":
         return f"a graph, not a style model; give the {SUFFIX} file that it was made of"
     return ""
 
 
 def _digest_of(keys: Iterable[str], tensor: Callable[[str], Tensor]) -> str:
-    """Return the SHA-256 of contiguous tensors on the CPU: of names, types, shapes and bytes, in the order of the names."""
+    """Return the SHA-256 of contiguous tensors on the CPU: of names, types, shapes and bytes, in the order of the
+    names.
+    """
     digest = hashlib.sha256()
     for key in sorted(keys):
         value = tensor(key)

@@ -1,4 +1,6 @@
-"""The reference: optimise the pixels themselves (Gatys, Ecker and Bethge, "Image Style Transfer Using CNNs", CVPR 2016)."""
+"""The reference: optimise the pixels themselves (Gatys, Ecker and Bethge, "Image Style Transfer Using CNNs",
+CVPR 2016).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ _FIRST_STEP = 0.01  # how far L-BFGS moves the pixel that it moves most, to meas
 
 
 class Iterate(NamedTuple):
-    """One update: its number, the live pixels (1, 3, H, W), not yet clamped (clone to keep), and the total before it."""
+    """One update: its number, the live pixels (1, 3, H, W), not yet clamped (clone to keep),
+    and the total before it.
+    """
 
     step: int
     image: Tensor
@@ -58,7 +62,9 @@ class Interrupted(KeyboardInterrupt):
 
 
 def scored_steps(steps: int) -> list[int]:
-    """Updates after which an iterate is clamped and scored: every second up to 50, where the curve is steep, fewer later."""
+    """Updates after which an iterate is clamped and scored: every second up to 50, where the curve is steep, fewer
+    later.
+    """
     dense, middle, sparse = range(0, 51, 2), range(55, 101, 5), range(125, steps + 1, 25)
     return sorted({step for step in (*dense, *middle, 25, *sparse, steps) if step <= steps})
 
@@ -81,16 +87,17 @@ def optimize_image(
         content: (1, 3, H, W) in [0, 1].
         loss: with its style set; on the same device as `content`.
         steps: updates at full size.
-        optimizer: `lbfgs` as neural-style sets it (learning rate 1, history 100, no line search, tolerances 0), its first
-            step so long that some pixel moves by 0.01, or `adam`.
+        optimizer: `lbfgs` as neural-style sets it (learning rate 1, history 100, no line search, tolerances 0), its
+            first step so long that some pixel moves by 0.01, or `adam`.
         init: `content`, `noise` (mid-grey with normal noise of deviation 0.1, from `seed`), or an image of `content`'s
             shape, such as a network's output.
-        scales: coarse-to-fine; before the full size, `steps` updates at each of 1/2, 1/4 … of it, the style's own size kept.
+        scales: coarse-to-fine; before the full size, `steps` updates at each of 1/2, 1/4 … of it, the style's own size
+            kept.
         bfloat16: compute the gradients (not the scores) in bfloat16; twice as fast where the hardware has it.
         callback: called after every update.
 
-    The iterates are free to leave [0, 1], as in neural-style; those in `scored_steps` are clamped and scored in float32,
-    and the best of them is returned. A diverged run (a loss that is not finite) ends early and keeps its best.
+    The iterates are free to leave [0, 1], as in neural-style; those in `scored_steps` are clamped and scored in
+    float32, and the best of them is returned. A diverged run (a loss that is not finite) ends early and keeps its best.
 
     Raises:
         UsageError: unknown optimizer or init.
@@ -161,8 +168,8 @@ def _make_optimizer(name: str, image: Tensor) -> torch.optim.Optimizer:
 class _LBFGS(torch.optim.LBFGS):
     """As neural-style sets it, one iteration at a time, except for the length of the first step.
 
-    torch's own moves no pixel by more than some 1e-4. The change of the gradient over so little drowns in the rounding of
-    bfloat16, and the second step, which is scaled by it, then throws some pictures far out of range.
+    torch's own moves no pixel by more than some 1e-4. The change of the gradient over so little drowns in the rounding
+    of bfloat16, and the second step, which is scaled by it, then throws some pictures far out of range.
     """
 
     def __init__(self, image: Tensor) -> None:
@@ -176,11 +183,12 @@ class _LBFGS(torch.optim.LBFGS):
         super().step(lambda: total)  # type: ignore[arg-type]
         return total
 
-    def _add_grad(self, step_size: float, direction: Tensor) -> None:
-        # Without a line search some steps leap far out of range. Shortened in place: the next step takes its curvature from this one.
-        longest = abs(step_size) * direction.abs().max()
-        direction.mul_((_LONGEST_STEP / longest).clamp(max=1))
-        super()._add_grad(step_size, direction)  # type: ignore[misc]
+    def _add_grad(self, step_size: float, update: Tensor) -> None:
+        # Without a line search some steps leap far out of range. Shortened in place: the next step takes its curvature
+        # from this one.
+        longest = abs(step_size) * update.abs().max()
+        update.mul_((_LONGEST_STEP / longest).clamp(max=1))
+        super()._add_grad(step_size, update)  # type: ignore[misc]
 
     def _first_rate(self) -> float:
         assert self.image.grad is not None

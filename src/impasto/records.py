@@ -131,9 +131,13 @@ class Fidelity(Record):
     """What people ask of paintings, means over images; None where the loss has no such term."""
 
     style_reached: float | None
-    """1 - a painting's style loss / that of the photograph itself: 0 for the photograph, 1 for the style's statistics."""
+    """1 - a painting's style loss / that of the photograph itself:
+    0 for the photograph, 1 for the style's statistics.
+    """
     structure_kept: float | None
-    """1 - half of the relative error of the content features: 1 for the photograph, about 0 for an unrelated picture."""
+    """1 - half of the relative error of the content features: 1 for the photograph, about 0 for an unrelated
+    picture.
+    """
 
 
 @dataclass(kw_only=True)

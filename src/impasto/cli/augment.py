@@ -36,7 +36,8 @@ def add(commands: Any) -> None:
         help="where the new data set goes",
     )
     command.add_argument("--per-image", type=positive_from, default=AUGMENT_PER_IMAGE, metavar="N",
-                         help="paintings of each image, in different styles as far as there are (default: %(default)s)")  # fmt: skip
+                         help="paintings of each image, in different styles as far as there are (default: "
+                              "%(default)s)")  # fmt: skip
     command.add_argument(
         "--seed", type=seed_from, default=DEFAULT_SEED, help="decides on styles and strengths (default: %(default)s)"
     )
@@ -49,7 +50,8 @@ def add(commands: Any) -> None:
         "--workers", type=_workers_from, metavar="N", help="processes (default: auto, one a core or GPU)"
     )
     command.add_argument("--engine", choices=AUGMENT_ENGINES, default=DEFAULT_ENGINE,
-                         help="processes of this machine, or the Ray cluster that RAY_ADDRESS names (default: %(default)s)")  # fmt: skip
+                         help="processes of this machine, or the Ray cluster that RAY_ADDRESS names (default: "
+                              "%(default)s)")  # fmt: skip
     add_device_and_json(command)
 
 

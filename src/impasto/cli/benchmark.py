@@ -13,11 +13,12 @@ from impasto.system.choices import BACKENDS, BENCHMARK_RUNS, BENCHMARK_SIZES
 
 def add(commands: Any) -> None:
     command = add_command(commands, "benchmark", _benchmark, "measure how fast this machine paints, with each backend")
+    sizes = " ".join(f"{width}x{height}" for width, height in BENCHMARK_SIZES)
     command.add_argument("--sizes", nargs="+", type=size_from, default=BENCHMARK_SIZES, metavar="WxH",
-                         help="sizes of the pictures "
-                         f"(default: {' '.join(f'{width}x{height}' for width, height in BENCHMARK_SIZES)})")  # fmt: skip
+                         help=f"sizes of the pictures (default: {sizes})")  # fmt: skip
     command.add_argument("--backends", nargs="+", metavar="BACKEND", choices=BACKENDS,
-                         default=(), help="those to measure (default: all that are installed but compile, which is slow to start)")  # fmt: skip
+                         default=(), help="those to measure (default: all that are installed but compile, which "
+                                          "is slow to start)")  # fmt: skip
     command.add_argument("--runs", type=positive_from, default=BENCHMARK_RUNS,
                          help="pictures each, of which the median counts (default: %(default)s)")  # fmt: skip
     add_device_and_json(command)
@@ -44,7 +45,8 @@ def _print_table(report: dict[str, Any]) -> None:
     for row in report["rows"]:
         size = f"{row['width']}x{row['height']}"
         extra = "-" if row["extra_mb"] is None else f"{row['extra_mb']:.0f}"
-        print_result(f"{row['network']:9} {size:10} {row['backend']:12} {row['precision']:9} {row['milliseconds']:9.1f} "
+        print_result(f"{row['network']:9} {size:10} {row['backend']:12} {row['precision']:9} "
+                     f"{row['milliseconds']:9.1f} "
                      f"{row['frames']:9.1f} {row['macs_per_pixel']:10,} {row['peak']:8.0%} {extra:>9}")  # fmt: skip
     for failure in report["failed"]:
         print(f"left out: {failure['network']}, {failure['error']}", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,8 @@ def check_sources(options: argparse.Namespace, destination: Destination) -> None
     if words == ["-"] and options.frame_size:
         if options.output or options.size or options.json or streams.results().isatty():
             raise UsageError(
-                "- with --frame-size writes raw RGB24 frames of the same size to stdout: pipe them on, without -o, --size, --json"
+                "- with --frame-size writes raw RGB24 frames of the same size to stdout: pipe them on, without "
+                "-o, --size, --json"
             )
     elif words == ["-"] and sys.stdin.isatty():
         raise UsageError("- reads a picture from stdin, which is a terminal: pipe one in, or name a file")
@@ -68,7 +69,7 @@ def paint_pipe(painter: Stylizer, options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
+def _progress(name: str) -> Generator[Callable[[int, int | None], None]]:
     """Show frames, frames per second and the time left on stderr."""
     from tqdm import tqdm
 

@@ -97,7 +97,8 @@ def _compare(options: argparse.Namespace) -> int:
 
         report, compared = compare(
             paths, painter, loss, steps=options.steps, size=options.size,
-            bfloat16=wants_bfloat16(options, painter.device), polish=options.polish, progress=progress, failed=partial(fail, None),
+            bfloat16=wants_bfloat16(options, painter.device), polish=options.polish, progress=progress,
+            failed=partial(fail, None),
         )  # fmt: skip
     written = write_report(options.output, report, compared)
     if options.json:
@@ -122,9 +123,14 @@ def _sentences(report: Report) -> Iterator[str]:
     yield f"equals {after(equal.noise)} L-BFGS iterations from noise, {after(equal.content)} from content"
     if median and len(report.images) > 1:
         yield f"in the median image {after(median.noise)} and {after(median.content)}"
-    yield f"total loss {loss.network['total']:.3f}, the optimiser's best in {report.steps} steps {loss.converged:.3f}: gap {report.gap:.0%}"
+    yield (
+        f"total loss {loss.network['total']:.3f}, the optimiser's best in {report.steps} steps "
+        f"{loss.converged:.3f}: gap {report.gap:.0%}"
+    )
     if loss.polish is not None:
-        yield f"polish: {after(report.polish_iterations)} iterations from the network's output reach the optimiser's best"
+        yield (
+            f"polish: {after(report.polish_iterations)} iterations from the network's output reach the optimiser's best"
+        )
     earlier = " (partly timed in an earlier comparison)" if seconds.cached else ""
     yield (
         f"speed: {seconds.network:.3f} s ({_BACKEND}, {_PRECISION}) against {seconds.noise:.1f} s "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,7 +123,7 @@ def _optimize(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _stopped_like_ctrl_c() -> Iterator[None]:
+def _stopped_like_ctrl_c() -> Generator[None]:
     """Treat SIGTERM, with which schedulers end a job, like Ctrl-C inside the block."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -51,12 +51,14 @@ def add_backend(command: argparse.ArgumentParser) -> None:
     command.add_argument("--backend", choices=(DEFAULT_BACKEND, *BACKENDS), default=DEFAULT_BACKEND,
                          help="what does the arithmetic (default: the fastest that is installed)")  # fmt: skip
     command.add_argument("--precision", choices=PRECISIONS, default=DEFAULT_PRECISION,
-                         help="half moves few pixels by more than a level (default: half where the processor is made for it)")  # fmt: skip
+                         help="half moves few pixels by more than a level (default: half where the processor is "
+                              "made for it)")  # fmt: skip
 
 
 def add_precision(command: argparse.ArgumentParser) -> None:
     command.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="float32",
-                         help="of the gradients, never of the scores; bfloat16 is about twice as fast (default: float32)")  # fmt: skip
+                         help="of the gradients, never of the scores; bfloat16 is about twice as fast (default: "
+                              "float32)")  # fmt: skip
 
 
 def wants_bfloat16(options: argparse.Namespace, device: Any) -> bool:

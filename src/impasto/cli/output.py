@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,7 +60,7 @@ def progress_bar(items: Sequence[Any], unit: str) -> Any:
 
 
 @contextmanager
-def library_log_shown() -> Iterator[None]:
+def library_log_shown() -> Generator[None]:
     """Print what the library logs inside the block, each message as a bare line on stderr."""
     logger, handler = logging.getLogger("impasto"), _NoteHandler()
     level, propagate = logger.level, logger.propagate

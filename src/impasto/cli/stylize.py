@@ -62,10 +62,12 @@ def add(commands: Any) -> None:
         help="refuse larger images and frames (default: %(default)s)",
     )
     command.add_argument("--max-memory", type=memory_from, metavar="SIZE",
-                         help="keep to about that much, as 1G or 500M, on a GPU of its memory: what does not fit is painted in "
+                         help="keep to about that much, as 1G or 500M, on a GPU of its memory: what does not fit "
+                              "is painted in "
                          "tiles, with the same result (default: half of what is free)")  # fmt: skip
     command.add_argument("--statistics", choices=STATISTICS, default=DEFAULT_STATISTICS,
-                         help="of a picture painted in tiles: thumbnail is faster, and says how far it is off (default: %(default)s)")  # fmt: skip
+                         help="of a picture painted in tiles: thumbnail is faster, and says how far it is off "
+                              "(default: %(default)s)")  # fmt: skip
     add_backend(command)
     add_device_and_json(command)
 

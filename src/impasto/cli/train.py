@@ -21,7 +21,8 @@ def add(commands: Any) -> None:
         commands, "train", lambda options: run(["--help"]),
         "train a painter: impasto train PICTURE [data.root=DIR] [--minutes N] [any Hydra override]",
         "Train a painter for one style: impasto train painting.jpg. It takes two minutes and the sample photographs; a "
-        "folder of your own is better (data.root=photos), and so is more time (--minutes N, or --quality draft, good or "
+        "folder of your own is better (data.root=photos), and so is more time (--minutes N, or --quality draft, "
+        "good or "
         f"best: {', '.join(f'{minutes:g}' for minutes in QUALITIES.values())} minutes). "
         "Every key of configs/train.yaml can be set as KEY=VALUE, among them trainer.max_steps, style.size, "
         "loss=vgg19, init=none, data.batch_size, output, ckpt_path=last, logger=tensorboard. "
@@ -30,7 +31,9 @@ def add(commands: Any) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Hand over to a fresh process: Lightning's multi-GPU launcher runs `sys.argv` again, and ours begins with a verb."""
+    """Hand over to a fresh process: Lightning's multi-GPU launcher runs `sys.argv` again,
+    and ours begins with a verb.
+    """
     options, words = _train_parser().parse_known_args(arguments)
     os.environ["PYTHONSAFEPATH"] = "1"  # `-m` would import whatever lies in the current folder
     if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:

@@ -32,12 +32,13 @@ def compare(
     progress: Callable[[str, str, int], None] = lambda image, init, step: None,
     failed: Callable[[ImageError], None] = lambda error: None,
 ) -> tuple[Report, list[Comparison]]:
-    """Paint and optimise the centre square, `size` pixels wide, of every image; return the report and what it came from.
+    """Paint and optimise the centre square, `size` pixels wide, of every image; return the report and what it came
+    from.
 
-    The optimiser is L-BFGS (`optimize_image`) from noise, from the content image and, to `polish` it, from the network's own
-    output. Finished runs are kept in the user's cache, so a comparison that was interrupted goes on where it was, and another model of the
-    same style is compared at once. `progress` is called with image, start and step after every update, `failed` with
-    the error of every image that cannot be read.
+    The optimiser is L-BFGS (`optimize_image`) from noise, from the content image and, to `polish` it, from the
+    network's own output. Finished runs are kept in the user's cache, so a comparison that was interrupted goes on where
+    it was, and another model of the same style is compared at once. `progress` is called with image, start and step
+    after every update, `failed` with the error of every image that cannot be read.
 
     Raises:
         UsageError: none of the images can be read.
@@ -51,7 +52,7 @@ def compare(
         except ImageError as error:
             failed(error)
             continue
-        stylizer(photograph)  # the first pass pays for warming up
+        painted = stylizer(photograph)  # the first pass pays for warming up
         seconds = math.inf
         for _ in range(3):  # the quickest: whatever else the machine does only adds
             started = time.perf_counter()

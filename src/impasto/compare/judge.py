@@ -44,7 +44,8 @@ def judging_loss(model: StyleModel, weights: str | None = None, style_image: Pat
         loss.style_targets = known
     else:
         raise UsageError(
-            f"{model.name} was trained with other loss weights than {loss.features.weights}; name the style picture with "
+            f"{model.name} was trained with other loss weights than {loss.features.weights}; name the style "
+            "picture with "
             "--style-image so that it can be measured with these"
         )
     return loss

@@ -23,7 +23,9 @@ _BASELINE = 4  # raised when `optimize_image` would find something else
 def cached_run(
     content: Tensor, loss: PerceptualLoss, init: str | Tensor, steps: int, bfloat16: bool, callback: Callable[..., None]
 ) -> tuple[Optimized, float, bool]:
-    """`optimize_image`, or its result from an earlier call with the same arguments; its seconds; whether it was earlier."""
+    """`optimize_image`, or its result from an earlier call with the same arguments; its seconds;
+    whether it was earlier.
+    """
     path = cache_dir() / "baselines" / f"{_run_key(content, loss, init, steps, bfloat16)}.safetensors"
     try:
         with safe_open(path, framework="pt") as file:

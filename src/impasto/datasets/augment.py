@@ -46,9 +46,9 @@ def augment(
 ) -> dict[str, Any]:
     """Paint the images of the COCO file `annotations`, which lie in `folder`, and write a COCO data set into `out`.
 
-    `out/images` holds the paintings, `out/annotations.json` the same annotations as before with ids of their own; each image
-    there says its `style`, `strength`, `source` and `source_id`. Files depend on the arguments alone, byte for byte,
-    not on workers, engine or interruptions, on processors of one kind.
+    `out/images` holds the paintings, `out/annotations.json` the same annotations as before with ids of their own; each
+    image there says its `style`, `strength`, `source` and `source_id`. Files depend on the arguments alone, byte for
+    byte, not on workers, engine or interruptions, on processors of one kind.
 
     Args:
         styles: names of shipped styles or paths of style models, no name twice.
@@ -77,8 +77,14 @@ def augment(
     coco = read_coco(annotations, folder)
     paths = _styles_by_name(styles)
     jobs = plan_jobs(coco["images"], list(paths), per_image, seed, strength, keep_originals)
-    settings = {"annotations": _file_digest(annotations), "styles": {name: _file_digest(path) for name, path in paths.items()},
-                "per_image": per_image, "seed": seed, "strength": list(strength), "keep_originals": keep_originals}  # fmt: skip
+    settings = {
+        "annotations": _file_digest(annotations),
+        "styles": {name: _file_digest(path) for name, path in paths.items()},
+        "per_image": per_image,
+        "seed": seed,
+        "strength": list(strength),
+        "keep_originals": keep_originals,
+    }
     _prepare_output(out, settings, resume)
     make_worker = partial(Worker, folder.resolve(), (out / "images").resolve(), paths, resume)
     results = (run_on_ray if engine == "ray" else run_locally)(jobs, make_worker, workers, device)
@@ -134,7 +140,9 @@ def _format_settings(settings: dict[str, Any]) -> str:
 
 
 def _painted_coco(coco: dict[str, Any], jobs: Sequence[Job | None]) -> dict[str, Any]:
-    """Return the result's annotation file: the images of each job that succeeded (None: it failed) and their annotations."""
+    """Return the result's annotation file: the images of each job that succeeded (None:
+    it failed) and their annotations.
+    """
     by_image = defaultdict(list)
     for annotation in coco.get("annotations", []):
         by_image[annotation["image_id"]].append(annotation)
@@ -144,7 +152,8 @@ def _painted_coco(coco: dict[str, Any], jobs: Sequence[Job | None]) -> dict[str,
             number = len(entries) + 1
             entries.append(
                 entry
-                | {"id": number, "file_name": output.file_name, "width": int(entry["width"]), "height": int(entry["height"])}
+                | {"id": number, "file_name": output.file_name}
+                | {"width": int(entry["width"]), "height": int(entry["height"])}
                 | {"style": output.style, "strength": output.strength}
                 | {"source": entry["file_name"], "source_id": entry["id"]}
             )  # fmt: skip

@@ -28,16 +28,17 @@ log = logging.getLogger(__name__)
 
 
 def read_coco(path: Path, folder: Path | None = None) -> dict[str, Any]:
-    """Read a COCO annotation file; validate these parts and bring them into one form, and keep everything else as it is.
+    """Read a COCO annotation file; validate these parts and bring them into one form, and keep everything else as it
+    is.
 
-    `images`: objects with an `id` that no other has and a `file_name` that stays inside its folder. `annotations`, where
-    there are any: objects whose `image_id` is the id of an image; `bbox`, if there is one, of four numbers.
+    `images`: objects with an `id` that no other has and a `file_name` that stays inside its folder. `annotations`,
+    where there are any: objects whose `image_id` is the id of an image; `bbox`, if there is one, of four numbers.
     `categories`, where there are any: objects with an `id` of their own and a `name`. No number is infinite or NaN.
 
     Tools differ: "7" and 7.0 mean 7, and a side of -1 means that the size is not stated. `folder` is where the images
     lie. With it, an image that is not at its path is searched by the end of that path, which finds paths of Windows, of
-    another computer and LVIS's addresses; and a size that is not stated is read from the file. A line is logged for each
-    such change.
+    another computer and LVIS's addresses; and a size that is not stated is read from the file. A line is logged for
+    each such change.
 
     Raises:
         DataError: the file cannot be read, or is not a COCO instances file.
@@ -132,7 +133,9 @@ def _stated_side(value: Any) -> Any:
 
 
 def _resolve_ids(annotations: Sequence[dict[str, Any]], key: str, ids: Sequence[Any]) -> None:
-    """Replace the ids in `annotations` by the equal ids of their targets (7 for "7"), where exactly one target matches."""
+    """Replace the ids in `annotations` by the equal ids of their targets (7 for "7"),
+    where exactly one target matches.
+    """
     known = {number for number in ids if isinstance(number, Hashable)}
     counts = Counter(map(_as_int, known))
     meant = {_as_int(number): number for number in known if counts[_as_int(number)] == 1}
@@ -171,7 +174,8 @@ def _locate_images(images: Sequence[dict[str, Any]], folder: Path) -> None:
     if moved:
         name, place = min(moved.items())
         log.info(
-            f"{len(moved)} images found by the end of their names, such as {printable(place)} for {printable(name)[:120]}"
+            f"{len(moved)} images found by the end of their names, such as {printable(place)} for "
+            f"{printable(name)[:120]}"
         )
 
 
@@ -181,7 +185,9 @@ def _image_name(image: dict[str, Any]) -> Any:
 
 
 def _longest_suffix_in(name: str, folder: Path) -> str:
-    """Return the longest end of `name`, a path of any system or an address, that is a file in `folder`; "" if there is none."""
+    """Return the longest end of `name`, a path of any system or an address, that is a file in `folder`;
+    "" if there is none.
+    """
     if not name.isprintable() or len(name) > 1000:
         return ""
     path = urlsplit(name).path if is_address(name) and "//" in name else name

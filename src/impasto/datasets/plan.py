@@ -17,7 +17,9 @@ from impasto.system.choices import AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_
 
 @dataclass(frozen=True)
 class Output:
-    """One file to write: its path below OUT/images, its style (None copies the original) and the share of the painting."""
+    """One file to write: its path below OUT/images, its style (None copies the original) and the share of the
+    painting.
+    """
 
     file_name: str
     style: str | None
@@ -51,7 +53,8 @@ def plan_jobs(
         raise UsageError(f"a strength of {strength[0]:g}:{strength[1]:g} is none; give LOW:HIGH between 0 and 1")
     if per_image > len(styles) and strength[0] == strength[1]:
         raise UsageError(
-            f"{per_image} paintings an image in {len(styles)} styles would repeat some; add styles or a range of strengths"
+            f"{per_image} paintings an image in {len(styles)} styles would repeat some; add styles or a range of "
+            "strengths"
         )
     sources = [PurePosixPath(entry["file_name"]) for entry in entries]
     names = _UniqueNames(sources)

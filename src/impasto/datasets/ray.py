@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -65,7 +65,7 @@ def run_on_ray(jobs: Sequence[Job], make_worker: MakeWorker, workers: int | None
 
 
 @contextmanager
-def _cluster(ray: Any, workers: int | None) -> Iterator[None]:
+def _cluster(ray: Any, workers: int | None) -> Generator[None]:
     """Connect to Ray inside the block: keep the caller's connection, else use RAY_ADDRESS, else a local cluster."""
     if ray.is_initialized():
         yield

@@ -37,14 +37,17 @@ _WRAPPERS = re.compile(r"^((module|_orig_mod|model|net|network)\.)+")
 _TOLERANCE = 1 / 255
 # Their name of each layer, and ours. {n} counts the residual blocks, from 1 there and from 0 here.
 _LAYERS = {
-    "conv1": ("encoder.0.0", "encoder.0.1"), "conv2": ("encoder.2.0", "encoder.2.1"), "conv3": ("encoder.4.0", "encoder.4.1"),
-    "deconv1": ("decoder.0.1.0", "decoder.0.1.1"), "deconv2": ("decoder.1.1.0", "decoder.1.1.1"), "deconv3": ("decoder.2.0", ""),
+    "conv1": ("encoder.0.0", "encoder.0.1"), "conv2": ("encoder.2.0", "encoder.2.1"),
+    "conv3": ("encoder.4.0", "encoder.4.1"),
+    "deconv1": ("decoder.0.1.0", "decoder.0.1.1"), "deconv2": ("decoder.1.1.0", "decoder.1.1.1"),
+    "deconv3": ("decoder.2.0", ""),
 }  # fmt: skip
 _NORMS = {"conv1": "in1", "conv2": "in2", "conv3": "in3", "deconv1": "in4", "deconv2": "in5"}
 
 
 def import_model(path: Path, name: str) -> StyleModel:
-    """Read a `.pth`, `.model` or `.safetensors` file of pytorch/examples' fast_neural_style as a style model called `name`.
+    """Read a `.pth`, `.model` or `.safetensors` file of pytorch/examples' fast_neural_style as a style model called
+    `name`.
 
     Raises:
         ModelError: no such file, not such a model, or one that does not paint here what it paints there (to within
@@ -113,12 +116,15 @@ def _unwrap(state: Any) -> Any:
         state = next((table for table in inner if isinstance(table, dict)), state)
     if not isinstance(state, dict):
         return state
-    # `dict.items`, because the file may override the object's own method. DataParallel and torch.compile prefix every key.
+    # `dict.items`, because the file may override the object's own method. DataParallel and torch.compile prefix every
+    # key.
     return {_WRAPPERS.sub("", key) if type(key) is str else key: value for key, value in dict.items(state)}
 
 
 def _checked_file(file: BinaryIO) -> BinaryIO:
-    """Check that the pickles of a file are short and name nothing but tensors; return the file, or an archive repacked from it."""
+    """Check that the pickles of a file are short and name nothing but tensors;
+    return the file, or an archive repacked from it.
+    """
     if not zipfile.is_zipfile(file):
         file.seek(0)
         head = io.BytesIO(file.read(_MAX_PICKLE))

@@ -91,7 +91,8 @@ def _is_identity(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
 
 
 def fill_hidden(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Give fully transparent pixels of (H, W, 3) floats the colour of the visible ones around them; `alpha` is (H, W, 1).
+    """Give fully transparent pixels of (H, W, 3) floats the colour of the visible ones around them; `alpha` is (H, W,
+    1).
 
     Painters look at neighbourhoods: whatever an editor left there, often black, would bleed over the edge.
     """

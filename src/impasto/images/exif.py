@@ -8,8 +8,10 @@ from PIL import ExifTags, Image, ImageOps
 
 _Exif = ExifTags.Base
 # What remains true of a photograph once it is painted: neither orientation nor thumbnail nor the layout of its TIFF.
-_KEPT_TAGS = {_Exif.ImageDescription, _Exif.Make, _Exif.Model, _Exif.Software, _Exif.DateTime, _Exif.Artist}
-_KEPT_TAGS |= {_Exif.Copyright, _Exif.ExifOffset, _Exif.GPSInfo}
+_KEPT_TAGS = {
+    _Exif.ImageDescription, _Exif.Make, _Exif.Model, _Exif.Software, _Exif.DateTime, _Exif.Artist, _Exif.Copyright,
+    _Exif.ExifOffset, _Exif.GPSInfo,
+}  # fmt: skip
 
 _MOST_EXIF = 65_533 - 6  # bytes of a JPEG's segment without its mark
 

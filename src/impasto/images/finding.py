@@ -36,8 +36,8 @@ def find(
 ) -> list[Found]:
     """Return the files that `sources` mean: files as they are, folders walked, patterns expanded; each path once.
 
-    From folders and patterns come only regular files with one of the `suffixes`, sorted; hidden files and folders, and what
-    impasto itself leaves in a folder, are passed over. Linked folders are followed, each folder once.
+    From folders and patterns come only regular files with one of the `suffixes`, sorted; hidden files and folders, and
+    what impasto itself leaves in a folder, are passed over. Linked folders are followed, each folder once.
     `passed_over` is called with a line for each kind of picture that is not read, `closed` with the error for each
     folder that may not be.
 
@@ -76,7 +76,9 @@ def _walked(
 
 
 def _files_below(folder: Path, closed: Callable[[OSError], None]) -> Iterator[Path]:
-    """Yield every file below `folder` but our own leavings and what hidden folders hold; through links, too, each folder once."""
+    """Yield every file below `folder` but our own leavings and what hidden folders hold;
+    through links, too, each folder once.
+    """
     seen: set[tuple[int, int]] = set()
     waiting = [folder]
     while waiting:  # links come last: what really lies here keeps its own path

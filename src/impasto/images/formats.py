@@ -30,14 +30,12 @@ with suppress(ImportError):  # the extra `heic`
     importlib.import_module("pillow_heif").register_heif_opener()
     SUFFIXES["HEIF"] = (".heic", ".heif")
 # Pictures that people have and we do not read, and what to do about them.
-FOREIGN: dict[str, str] = dict.fromkeys(
-    (".jxl", ".psd", ".xcf", ".svg", ".eps", ".pdf", ".exr", ".hdr"), "export it as PNG or JPEG"
-)
-FOREIGN |= dict.fromkeys(
-    (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"), "develop it into TIFF or JPEG"
-)
+FOREIGN: dict[str, str] = {
+    **dict.fromkeys((".jxl", ".psd", ".xcf", ".svg", ".eps", ".pdf", ".exr", ".hdr"), "export it as PNG or JPEG"),
+    **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"), "develop it into TIFF or JPEG"),
+}
 if "HEIF" not in SUFFIXES:
-    FOREIGN |= dict.fromkeys((".heic", ".heif"), "pip install 'impasto[heic]'")
+    FOREIGN.update(dict.fromkeys((".heic", ".heif"), "pip install 'impasto[heic]'"))
 IMAGE_SUFFIXES = frozenset(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
 
 SAVE_OPTIONS: dict[str, dict[str, object]] = {

@@ -34,7 +34,9 @@ def resize(image: np.ndarray, size: int) -> np.ndarray: ...
 
 
 def resize(image: Tensor | np.ndarray, size: int) -> Tensor | np.ndarray:
-    """Return a picture (H, W, C), or a tensor (C, H, W), with its longer side `size` long, antialiased; no side becomes 0."""
+    """Return a picture (H, W, C), or a tensor (C, H, W), with its longer side `size` long, antialiased;
+    no side becomes 0.
+    """
     height, width = size_of(image)
     longer = max(height, width)
     if size == longer:
@@ -77,10 +79,11 @@ class Padding(NamedTuple):
 
 
 def padding(height: int, width: int, multiple: int, surround: int = 0) -> Padding:
-    """Return what to add to a picture: `surround` pixels on all sides, then at the bottom and on the right what makes its sides
-    multiples and large enough.
+    """Return what to add to a picture: `surround` pixels on all sides, then at the bottom and on the right what makes
+    its sides multiples and large enough.
 
-    Without surroundings, the border is mirrored where the picture is large enough for that, else repeated: no foreign colour comes in.
+    Without surroundings, the border is mirrored where the picture is large enough for that, else repeated: no foreign
+    colour comes in.
     """
     sides = height + 2 * surround, width + 2 * surround
     bottom, right = (max(-(-side // multiple) * multiple, _MIN_SIDE) - side for side in sides)

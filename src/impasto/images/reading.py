@@ -6,7 +6,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +129,7 @@ def picture_from_pil(image: Image.Image) -> Picture:
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[BinaryIO]:
+def _opened(source: Source) -> Generator[BinaryIO]:
     if not isinstance(source, (str, Path)):
         yield source if source.seekable() else io.BytesIO(source.read(_MAX_BYTES))
         return
@@ -177,7 +177,8 @@ def _check_size(picture: Image.Image, max_pixels: int) -> None:
     pixels = picture.width * picture.height
     if pixels > max_pixels:
         raise ImageError(
-            f"{pixels / 1e6:.3g} megapixels, over the limit of {max_pixels / 1e6:.3g}; make it smaller, or raise --max-pixels"
+            f"{pixels / 1e6:.3g} megapixels, over the limit of {max_pixels / 1e6:.3g}; make it smaller, or raise "
+            "--max-pixels"
         )
 
 

@@ -19,7 +19,9 @@ else:
 
 
 def as_tensor(array: np.ndarray) -> Tensor:
-    """Show (..., H, W, C) as a tensor (..., C, H, W) of the same type, over the same memory where torch knows such memory."""
+    """Show (..., H, W, C) as a tensor (..., C, H, W) of the same type,
+    over the same memory where torch knows such memory.
+    """
     if min(array.strides) < 0 or not array.flags.writeable:
         array = array.copy()
     return torch.from_numpy(array).movedim(-1, -3)
@@ -45,7 +47,8 @@ def as_picture(image: Tensor | np.ndarray) -> np.ndarray:
 
 
 def to_pil(image: Tensor | np.ndarray) -> Image.Image:
-    """Return `image`, (3, H, W) or (H, W, 3), or a mask of one channel, as an 8-bit Pillow picture, clamped and rounded.
+    """Return `image`, (3, H, W) or (H, W, 3), or a mask of one channel, as an 8-bit Pillow picture, clamped and
+    rounded.
 
     Raises:
         ImageError: another shape, or values that are not finite.

@@ -46,9 +46,9 @@ def write_image(
 ) -> tuple[str, ...]:
     """Write a picture (H, W, 3), or a tensor (3, H, W), clamped to [0, 1] and rounded to 8 bits, whole or not at all.
 
-    The suffix tells the format; an open binary stream needs `format` ("png"). `alpha`, of one channel, is kept where the
-    format holds it and composited on white elsewhere. No metadata but the sRGB tag is written unless given in `exif`.
-    Returns a line for each thing that the format cannot hold.
+    The suffix tells the format; an open binary stream needs `format` ("png"). `alpha`, of one channel, is kept where
+    the format holds it and composited on white elsewhere. No metadata but the sRGB tag is written unless given in
+    `exif`. Returns a line for each thing that the format cannot hold.
 
     Raises:
         ImageError: this format or this picture cannot be written, or the disk refuses.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -27,8 +27,8 @@ STYLES = {"brush": "starry_night", "johnson": "starry_night_johnson"}
 @dataclass(frozen=True)
 class Row:
     """What one engine did at one size; `peak` is the share of the measured convolution peak that the plain network's
-    arithmetic amounts to, so that an engine that needs less of it can exceed 1. `extra_mb` is the peak above the program with
-    the network loaded and the two pictures, None where the system does not tell."""
+    arithmetic amounts to, so that an engine that needs less of it can exceed 1. `extra_mb` is the peak above the
+    program with the network loaded and the two pictures, None where the system does not tell."""
 
     network: str
     width: int
@@ -49,7 +49,8 @@ def benchmark(
     device: str = DEFAULT_DEVICE,
     progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Measure every network, size (width, height) and backend; `backends` are by default all that are installed but compile.
+    """Measure every network, size (width, height) and backend; `backends` are by default all that are installed but
+    compile.
 
     Returns:
         `{"machine": ..., "peak_gflops": {"float32": ..., "half": ...}, "rows": [...], "failed": [...]}`, plain values.
@@ -144,7 +145,7 @@ def convolution_peak(device: torch.device, dtype: torch.dtype, seconds: float = 
 
 
 @contextmanager
-def peak_memory() -> Iterator[Callable[[], float | None]]:
+def peak_memory() -> Generator[Callable[[], float | None]]:
     """Measure how far resident memory rises inside the block; the function it yields tells in MB, on Linux."""
     before, highest, ended = used_memory(), 0, threading.Event()
 

@@ -24,7 +24,8 @@ GiveBack = Callable[[np.ndarray], Any]
 
 
 def to_batch(image: Tensor | np.ndarray | Image.Image) -> tuple[np.ndarray, GiveBack]:
-    """Return `image` as a batch (N, H, W, 3), uint8 or float32, and what makes the kind that `image` is of the painted batch.
+    """Return `image` as a batch (N, H, W, 3), uint8 or float32, and what makes the kind that `image` is of the painted
+    batch.
 
     Raises:
         UsageError: no picture, or another shape, type or range than `Stylizer` takes.

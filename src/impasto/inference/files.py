@@ -58,7 +58,8 @@ class Destination:
             return cls(folder=path)
         if path.suffix.lower() not in formats.WRITABLE_SUFFIXES | writing.WRITABLE_CLIP_SUFFIXES:
             raise UsageError(
-                f"-o {printable(path)}: cannot write {path.suffix or 'without a suffix'}; choose .png, .jpg, .webp, .avif, "
+                f"-o {printable(path)}: cannot write {path.suffix or 'without a suffix'}; choose .png, .jpg, "
+                ".webp, .avif, "
                 ".tiff, or .mp4, .mov, .mkv, .webm for clips; the name of a new folder ends in /"
             )
         return cls(file=path)
@@ -85,7 +86,8 @@ class Job:
         """Whether frames are painted into a clip, and not a picture into a picture.
 
         Raises:
-            UsageError: the target is the source itself and may not `overwrite` it, or is a clip of something that does not move.
+            UsageError: the target is the source itself and may not `overwrite` it, or is a clip of something that does
+            not move.
         """
         if isinstance(self.source, int):
             return True
@@ -126,7 +128,8 @@ def jobs_of(
         words: files, folders and patterns; or a camera's number alone.
         records: what is known of the results in a folder, such as `cache(Records)`.
         protect: keep the paintings of other sources, as `paired` says.
-        fail: called for a word that means nothing and for a folder that may not be read; by default the error is raised.
+        fail: called for a word that means nothing and for a folder that may not be read; by default the error is
+            raised.
         note: called with a line on what may be missed.
 
     Raises:
@@ -162,7 +165,8 @@ def photographs(
 ) -> list[Found]:
     """Return the files that the words mean, without results of any style unless they are named.
 
-    `note` is called with a line on what may be missed; `fail` is called for a word that means nothing and for a folder that may not be read.
+    `note` is called with a line on what may be missed; `fail` is called for a word that means nothing and for a folder
+    that may not be read.
     """
     styles = [style, *(path.name.removesuffix(checkpoint.SUFFIX) for path in checkpoint.shipped_styles())]
     found: dict[Path, Found] = {}
@@ -194,9 +198,9 @@ def paired(
 ) -> list[tuple[Path, Path]]:
     """Pair every source with a target of its own.
 
-    Results mirror the folders below what was named. A source keeps the name that its painting has. Of two that would have the
-    same name, also for those who do not tell capitals from small letters, the second gets a number; with `protect`
-    so does one that would have the name of another source's painting.
+    Results mirror the folders below what was named. A source keeps the name that its painting has. Of two that would
+    have the same name, also for those who do not tell capitals from small letters, the second gets a number; with
+    `protect` so does one that would have the name of another source's painting.
     """
     taken = {_key(found.path) for found in sources}  # a result never replaces another input
     folders = {found.path: _folder_for(found, destination) for found in sources}
@@ -228,7 +232,9 @@ def is_animation(path: Path) -> bool:
 
 
 def result_suffix(source: Path) -> str:
-    """Return the source's own suffix where such a file can be written, else that of a usual format that holds all of it."""
+    """Return the source's own suffix where such a file can be written,
+    else that of a usual format that holds all of it.
+    """
     suffix, is_video = source.suffix.lower(), is_clip(source)
     if suffix in (writing.WRITABLE_CLIP_SUFFIXES if is_video else formats.WRITABLE_SUFFIXES):
         return suffix

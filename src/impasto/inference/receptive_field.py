@@ -55,7 +55,9 @@ def _zoom(layer: nn.Module) -> Fraction:
 
 
 def lay_canvas(stage: nn.Module, top: int, left: int) -> None:
-    """Let the canvas in `stage`, if it has one, lie under the part of the picture that begins at that pixel of its input."""
+    """Let the canvas in `stage`, if it has one, lie under the part of the picture that begins at that pixel of its
+    input.
+    """
     scale = Fraction(1)
     for module in stage.modules():
         scale *= _zoom(module)

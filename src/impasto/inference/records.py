@@ -41,7 +41,9 @@ def state_of(path: Path) -> tuple[int, ...]:
 
 
 class Records:
-    """What the results in one folder were made from, as far as it is known: a line each in a file of the cache folder."""
+    """What the results in one folder were made from, as far as it is known:
+    a line each in a file of the cache folder.
+    """
 
     def __init__(self, folder: Path):
         digest = hashlib.sha256(os.fsencode(absolute(folder))).hexdigest()[:32]

@@ -33,8 +33,8 @@ class Painted(NamedTuple):
 
     Attributes:
         pixels: (N, H, W, 3), uint8 or float32 in [0, 1] as the batch was.
-        deviation: how far the statistics of a thumbnail were off, in standard deviations, mean and maximum over the norms,
-            the largest of the batch; 0 where the statistics are exact.
+        deviation: how far the statistics of a thumbnail were off, in standard deviations, mean and maximum over the
+            norms, the largest of the batch; 0 where the statistics are exact.
     """
 
     pixels: np.ndarray
@@ -47,18 +47,20 @@ class Stylizer:
     Args:
         model: a style model, or the path or name of one.
         device: a torch device, `auto` for the fastest here.
-        backend: what does the arithmetic, one of `impasto.system.choices.BACKENDS`; `auto` is torch on a GPU and the fastest
-            that is installed on a CPU.
-        precision: `float32`, `half`, or `auto`: half where the device is made for it. It moves few pixels by more than a level.
-        max_memory: bytes that the process aims to keep to, on a GPU bytes of its memory; by default half of what is free.
-            A picture that does not fit is painted in tiles, by torch in float32, with the same result; it takes longer.
+        backend: what does the arithmetic, one of `impasto.system.choices.BACKENDS`; `auto` is torch on a GPU and the
+            fastest that is installed on a CPU.
+        precision: `float32`, `half`, or `auto`: half where the device is made for it. It moves few pixels by more than
+            a level.
+        max_memory: bytes that the process aims to keep to, on a GPU bytes of its memory; by default half of what is
+            free. A picture that does not fit is painted in tiles, by torch in float32, with the same result; it takes
+            longer.
         statistics: where the tiles take the picture's statistics from: `exact`, or `thumbnail`, several times faster.
 
-    Call it with a PIL image, an array (H, W, 3) of uint8 or of floats in [0, 1], or a tensor (3, H, W) or (N, 3, H, W) of
-    floats in [0, 1] or uint8; it returns the same kind, of the same size, for every size from 1x1, a PIL image with its
-    transparency. `paint` takes batches of arrays and tells more. Bytes are fastest and need the least memory. The same picture
-    comes out the same, to the last bit, from the same engine on the same machine. A painter can be pickled, as its model's
-    path and these arguments.
+    Call it with a PIL image, an array (H, W, 3) of uint8 or of floats in [0, 1], or a tensor (3, H, W) or (N, 3, H, W)
+    of floats in [0, 1] or uint8; it returns the same kind, of the same size, for every size from 1x1, a PIL image with
+    its transparency. `paint` takes batches of arrays and tells more. Bytes are fastest and need the least memory. The
+    same picture comes out the same, to the last bit, from the same engine on the same machine. A painter can be
+    pickled, as its model's path and these arguments.
 
     Raises:
         UsageError: the device, the backend or the precision cannot be used here.
@@ -134,7 +136,8 @@ class Stylizer:
             if not isinstance(error, MemoryError) and not any(word in str(error) for word in ("memory", "bad_alloc")):
                 raise
             raise ImpastoError(
-                f"not enough memory on {self.device.partition(':')[0]} for {width} x {height} pixels; choose a smaller --size"
+                f"not enough memory on {self.device.partition(':')[0]} for {width} x {height} pixels; choose a "
+                "smaller --size"
             ) from error
 
     def _paint_tiles(self, batch: np.ndarray, room: int) -> Painted:
@@ -162,5 +165,7 @@ def load(
     backend: str = DEFAULT_BACKEND,
     precision: str = DEFAULT_PRECISION,
 ) -> Stylizer:
-    """Return the painter for `style`, the name of a shipped style or the path of a style model; the rest as for `Stylizer`."""
+    """Return the painter for `style`, the name of a shipped style or the path of a style model;
+    the rest as for `Stylizer`.
+    """
     return Stylizer(style, device, backend=backend, precision=precision)

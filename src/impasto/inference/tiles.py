@@ -1,9 +1,9 @@
 """A picture of any size through a network in little memory, tile by tile, with the result of the whole at once.
 
-Two things keep tiles from agreeing: borders and instance norm. Each tile therefore comes with what its outputs see around
-them, which is cut off afterwards, and every norm takes its statistics from the whole picture. To know those it takes one
-pass over all tiles for each norm; that these passes do not start at the pixels every time, what one stage of the network
-hands to the next is kept whole, in a temporary file.
+Two things keep tiles from agreeing: borders and instance norm. Each tile therefore comes with what its outputs see
+around them, which is cut off afterwards, and every norm takes its statistics from the whole picture. To know those it
+takes one pass over all tiles for each norm; that these passes do not start at the pixels every time, what one stage of
+the network hands to the next is kept whole, in a temporary file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import copy
 import itertools
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -203,7 +203,9 @@ class _TiledNorm(nn.Module):
         self.scale, self.shift = (value.float().to(device)[None, :, None, None] for value in (scale, shift))
 
     def deviation(self) -> float:
-        """How far the statistics used are from those since gathered: the root mean square change of a normalised value."""
+        """How far the statistics used are from those since gathered: the root mean square change of a normalised
+        value.
+        """
         assert self.used is not None
         mean, scale = self.used
         centre, spread = (self.mean - mean) * scale, scale / self._inverse_deviation()
@@ -216,7 +218,7 @@ class _TiledNorm(nn.Module):
 class _Call(nn.Module):
     """A function as a layer."""
 
-    def __init__(self, function):  # noqa: ANN001
+    def __init__(self, function: Callable[..., Tensor]):
         super().__init__()
         self.function = function
 
@@ -265,7 +267,9 @@ def _scaled(box: Box, size: tuple[int, int], to: tuple[int, int]) -> Box:
 
 
 class _Pixels:
-    """A picture in memory (3, H, W), float in [0, 1] or uint8, read and written as float by boxes of the padded picture."""
+    """A picture in memory (3, H, W), float in [0, 1] or uint8, read and written as float by boxes of the padded
+    picture.
+    """
 
     def __init__(self, pixels: Tensor, around: Padding):
         self.pixels, self.around = pixels, around

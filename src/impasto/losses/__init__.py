@@ -1,7 +1,7 @@
 """Perceptual losses: pure functions, the VGG-19 features they compare, and the losses that train and judge, one a file.
 
-A loss module defines `Loss`, an `nn.Module` with `set_style(image)`, `forward(output, content) -> LossTerms`, `spec()` and
-the class method `from_spec(weights, **spec)`; the file's name is its name in configs and model files.
+A loss module defines `Loss`, an `nn.Module` with `set_style(image)`, `forward(output, content) -> LossTerms`, `spec()`
+and the class method `from_spec(weights, **spec)`; the file's name is its name in configs and model files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def build_loss(name: str = "perceptual", **spec: Any) -> PerceptualLoss:
-    """Build the loss called `name` from `from_spec`'s plain values; what an older spec leaves out means what it did then.
+    """Build the loss called `name` from `from_spec`'s plain values; what an older spec leaves out means what it did
+    then.
 
     Raises:
         UsageError: an unknown name or value.

@@ -1,4 +1,6 @@
-"""What a loss does not see and eyes do: screens, grids, repetition, blobs, border bands and colours that have drifted."""
+"""What a loss does not see and eyes do: screens, grids, repetition, blobs,
+border bands and colours that have drifted.
+"""
 
 from __future__ import annotations
 
@@ -37,15 +39,17 @@ def find_defects(painted: Tensor, photographs: Tensor, style: Tensor, stride: in
     """Measure each of `DEFECTS` over a set of paintings; a figure above its limit is one that people see.
 
     Args:
-        painted, photographs: (N, 3, H, W) in [0, 1], the paintings and what they were painted from, H and W at least 64.
+        painted, photographs: (N, 3, H, W) in [0, 1], the paintings and what they were painted from, H and W at least
+            64.
         style: (3, H', W') in [0, 1], the style picture.
         stride: the painter's; defects of upsampling repeat with it.
 
     Returns:
         screen: energy of a one-pixel checkerboard over the style's own.
         grid: part of the variance in patterns that repeat with the stride, less the style's own.
-        repetition: how far the strongest wave, of periods of 5 to 21 pixels, stands out from the others of its length where the photographs
-            are flat, over the same figure of the style picture or of the photographs, whichever is larger.
+        repetition: how far the strongest wave, of periods of 5 to 21 pixels, stands out from the others of its length
+            where the photographs are flat, over the same figure of the style picture or of the photographs, whichever
+            is larger.
         blobs: part of the area that is flat and saturated, above the style's and the photographs' own.
         border: how far the border's mean colour stands off its surroundings, beyond what the photographs' does.
         drift: distance between the mean colours of the paintings and of the style picture.
@@ -72,7 +76,9 @@ def visible_defects(figures: dict[str, float]) -> list[str]:
 
 
 def _grid_part(images: Tensor, stride: int) -> float:
-    """The part of the variance in lines of the mean power spectrum at multiples of 1 / stride, their surroundings deducted."""
+    """The part of the variance in lines of the mean power spectrum at multiples of 1 / stride,
+    their surroundings deducted.
+    """
     height, width = (side - side % stride for side in images.shape[-2:])
     grey = images[..., :height, :width].mean(dim=1)
     grey = grey - grey.mean(dim=(1, 2), keepdim=True)
@@ -103,7 +109,9 @@ def _tiles(images: Tensor) -> Tensor:
 
 
 def _strongest_wave(tiles: Tensor) -> float:
-    """Power of the strongest wave over the median of those as long, in the tiles' mean spectrum: what differs from tile to tile averages out."""
+    """Power of the strongest wave over the median of those as long, in the tiles' mean spectrum:
+    what differs from tile to tile averages out.
+    """
     side = tiles.shape[-1]
     window = (torch.hann_window(side)[:, None] * torch.hann_window(side)).to(tiles)
     tiles = tiles - (tiles * window).sum(dim=(1, 2), keepdim=True) / window.sum()
@@ -130,7 +138,9 @@ def _flat_part(images: Tensor) -> float:
 
 
 def _border_step(images: Tensor) -> Tensor:
-    """Mean colour of the outermost band less that of the band inside it, (3,): averaged over pictures, their content cancels."""
+    """Mean colour of the outermost band less that of the band inside it, (3,):
+    averaged over pictures, their content cancels.
+    """
     band = max(2, min(images.shape[-2:]) // 64)
     inner, innermost = (images[..., k:-k, k:-k] for k in (band, 3 * band))
 

@@ -1,8 +1,8 @@
 """VGG-19, the loss network (Simonyan and Zisserman, "Very Deep Convolutional Networks", 2015), as a feature extractor.
 
 `slim` is a narrow stand-in distilled from it, which travels with impasto: half of the channels, about a quarter of the
-work. Each of its layers ends in a linear map that keeps the distances of VGG-19's channel space, so whatever is measured
-on its features (a relative error, a relative distance of Gram matrices) is measured in VGG-19's terms.
+work. Each of its layers ends in a linear map that keeps the distances of VGG-19's channel space, so whatever is
+measured on its features (a relative error, a relative distance of Gram matrices) is measured in VGG-19's terms.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ MIN_SIDE = 16
 class LayerFeatures:
     """Features F of one layer, (N, C, H, W), in VGG-19's channel space, and their statistics over the pixels.
 
-    F itself is made only when asked for: a mean, a covariance and a Gram matrix are computed once and from `narrow`, which for
-    the slim network is several times cheaper.
+    F itself is made only when asked for: a mean, a covariance and a Gram matrix are computed once and from `narrow`,
+    which for the slim network is several times cheaper.
 
     Attributes:
         narrow: what the network computed, (N, c, H, W): F itself, or the slim network's fewer channels.
@@ -80,8 +80,9 @@ class VGGFeatures(nn.Module):
     `forward` takes `layers` to ask for fewer of them.
 
     Shape:
-        (N, 3, H, W) in [0, 1], sides of at least 16 -> {name: LayerFeatures of (N, C, H / 2^p, W / 2^p)}, p poolings before
-        the layer; C is VGG-19's number of channels, or for the slim network that of a space with the same distances.
+        (N, 3, H, W) in [0, 1], sides of at least 16 -> {name: LayerFeatures of (N, C, H / 2^p, W / 2^p)}, p poolings
+        before the layer; C is VGG-19's number of channels, or for the slim network that of a space with the same
+        distances.
 
     Raises:
         WeightsError: an unknown layer, weights that cannot be had, or weights too shallow for the layers.

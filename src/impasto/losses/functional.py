@@ -1,4 +1,7 @@
-"""The formulas, one function each. Tensors are (N, C, H, W); every result is float32, whatever the precision around it."""
+"""The formulas, one function each.
+
+Tensors are (N, C, H, W); every result is float32, whatever the precision around it.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,9 @@ def halved(image: Tensor) -> Tensor:
 
 
 def normalized_luminance(image: Tensor) -> Tensor:
-    """Luminance (ITU-R BT.709's weights) with mean 0.5 and deviation 0.25, three times: (N, 3, H, W) -> (N, 3, H, W)."""
+    """Luminance (ITU-R BT.709's weights) with mean 0.5 and deviation 0.25, three times:
+    (N, 3, H, W) -> (N, 3, H, W).
+    """
     red, green, blue = image.float().split(1, dim=1)
     grey = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     deviation, mean = torch.std_mean(grey, dim=(2, 3), keepdim=True, correction=0)
@@ -80,9 +85,10 @@ def screen_energy(image: Tensor) -> Tensor:
 def grid_energy(image: Tensor, stride: int, cells: int = 8) -> Tensor:
     """How much of a picture repeats with `stride` over `cells` periods, per image: (N, 3, H, W) -> (N,).
 
-    The mean square, on grey, of the local means of the pixels at equal places of their cells, less their common mean, over the
-    variance of the grey picture. 1 for a small tile repeated, about 1 / cells² for white noise. In a flat area a network without
-    noise can paint nothing else, and the style loss rewards even that. H and W at least `stride`; what is more than a multiple is left out.
+    The mean square, on grey, of the local means of the pixels at equal places of their cells, less their common mean,
+    over the variance of the grey picture. 1 for a small tile repeated, about 1 / cells² for white noise. In a flat area
+    a network without noise can paint nothing else, and the style loss rewards even that. H and W at least `stride`;
+    what is more than a multiple is left out.
     """
     height, width = (side - side % stride for side in image.shape[-2:])
     grey = image[..., :height, :width].float().mean(dim=1, keepdim=True)

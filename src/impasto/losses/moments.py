@@ -1,4 +1,5 @@
-"""Mean, covariance and Gram matrix of features over their pixels, with a gradient that costs half of what autograd's does.
+"""Mean, covariance and Gram matrix of features over their pixels, with a gradient that costs half of what autograd's
+does.
 
 Every result is float32, whatever the precision around it.
 """
@@ -16,19 +17,20 @@ from torch.autograd import Function
 def mean_and_covariance(features: Tensor) -> tuple[Tensor, Tensor]:
     """Mean of the pixels of each feature map and their covariance over C: (N, C, H, W) -> (N, C) and (N, C, C).
 
-    The covariance is the centred Gram matrix, (F - m)(F - m)ᵀ / (C H W) with F of shape (C, H W) and m its mean. Computed in
-    float32 and outside autocast: a half-precision product overflows or loses the small correlations. The division comes
-    before the product for the same reason.
+    The covariance is the centred Gram matrix, (F - m)(F - m)ᵀ / (C H W) with F of shape (C, H W) and m its mean.
+    Computed in float32 and outside autocast: a half-precision product overflows or loses the small correlations. The
+    division comes before the product for the same reason.
     """
     with torch.autocast(features.device.type, enabled=False):
         return _MeanAndCovariance.apply(features)
 
 
 def mapped_mean_and_covariance(features: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and covariance of the features `weight` F + `bias`, which are never made: (N, C, H, W) -> (N, C') and (N, C', C').
+    """Mean and covariance of the features `weight` F + `bias`, which are never made: (N, C, H, W) -> (N, C') and (N,
+    C', C').
 
-    A = weight (C', C) and b = bias (C') map each pixel's features. With m and K the mean and the covariance of F they are
-    A m + b and C A K Aᵀ / C'.
+    A = weight (C', C) and b = bias (C') map each pixel's features. With m and K the mean and the covariance of F they
+    are A m + b and C A K Aᵀ / C'.
     """
     with torch.autocast(features.device.type, enabled=False):
         weight = weight.float()
@@ -43,7 +45,8 @@ def gram_of(mean: Tensor, covariance: Tensor) -> Tensor:
 
 
 class _MeanAndCovariance(Function):
-    """Mean and covariance with their gradient, (D + Dᵀ)(F - m) + d / (H W), as one product in the features' own precision.
+    """Mean and covariance with their gradient, (D + Dᵀ)(F - m) + d / (H W), as one product in the features' own
+    precision.
 
     Automatic differentiation takes two products in float32, reads F twice and adds: half of the whole loss's time.
     """
@@ -59,7 +62,8 @@ class _MeanAndCovariance(Function):
         return mean, (slices.mT @ slices).unflatten(0, (-1, parts)).sum(dim=1)
 
     @staticmethod
-    def backward(ctx: Any, gradient_of_mean: Tensor, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        gradient_of_mean, gradient = gradients
         features, mean = ctx.saved_tensors
         pixels = pixels_of(features) - mean[:, None].to(features.dtype)
         even = (gradient_of_mean / pixels.shape[1]).to(features.dtype)

@@ -1,4 +1,6 @@
-"""What the options of a perceptual loss may be: they come from configurations and from model files, so anything may stand there."""
+"""What the options of a perceptual loss may be: they come from configurations and from model files, so anything may
+stand there.
+"""
 
 from __future__ import annotations
 

@@ -47,23 +47,26 @@ class PerceptualLoss(nn.Module):
 
     content: mean squared error of the features over the variance of the content image's features, at one octave.
     style: at each octave of the image (full size, 1/2, 1/4 …; Snelgrove, "High-Resolution Multi-Scale Neural Texture
-        Synthesis", SIGGRAPH Asia 2017 Technical Briefs) and each style layer, the squared distance of the mean features and that of
-        their covariances, each over the squared norm of the style image's; their mean over octaves and layers.
+        Synthesis", SIGGRAPH Asia 2017 Technical Briefs) and each style layer, the squared distance of the mean features
+        and that of their covariances, each over the squared norm of the style image's; their mean over octaves and
+        layers.
     tv: total variation of the pixels; without it the loss rewards a screen of single pixels.
 
-    Gatys compares the plain Gram matrix at full size. That is mostly the features' mean, which a tint can match, and at one
-    octave relu3_4 sees 48 pixels and no large stroke. `octaves=1`, `centred=False` and `content_octave=0` are that loss.
-    Published weights belong to one normalisation of the Gram matrix and one scale of the features. Relative terms do
-    not, so one set of weights serves every style and size.
+    Gatys compares the plain Gram matrix at full size. That is mostly the features' mean, which a tint can match, and at
+    one octave relu3_4 sees 48 pixels and no large stroke. `octaves=1`, `centred=False` and `content_octave=0` are that
+    loss. Published weights belong to one normalisation of the Gram matrix and one scale of the features. Relative terms
+    do not, so one set of weights serves every style and size.
 
     Args:
         features: the loss network; it must yield all the layers named.
         content_layers, style_layers: layer names such as "relu3_2".
         content_weight, style_weight, tv_weight: factors of the three terms.
-        octaves: at how many sizes the style is measured, each half of the one before; those below 16 pixels are left out.
+        octaves: at how many sizes the style is measured, each half of the one before; those below 16 pixels are left
+            out.
         centred: compare means and covariances; otherwise plain Gram matrices.
         content_octave: how often the images are halved before their content is compared.
-        grey_content: compare the content of the normalised luminance, so that colour and contrast are the style's alone.
+        grey_content: compare the content of the normalised luminance, so that colour and contrast are the style's
+            alone.
 
     Raises:
         UsageError: layers, weights or octaves that make no loss.
@@ -137,7 +140,9 @@ class PerceptualLoss(nn.Module):
         return torch.stack(losses).mean()
 
     def _style_loss(self, statistics: Mapping[str, Tensor]) -> Tensor:
-        """The mean over octaves and layers of ‖K - K*‖² / ‖K*‖² + ‖m - m*‖² / ‖m*‖², or of ‖G - G*‖² / ‖G*‖²; a star marks the style's."""
+        """The mean over octaves and layers of ‖K - K*‖² / ‖K*‖² + ‖m - m*‖² / ‖m*‖², or of ‖G - G*‖² / ‖G*‖²;
+        a star marks the style's.
+        """
         losses: list[Tensor] = []
         layers = 0  # at all octaves
         for name, found in statistics.items():
@@ -148,14 +153,18 @@ class PerceptualLoss(nn.Module):
         return torch.stack(losses).sum() / layers
 
     def _content(self, pyramid: Sequence[Tensor], seen: Sequence[Features] = ()) -> Features:
-        """The loss network's view of what counts as content; `seen` has its views of the first octaves, where they are known."""
+        """The loss network's view of what counts as content; `seen` has its views of the first octaves, where they are
+        known.
+        """
         octave = min(self.content_octave, len(pyramid) - 1)
         if self.grey_content:
             return self.features(normalized_luminance(pyramid[octave]), self.content_layers)
         return seen[octave] if octave < len(seen) else self.features(pyramid[octave], self.content_layers)
 
     def _statistics(self, seen: Sequence[Features]) -> dict[str, Tensor]:
-        """What the style loss compares: "relu1_2" and "relu1_2.mean" at full size, "relu1_2/4" and "relu1_2/4.mean" at a quarter."""
+        """What the style loss compares: "relu1_2" and "relu1_2.mean" at full size,
+        "relu1_2/4" and "relu1_2/4.mean" at a quarter.
+        """
         found: dict[str, Tensor] = {}
         for octave, features in enumerate(seen):
             for layer in self.style_layers:
@@ -183,7 +192,9 @@ class PerceptualLoss(nn.Module):
         return cls(VGGFeatures(list(layers), weights), content_layers, style_layers, **spec)
 
     def spec(self) -> dict[str, Any]:
-        """Return the loss's name and the constructor's arguments but `features`, as plain values: what a model file stores."""
+        """Return the loss's name and the constructor's arguments but `features`, as plain values:
+        what a model file stores.
+        """
         names = [name for name in inspect.signature(type(self)).parameters if name != "features"]
         values = {name: getattr(self, name) for name in names}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

@@ -17,7 +17,9 @@ _BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))  # channels, convolu
 
 
 class Layer(NamedTuple):
-    """One convolution of VGG-19 with its ReLU: its position in torchvision's `features`, channels, and whether pooling comes before it."""
+    """One convolution of VGG-19 with its ReLU: its position in torchvision's `features`, channels,
+    and whether pooling comes before it.
+    """
 
     position: int
     in_channels: int
@@ -55,12 +57,12 @@ def read_weights(weights: str, layers: Sequence[str]) -> dict[str, Tensor]:
     """Read what it takes to compute `layers`, in float32.
 
     Args:
-        weights: `torchvision`, `slim`, or the path of a state dict with torchvision's keys, `.safetensors` or `.pth`. A slim
-            network's state dict has a linear map for each of its named layers as well.
+        weights: `torchvision`, `slim`, or the path of a state dict with torchvision's keys, `.safetensors` or `.pth`. A
+            slim network's state dict has a linear map for each of its named layers as well.
 
     Returns:
-        `relu1_1_weight` (C', C, 3, 3) and `relu1_1_bias` (C',) for every layer on the way, in order; then, from a slim network,
-        `relu1_2_map_weight` (C'', C', 1, 1) and `relu1_2_map_bias` (C'',) for each of `layers`.
+        `relu1_1_weight` (C', C, 3, 3) and `relu1_1_bias` (C',) for every layer on the way, in order; then, from a slim
+        network, `relu1_2_map_weight` (C'', C', 1, 1) and `relu1_2_map_bias` (C'',) for each of `layers`.
 
     Raises:
         WeightsError: an unknown layer, weights that cannot be had, that were altered or that are too shallow.
@@ -97,7 +99,8 @@ def _linear_map(state: dict[str, Tensor], name: str, weights: str) -> tuple[Tens
     if f"maps.{name}.weight" not in state:
         known = ", ".join(layer for layer in LAYERS if f"maps.{layer}.weight" in state)
         raise WeightsError(
-            f"{weights}: it stands in for VGG-19 at {known}, not at {name}; name those layers in loss.content_layers and "
+            f"{weights}: it stands in for VGG-19 at {known}, not at {name}; name those layers in "
+            "loss.content_layers and "
             "loss.style_layers, or use the full VGG-19 with loss.features.weights=torchvision"
         )
     return state[f"maps.{name}.weight"], state.get(f"maps.{name}.bias", torch.empty(0))

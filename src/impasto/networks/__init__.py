@@ -2,9 +2,10 @@
 
 A network module defines `Network`, an `nn.Module` whose constructor takes plain numbers, with two class attributes:
 `stride`, the multiple that both sides of its input must have, and `limits`, the inclusive bounds of each constructor
-argument. `surround`, where it is there, is how many mirrored pixels a painter puts around a picture and cuts off again, for a
-network whose training never judged what it paints along the border. Where arguments came later, `unsaid` has what older files mean by leaving them out. Input and output are
-(N, 3, H, W) float images in [0, 1]. A `StagedNetwork` also paints pictures larger than memory.
+argument. `surround`, where it is there, is how many mirrored pixels a painter puts around a picture and cuts off again,
+for a network whose training never judged what it paints along the border. Where arguments came later, `unsaid` has what
+older files mean by leaving them out. Input and output are (N, 3, H, W) float images in [0, 1]. A `StagedNetwork` also
+paints pictures larger than memory.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from impasto.errors import ModelError
 class StagedNetwork(nn.Module):
     """A network that is a chain of stages, so that a huge picture can go through it stage by stage, tile by tile.
 
-    What passes from one stage to the next is kept whole, so cut where it is small. Inside, a stage holds its layers in the
-    order in which they run: convolutions that pad by half their kernel, pixel (un)shuffles, upsampling by a whole factor,
-    `nn.InstanceNorm2d`, and layers that work on each pixel alone. Nothing else may look beyond a pixel.
+    What passes from one stage to the next is kept whole, so cut where it is small. Inside, a stage holds its layers in
+    the order in which they run: convolutions that pad by half their kernel, pixel (un)shuffles, upsampling by a whole
+    factor, `nn.InstanceNorm2d`, and layers that work on each pixel alone. Nothing else may look beyond a pixel.
     """
 
     def stages(self) -> Iterable[nn.Module]:

@@ -1,8 +1,9 @@
 """A light network for large strokes, in real time: most of it works at an eighth of the resolution.
 
-What Johnson's network lacks to paint a swirl across a blank sky is reach and something to begin with. Dilated convolutions (Yu and
-Koltun 2016) at an eighth of the resolution see a few hundred pixels around. A canvas of fixed smooth noise lies under the picture
-(Ulyanov et al., "Texture Networks", 2016, feed noise too): where the photograph is flat, a network alone can only repeat itself.
+What Johnson's network lacks to paint a swirl across a blank sky is reach and something to begin with. Dilated
+convolutions (Yu and Koltun 2016) at an eighth of the resolution see a few hundred pixels around. A canvas of fixed
+smooth noise lies under the picture (Ulyanov et al., "Texture Networks", 2016, feed noise too): where the photograph is
+flat, a network alone can only repeat itself.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ _DILATIONS = (1, 2, 4)
 class Canvas(nn.Module):
     """Adds to each channel its own mixture of four smooth noises, from fine to coarse, which are always the same.
 
-    A noise is a sum of plane waves, a function of the absolute coordinates alone: pictures of any size and frames of a clip have
-    the same, and a part of a picture has its part of it (`origin`). In training each crop lies elsewhere on the canvas; its own
-    values say where, so that a run that is resumed repeats what it did. The waves repeat after `period` pixels, which keeps their
-    phases whole numbers, exact in every precision.
+    A noise is a sum of plane waves, a function of the absolute coordinates alone: pictures of any size and frames of a
+    clip have the same, and a part of a picture has its part of it (`origin`). In training each crop lies elsewhere on
+    the canvas; its own values say where, so that a run that is resumed repeats what it did. The waves repeat after
+    `period` pixels, which keeps their phases whole numbers, exact in every precision.
 
     Shape:
         (N, C, H, W) -> the same.
@@ -73,8 +74,8 @@ class Canvas(nn.Module):
 
 @cache
 def plane_waves(period: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Waves in all directions, int64 (bands, waves) each: how many fit into `period` rows and into as many columns, and their
-    phases in parts of a turn, of which there are `period`."""
+    """Waves in all directions, int64 (bands, waves) each: how many fit into `period` rows and into as many columns, and
+    their phases in parts of a turn, of which there are `period`."""
     number = torch.arange(_BANDS * _WAVES, dtype=torch.float64, device="cpu").view(_BANDS, _WAVES)
     length, direction, phase = (_scattered(number, key) for key in (1, 2, 3))
     count = period / _SHORTEST * 0.5 ** (torch.arange(_BANDS, device="cpu")[:, None] + length)
@@ -83,7 +84,9 @@ def plane_waves(period: int, device: torch.device) -> tuple[Tensor, Tensor, Tens
 
 
 def _scattered(number: Tensor, key: int) -> Tensor:
-    """Fractions in [0, 1) that look random: a formula, so that a painter's canvas does not hang on a random generator."""
+    """Fractions in [0, 1) that look random: a formula, so that a painter's canvas does not hang on a random
+    generator.
+    """
     return ((number + 100 * key + 1) * 12.9898).sin() * 43758.5453 % 1
 
 

@@ -43,7 +43,8 @@ class ConvLayer(nn.Sequential):
         dilation: int = 1,
         norm: bool = True,
     ):
-        # Zero padding (the paper's) leaves a band along the border of every picture. To mirror far, a picture must be large.
+        # Zero padding (the paper's) leaves a band along the border of every picture. To mirror far, a picture must be
+        # large.
         border = "reflect" if dilation == 1 else "replicate"
         reach = dilation * (kernel_size // 2)
         layers: list[nn.Module] = [

@@ -1,7 +1,7 @@
 """A light network for real time: it works at half and quarter resolution only, in a nineteenth of Johnson's arithmetic.
 
-Pixel-unshuffle and pixel-shuffle (Shi et al., CVPR 2016) at its ends replace Johnson's 9x9 convolutions at full resolution;
-between them stand the same residual blocks at a quarter of the resolution.
+Pixel-unshuffle and pixel-shuffle (Shi et al., CVPR 2016) at its ends replace Johnson's 9x9 convolutions at full
+resolution; between them stand the same residual blocks at a quarter of the resolution.
 """
 
 from __future__ import annotations

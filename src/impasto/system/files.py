@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -63,7 +63,7 @@ def disable_telemetry() -> None:
 
 
 @contextmanager
-def written_whole(path: Path, *, durable: bool = False) -> Iterator[Path]:
+def written_whole(path: Path, *, durable: bool = False) -> Generator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, else remove it.
 
     A reader therefore sees the old file or the new one, never half of one; with `durable` also after a power cut.

@@ -62,7 +62,9 @@ def _has_avx512_bf16() -> bool:
 
 
 def thread_count() -> int:
-    """Return how many threads compute: torch's number where it is at work, else OMP_NUM_THREADS or one for each core."""
+    """Return how many threads compute: torch's number where it is at work,
+    else OMP_NUM_THREADS or one for each core.
+    """
     if "torch" in sys.modules:
         return torch.get_num_threads()
     with suppress(OSError, ValueError):  # two threads of a core get in each other's way
@@ -77,7 +79,9 @@ def usable_cores() -> int:
 
 
 def free_memory() -> int:
-    """Return about how many more bytes this process can allocate before the machine, or its container, runs out of memory."""
+    """Return about how many more bytes this process can allocate before the machine, or its container,
+    runs out of memory.
+    """
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4 * 2**30
     free = [pages // 2]  # where the system says no more than what it was built with
     with suppress(OSError, StopIteration):
@@ -104,7 +108,9 @@ def used_memory(otherwise: int = 0) -> int:
 
 
 def provenance(device: torch.device | None = None) -> dict[str, str]:
-    """Return versions and hardware to record beside anything measured or trained; `device` is by default the fastest."""
+    """Return versions and hardware to record beside anything measured or trained;
+    `device` is by default the fastest.
+    """
     return {
         "impasto": _version("impasto"),
         "torch": torch.__version__,

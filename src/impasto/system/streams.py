@@ -9,7 +9,7 @@ import io
 import os
 import select
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, TextIO
 
@@ -17,7 +17,9 @@ _results: TextIO | None = None  # where results go while `results_alone`
 
 
 def prepare() -> None:
-    """Reopen closed standard streams, escape characters that the terminal lacks, and survive a stderr that nobody reads."""
+    """Reopen closed standard streams, escape characters that the terminal lacks,
+    and survive a stderr that nobody reads.
+    """
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -27,8 +29,10 @@ def prepare() -> None:
 
 
 @contextmanager
-def results_alone() -> Iterator[None]:
-    """Keep stdout for what is written to `results()`; whatever else is printed in the block, by whomever, goes to stderr."""
+def results_alone() -> Generator[None]:
+    """Keep stdout for what is written to `results()`; whatever else is printed in the block, by whomever, goes to
+    stderr.
+    """
     global _results
     sys.stdout.flush()
     with _separate_stdout() as _results, redirect_stdout(sys.stderr):
@@ -58,8 +62,10 @@ def _open_closed_streams() -> None:
 
 
 @contextmanager
-def _separate_stdout() -> Iterator[TextIO]:
-    """Yield a stream to where stdout leads; meanwhile file descriptor 1, to which C libraries print, leads to stderr."""
+def _separate_stdout() -> Generator[TextIO]:
+    """Yield a stream to where stdout leads; meanwhile file descriptor 1, to which C libraries print,
+    leads to stderr.
+    """
     stdout = sys.stdout
     if stdout is not sys.__stdout__:  # somebody has put a stream of his own there
         yield stdout

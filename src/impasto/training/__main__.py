@@ -18,7 +18,6 @@ import warnings
 
 import hydra
 import torch
-from lightning_fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from PIL.Image import DecompressionBombWarning
@@ -26,7 +25,7 @@ from PIL.Image import DecompressionBombWarning
 from impasto.errors import ImpastoError, UsageError, printable
 from impasto.system import streams
 from impasto.system.files import asset_dir
-from impasto.training.callbacks import rank_zero_print
+from impasto.training.callbacks import is_rank_zero, rank_zero_print
 from impasto.training.run import train
 from impasto.training.setting_mistakes import explain
 from impasto.training.signals import end_with_launcher
@@ -50,7 +49,7 @@ def main(config: DictConfig) -> None:
     try:
         with streams.results_alone():
             output = train(config)
-        if rank_zero_only.rank == 0:
+        if is_rank_zero():
             print(output)
     except (KeyboardInterrupt, SystemExit):  # the latter is Lightning's answer to Ctrl-C, after the checkpoint
         rank_zero_print("impasto: stopped; ckpt_path=last goes on with what was kept, if anything was")

@@ -1,4 +1,6 @@
-"""What a run says on stderr: what was chosen and how to choose otherwise, and what people would see in its paintings."""
+"""What a run says on stderr: what was chosen and how to choose otherwise,
+and what people would see in its paintings.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lightning_fabric.utilities.rank_zero import rank_zero_only
-
 from impasto.losses.defects import DEFECTS, visible_defects
+from impasto.training.callbacks import is_rank_zero
 from impasto.training.plan import RunPlan
 from impasto.training.record import Style, name_of
 
@@ -24,7 +25,7 @@ def announce(
         are_samples: whether they are those that come with impasto.
         heldout: how many of them are held out.
     """
-    if rank_zero_only.rank != 0:
+    if not is_rank_zero():
         return
     chosen = [
         ("style", f"{style.image} at {style.size} pixels", "style.size=N, larger for broader strokes"),

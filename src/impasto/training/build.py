@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -41,7 +41,7 @@ _SET_ELSEWHERE = {"logger": "logger=…", "callbacks": "callbacks.NAME", "max_ti
 
 
 @contextmanager
-def naming(group: str) -> Iterator[None]:
+def naming(group: str) -> Generator[None]:
     """Name a group of settings in what its constructor says of them.
 
     Raises:
@@ -77,7 +77,8 @@ def read_style(config: DictConfig) -> Style:
     picture = resize(_read_picture(config.style.image, config.style.size), config.style.size)
     if min(picture.shape[1:]) < MIN_SIDE:
         raise UsageError(
-            f"{config.style.image}: too narrow, {picture.shape[2]} x {picture.shape[1]} pixels at style.size={config.style.size}; "
+            f"{config.style.image}: too narrow, {picture.shape[2]} x {picture.shape[1]} pixels at "
+            f"style.size={config.style.size}; "
             f"both sides need {MIN_SIDE}"
         )
     return Style.of(Path(config.style.image), picture, config.style)
@@ -242,7 +243,8 @@ def _refuse_lone_node(trainer: Trainer) -> None:
     environment = getattr(trainer.strategy, "cluster_environment", None)
     if trainer.num_nodes > 1 and isinstance(environment, LightningEnvironment) and "MASTER_ADDR" not in os.environ:
         raise UsageError(
-            f"trainer.num_nodes={trainer.num_nodes}: nothing has started the other nodes; use torchrun (trainer=torchrun) "
+            f"trainer.num_nodes={trainer.num_nodes}: nothing has started the other nodes; use torchrun "
+            "(trainer=torchrun) "
             "or srun (trainer=slurm)"
         )
 

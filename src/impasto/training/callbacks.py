@@ -43,7 +43,9 @@ def callbacks_of(trainer: Trainer, kind: type[Kind]) -> list[Kind]:
 
 
 class ProgressLine(Callback):
-    """One line on stderr: how far, how fast in images/s, how long still, and the loss, a mean over the last 25 steps."""
+    """One line on stderr: how far, how fast in images/s, how long still, and the loss,
+    a mean over the last 25 steps.
+    """
 
     every = 5  # steps, the same on all ranks: to read the loss a GPU must be waited for
 
@@ -171,9 +173,14 @@ def judge_of(loss: PerceptualLoss, style: Tensor | None, photographs: Sequence[T
     return digest.hexdigest()[:12]
 
 
+def is_rank_zero() -> bool:
+    """Whether this process is the first of its run, or the only one."""
+    return getattr(rank_zero_only, "rank", 0) == 0  # Lightning sets it on a function, which types cannot tell
+
+
 def rank_zero_print(line: str) -> None:
     """Print one line to stderr, once for all ranks; above the progress line, where there is one."""
-    if rank_zero_only.rank == 0:
+    if is_rank_zero():
         tqdm.write(line, file=sys.stderr)
 
 

@@ -49,12 +49,15 @@ class DurableCheckpointIO(TorchCheckpointIO):
                 self._keep_earlier(path)
         except OSError as error:
             raise ImpastoError(
-                f"{printable(path)}: the checkpoint cannot be written ({error.strerror or error}); make room or choose another "
+                f"{printable(path)}: the checkpoint cannot be written ({error.strerror or error}); make room or "
+                "choose another "
                 "paths.run, then go on with ckpt_path=last"
             ) from error
 
     def _keep_earlier(self, path: Path) -> None:
-        """Number the earlier checkpoints one higher, the oldest first; the newest keeps its name until it is replaced."""
+        """Number the earlier checkpoints one higher, the oldest first;
+        the newest keeps its name until it is replaced.
+        """
         for number in range(self.keep - 2, 0, -1):
             if (kept := _numbered(path, number)).is_file():
                 kept.replace(_numbered(path, number + 1))
@@ -70,7 +73,9 @@ def checkpoints_at(path: Path) -> Iterator[Path]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether every byte of a checkpoint is as it was written, and it loads, without running code, as one of a training."""
+    """Whether every byte of a checkpoint is as it was written, and it loads, without running code,
+    as one of a training.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:

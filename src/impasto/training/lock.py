@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,11 +15,11 @@ _HELD_BY_ANOTHER = {errno.EACCES, errno.EAGAIN}
 
 
 @contextmanager
-def locked(path: Path, setting: str) -> Iterator[None]:
+def locked(path: Path, setting: str) -> Generator[None]:
     """Keep other trainings from `path` until the block ends, or this process does, however it ends.
 
-    The lock is the operating system's, on a hidden file beside `path`, and so a dead process holds none; file servers pass
-    it on to other hosts. Where a disk knows no locks, the host and process number in that file count instead.
+    The lock is the operating system's, on a hidden file beside `path`, and so a dead process holds none; file servers
+    pass it on to other hosts. Where a disk knows no locks, the host and process number in that file count instead.
 
     Args:
         setting: the one to change for a place of one's own.

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.callbacks import Timer
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import Optimizer
@@ -95,13 +96,15 @@ class StyleModule(LightningModule):
             photographs, painted = (torch.stack(pictures) for pictures in zip(*self.painted, strict=True))
             self.defects = find_defects(painted, photographs, self.style, self.stride)
 
-    def configure_optimizers(self):  # noqa: ANN201 (Lightning's union of ten types)
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = self.make_optimizer(self.network.parameters())
         schedule = LambdaLR(optimizer, lambda step: rate_factor(step, self.progress(step), self.warmup_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def progress(self, step: int) -> float:
-        """How much of the run is over after `step` updates, from 0 to 1, by steps or by the clock, whichever is further."""
+        """How much of the run is over after `step` updates, from 0 to 1, by steps or by the clock,
+        whichever is further.
+        """
         trainer = self._trainer
         if trainer is None:
             return 0.0

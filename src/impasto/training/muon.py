@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
-# Of the quintic iteration in Jordan et al.: steep at zero, so that five rounds bring all but tiny singular values near 1.
+# Of the quintic iteration in Jordan et al.: steep at zero, so that five rounds bring all but tiny singular values near
+# 1.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 
 

@@ -21,7 +21,8 @@ _NOT_TEXT = re.compile(r"[-+]?[\d._]+(e[-+]?\d+)?|true|false|nan|[-+]?inf", re.I
 
 
 def to_overrides(minutes: float | None, words: Sequence[str]) -> list[str]:
-    """Return what was typed as Hydra takes it: the picture and the duration by their keys, `data=demo` where no data are named.
+    """Return what was typed as Hydra takes it: the picture and the duration by their keys, `data=demo` where no data
+    are named.
 
     Raises:
         UsageError: an unknown option, or two pictures.
@@ -64,7 +65,9 @@ def _is_picture(word: str, before: str) -> bool:
 
 
 def plain_path(word: str) -> str:
-    """Return an override as it is, or with its path quoted where people typed one that is there, or at home, as in a shell."""
+    """Return an override as it is, or with its path quoted where people typed one that is there, or at home,
+    as in a shell.
+    """
     key, _, path = word.partition("=")
     if key == "data.shards" and path and path[0] not in "'\"[$":
         return quoted_setting(key, os.path.expanduser(path))  # noqa: PTH111 - as below; braces would be a dictionary

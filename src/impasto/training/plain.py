@@ -8,8 +8,9 @@ from torch import Tensor
 def inner(pictures: Tensor, margin: int) -> Tensor:
     """(N, 3, H, W) without `margin` pixels on each side, or a quarter of the shorter side where that is less.
 
-    A loss that sees the border rewards a painter for what it can tell by the border alone: a red sky along the top, because the
-    painting has one. So the margin is what a painter sees around, some 95 pixels. It is a multiple of 8, as the networks' strides ask for.
+    A loss that sees the border rewards a painter for what it can tell by the border alone: a red sky along the top,
+    because the painting has one. So the margin is what a painter sees around, some 95 pixels. It is a multiple of 8, as
+    the networks' strides ask for.
     """
     height, width = pictures.shape[-2:]
     margin = min(margin, min(height, width) // 4) // 8 * 8

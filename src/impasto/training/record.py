@@ -114,7 +114,9 @@ def style_targets_of(loss: PerceptualLoss, style: Tensor) -> dict[str, dict[str,
 
 
 def slim_targets_of(loss: PerceptualLoss, style: Tensor) -> dict[str, dict[str, Tensor]]:
-    """Return the Gram matrices of a style picture (3, H, W) in the slim loss network, which is at hand wherever impasto is."""
+    """Return the Gram matrices of a style picture (3, H, W) in the slim loss network,
+    which is at hand wherever impasto is.
+    """
     slim = build_loss(weights=SLIM, **loss.spec())
     slim.set_style(style[None])
     return {slim.features.fingerprint(): slim.style_targets}

@@ -1,4 +1,7 @@
-"""The folder of a run and its painter: how they are begun, resumed and set aside. Nothing that was there before is lost."""
+"""The folder of a run and its painter: how they are begun, resumed and set aside.
+
+Nothing that was there before is lost.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
@@ -23,7 +25,7 @@ from impasto.checkpoint import SUFFIX
 from impasto.errors import ImpastoError, UsageError, printable
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.system.files import written_whole
-from impasto.training.callbacks import callbacks_of, rank_zero_print
+from impasto.training.callbacks import callbacks_of, is_rank_zero, rank_zero_print
 from impasto.training.lock import locked
 from impasto.training.plan import RunPlan
 
@@ -37,13 +39,13 @@ _REMEDIES = {
 
 
 @contextmanager
-def alone(run: Path, output: Path) -> Iterator[None]:
+def alone(run: Path, output: Path) -> Generator[None]:
     """Keep other trainings from the run's folder and from the style model; rank 0 does so for all.
 
     Raises:
         UsageError: another one is at work there, or nothing can be written there.
     """
-    if rank_zero_only.rank != 0:
+    if not is_rank_zero():
         yield
         return
     check_places(run, output)
@@ -74,8 +76,8 @@ def check_places(run: Path, output: Path) -> None:
 class BeginRun(Callback):
     """A run begins with its first step: whatever fails before leaves every file as it was.
 
-    After that step, makes the run's folder and lets the loggers join, which write there from their start on. By then the
-    checkpoint was loaded, a batch was read and the network has learned from it.
+    After that step, makes the run's folder and lets the loggers join, which write there from their start on. By then
+    the checkpoint was loaded, a batch was read and the network has learned from it.
 
     Args:
         begin: makes the folder and sets aside what was there before.
@@ -87,7 +89,9 @@ class BeginRun(Callback):
         self.begin, self.loggers, self.made_for = begin, list(loggers), dict(made_for)
         self.has_begun = False
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         self.now(trainer)
 
     def now(self, trainer: Trainer) -> None:
@@ -110,7 +114,8 @@ def _start(logger: Logger) -> None:
     except Exception as error:  # W&B has classes of its own
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ImpastoError(
-            f"logger: {type(logger).__name__} cannot start ({reason}); logger=csv needs nothing, WANDB_MODE=offline no network"
+            f"logger: {type(logger).__name__} cannot start ({reason}); logger=csv needs nothing, "
+            "WANDB_MODE=offline no network"
         ) from error
 
 
@@ -124,7 +129,7 @@ class RunCheckpoint(ModelCheckpoint):
 
 def begin(plan: RunPlan) -> None:
     """Make the run's folder; earlier runs and painters are set aside, not lost. Rank 0 does so for all."""
-    if rank_zero_only.rank != 0:
+    if not is_rank_zero():
         return
     if plan.resumes_in_place:
         set_aside(plan.folder / "metrics.csv")  # a resumed CSVLogger begins its file anew
@@ -144,7 +149,7 @@ def refuse_needed(plan: RunPlan, picture: Path) -> None:
         UsageError: it does.
     """
     run = plan.folder
-    if rank_zero_only.rank != 0 or plan.resumes_in_place or not (run / "last.ckpt").is_file():
+    if not is_rank_zero() or plan.resumes_in_place or not (run / "last.ckpt").is_file():
         return
     inside = [path for path in (plan.start, picture, plan.checkpoint) if path and lies_in(run, path)]
     if inside:
@@ -252,5 +257,6 @@ def check_resumes(path: Path, checkpoint: Mapping[str, Any], optimizer: Optimize
         optimizer.load_state_dict(states[0])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"{printable(path)}: trained with another optimizer than {type(optimizer).__name__}; {_REMEDIES['optimizer']}"
+            f"{printable(path)}: trained with another optimizer than {type(optimizer).__name__}; "
+            f"{_REMEDIES['optimizer']}"
         ) from error

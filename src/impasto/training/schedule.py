@@ -12,7 +12,9 @@ WARMUP_STEPS = 20
 
 
 def rate_factor(step: int, gone: float, warmup_steps: int = WARMUP_STEPS) -> float:
-    """Return the factor of the learning rate, from 0 to 1, at an update's number and the part of the run that is over."""
+    """Return the factor of the learning rate, from 0 to 1, at an update's number and the part of the run that is
+    over.
+    """
     warmup = min(1.0, (step + 1) / max(1, warmup_steps))
     return warmup * (1 + math.cos(math.pi * min(1.0, gone))) / 2
 

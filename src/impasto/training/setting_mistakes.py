@@ -36,7 +36,10 @@ def explain(error: Exception, words: Sequence[str] = ()) -> str:
         return f"no setting {_short(refused[1])}{guess}; {_ALL}"
     if ambiguous := re.match(r"Ambiguous value for argument '(.+?)=(.*)'", message):
         key, value = ambiguous[1], _short(ambiguous[2])
-        return f"{key}={value}: a comma; for a list write '{key}=[{value}]', for text '{key}=\"{value}\"', for a run of each add --multirun"
+        return (
+            f"{key}={value}: a comma; for a list write '{key}=[{value}]', for text '{key}=\"{value}\"', for a "
+            "run of each add --multirun"
+        )
     if appended := re.match(r"Could not append to config. An item is already at '(.+?)'", message):
         return f"+{appended[1]}: is a setting already; leave out the +"
     if message.startswith("Config group override must be") or isinstance(error, TypeError):

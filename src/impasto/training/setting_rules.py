@@ -238,7 +238,9 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def _settings(config: Any, above: str = "") -> Iterator[tuple[bool, str, Any]]:
-    """Yield every setting that has a value, groups and lists before what is in them: whether it refers to others, name, value."""
+    """Yield every setting that has a value, groups and lists before what is in them:
+    whether it refers to others, name, value.
+    """
     keys: Iterable[Any] = range(len(config)) if isinstance(config, ListConfig) else list(config)
     for key in keys:
         if OmegaConf.is_missing(config, key) or str(key).startswith("_"):

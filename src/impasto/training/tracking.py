@@ -1,4 +1,6 @@
-"""Weights & Biases as its users know it: the environment's word counts, no network is no obstacle, a run keeps its id."""
+"""Weights & Biases as its users know it: the environment's word counts, no network is no obstacle,
+a run keeps its id.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _PATIENCE = 5  # seconds
 
 
 def wandb_offline() -> bool:
-    """Whether W&B logs into the run's folder alone: as WANDB_MODE says, else without a key or an answer, with a note."""
+    """Whether W&B logs into the run's folder alone: as WANDB_MODE says, else without a key or an answer, with a
+    note.
+    """
     if mode := os.environ.get("WANDB_MODE"):
         return mode in ("offline", "dryrun")
     server = os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai"

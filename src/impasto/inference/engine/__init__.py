@@ -1,7 +1,8 @@
 """Engines: one way to call a trained network, several programs that do its arithmetic.
 
-What an engine returns differs from the plain network in float32 by rounding alone (tests/inference/engine/test_engine.py holds every backend
-to it). OpenVINO and ONNX Runtime paint without torch where the network's graph was kept (graph_cache.py).
+What an engine returns differs from the plain network in float32 by rounding alone
+(tests/inference/engine/test_engine.py holds every backend to it). OpenVINO and ONNX Runtime paint without torch where
+the network's graph was kept (graph_cache.py).
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _FASTEST_FIRST = ("openvino", "onnxruntime", "torch")  # on a CPU; compile takes
 class Engine:
     """A network made ready to paint, and what was chosen for it; `device` as torch writes it, "cpu" or "cuda:0".
 
-    It takes and returns (N, H, W, 3), uint8 or float32 in [0, 1], both sides multiples of the network's stride. Bytes are fastest.
+    It takes and returns (N, H, W, 3), uint8 or float32 in [0, 1], both sides multiples of the network's stride. Bytes
+    are fastest.
     """
 
     backend: str
@@ -64,7 +66,8 @@ def build_engine(
             computes it in hardware and the backend can, else float32.
 
     Raises:
-        UsageError: a value is unknown, a package is missing, or the backend cannot use that device, precision or network.
+        UsageError: a value is unknown, a package is missing, or the backend cannot use that device, precision or
+        network.
     """
     if backend not in ("auto", *BACKENDS) or precision not in PRECISIONS:
         raise UsageError(f"no backend {backend!r} with precision {precision!r}; take {_words()}")

@@ -65,8 +65,8 @@ class Blueprint:
 class CachedBlueprint(Blueprint):
     """Of a style model's file: its graph is taken from the user's cache folder, or made and put there.
 
-    The key is a digest of the file and of the code that makes graphs of it, so that no change of either goes unseen. What is in the
-    cache was made of a file that had passed every check of `load_style_model`.
+    The key is a digest of the file and of the code that makes graphs of it, so that no change of either goes unseen.
+    What is in the cache was made of a file that had passed every check of `load_style_model`.
     """
 
     def __init__(self, path: Path, load: Callable[[], Any]):
@@ -89,8 +89,8 @@ class CachedBlueprint(Blueprint):
 def open_model(
     model: StyleModel | str | Path,
 ) -> tuple[Callable[[], StyleModel], Blueprint, StyleModel | str | Path]:
-    """Return what gives the style model, read from its file when first wanted; the blueprint of its network; and how to have
-    the same model again, in another process and another folder.
+    """Return what gives the style model, read from its file when first wanted; the blueprint of its network; and how to
+    have the same model again, in another process and another folder.
     """
     if isinstance(model, StyleModel):
         return lambda: model, Blueprint.of(model.network, model.name), model
@@ -108,7 +108,9 @@ def _facts(network: nn.Module, name: str) -> dict[str, Any]:
 
 
 def _place_for(path: Path) -> Path | None:
-    """Return where the graph of a style model is kept; None of a file that is not fit to be one, or where nobody is at home."""
+    """Return where the graph of a style model is kept; None of a file that is not fit to be one, or where nobody is at
+    home.
+    """
     with suppress(OSError, RuntimeError):
         if path.stat().st_size < _LONGEST:
             digest = hashlib.sha256(path.read_bytes())

@@ -1,6 +1,7 @@
 """A network as an ONNX graph, layer by layer: what ONNX Runtime and OpenVINO read.
 
-Written by hand from torch.fx's trace, which takes milliseconds; the few layers that painters are made of are all it knows.
+Written by hand from torch.fx's trace, which takes milliseconds; the few layers that painters are made of are all it
+knows.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ OPSET = 18
 
 
 def onnx_bytes(network: nn.Module, *, levels: bool = False) -> bytes:
-    """Return `network`, which takes levels from 0 to 255, as an ONNX file's bytes, from `image` to `painted`, of any size.
+    """Return `network`, which takes levels from 0 to 255, as an ONNX file's bytes, from `image` to `painted`, of any
+    size.
 
     Both are (N, H, W, 3), float32 in [0, 1] or with `levels` uint8.
 

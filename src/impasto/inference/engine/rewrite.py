@@ -1,6 +1,7 @@
 """The same function in less arithmetic: exact rewrites of a trained network, made once when it is loaded.
 
-Every rule keeps the result to the last rounding, the border included; `tests/inference/engine/test_engine.py` holds each network to 1e-5.
+Every rule keeps the result to the last rounding, the border included; `tests/inference/engine/test_engine.py` holds
+each network to 1e-5.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class FromLevels(nn.Module):
 
 
 def rewritten(network: nn.Module) -> nn.Module:
-    """Return a copy of `network` that does the same faster, in evaluation mode, and takes levels from 0 to 255 where that takes [0, 1].
+    """Return a copy of `network` that does the same faster, in evaluation mode, and takes levels from 0 to 255 where
+    that takes [0, 1].
 
     Bfloat16 holds the 256 levels of a photograph exactly, their 255ths it rounds by half a level. Layers are recognised
     inside `nn.Sequential`s; what no rule knows is kept.
@@ -138,9 +140,9 @@ def _channels_last_in_block(channels: Tensor) -> Tensor:
 def _upsampling_in_one(conv: nn.Conv2d) -> list[nn.Module]:
     """Nearest upsampling and a 3x3 convolution as one 2x2 convolution of the small picture: 16 products instead of 36.
 
-    Along one axis the three taps of an even output pixel fall on (x[i - 1], x[i], x[i]), those of the odd pixel before it on
-    (x[i - 1], x[i - 1], x[i]). So position i of the small convolution makes the pixels 2i - 1 and 2i; the first and
-    the last fall outside and are cropped. Mirroring the large picture's border repeats the small one's.
+    Along one axis the three taps of an even output pixel fall on (x[i - 1], x[i], x[i]), those of the odd pixel before
+    it on (x[i - 1], x[i - 1], x[i]). So position i of the small convolution makes the pixels 2i - 1 and 2i; the first
+    and the last fall outside and are cropped. Mirroring the large picture's border repeats the small one's.
     """
     odd, even = torch.tensor([[1.0, 1, 0], [0, 0, 1]]), torch.tensor([[1.0, 0, 0], [0, 1, 1]])
     phases = torch.stack([odd, even])  # (phase, small tap, large tap)
@@ -151,7 +153,9 @@ def _upsampling_in_one(conv: nn.Conv2d) -> list[nn.Module]:
 
 
 def _large_kernel_at_half_resolution(conv: nn.Conv2d) -> list[nn.Module]:
-    """A 9x9 convolution as a 5x5 one between blocks of 2x2 pixels: so few channels fill no vector register, four times as many do."""
+    """A 9x9 convolution as a 5x5 one between blocks of 2x2 pixels:
+    so few channels fill no vector register, four times as many do.
+    """
     out, inside, size, _ = conv.weight.shape
     blocks = conv.weight.new_zeros(2, 2, out, 2, 2, inside, size // 2 + 1, size // 2 + 1)
     padded = nn.functional.pad(conv.weight, (0, 1, 0, 1))

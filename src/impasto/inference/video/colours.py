@@ -62,7 +62,8 @@ class FramePlan:
     def read(self, frame: Any, reformatter: Any) -> np.ndarray:
         """Return a decoded frame as (H, W, 3) uint8, RGB, upright, of the planned size; (H, W, 4) with transparency."""
         rgb = reformatter.reformat(
-            frame, self.width, self.height, "rgba" if self.has_alpha else "rgb24", src_colorspace=self.matrix, src_color_range=self.range,
+            frame, self.width, self.height, "rgba" if self.has_alpha else "rgb24", src_colorspace=self.matrix,
+            src_color_range=self.range,
             dst_color_range=_FULL, interpolation=_CAREFUL,
         )  # fmt: skip
         return _turned(rgb.to_ndarray(), *self.turn)

@@ -42,9 +42,9 @@ def paint_video(
 ) -> VideoReport:
     """Paint the clip `source`, or what the camera of that number sees, into `target`; written whole or not at all.
 
-    Every frame keeps its time. The sound is copied as it is. The result is upright, of the input's size, or `size` pixels
-    on its longer side; H.264 needs even sides, so an odd one gets its last line twice. A camera is filmed until it
-    stops or Ctrl-C.
+    Every frame keeps its time. The sound is copied as it is. The result is upright, of the input's size, or `size`
+    pixels on its longer side; H.264 needs even sides, so an odd one gets its last line twice. A camera is filmed until
+    it stops or Ctrl-C.
 
     Raises:
         VideoError: no video, no camera, or a result that cannot be written, in one line with the remedy.

@@ -15,8 +15,8 @@ from typing import Any
 from impasto.errors import VideoError, printable
 from impasto.inference.video.chain import T
 
-# What is read, by ffmpeg's names: containers that hold what they play. Playlists and their like make a reader open other
-# files, or the network.
+# What is read, by ffmpeg's names: containers that hold what they play. Playlists and their like make a reader open
+# other files, or the network.
 _DEMUXERS = {
     "mov": (".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v"),
     "matroska": (".mkv", ".webm", ".mk3d"),
@@ -182,7 +182,7 @@ def _chained(head: list[T], items: Generator[T, None, None]) -> Generator[T, Non
 
 
 @contextmanager
-def opened(source: str | Path | int) -> Iterator[Clip]:
+def opened(source: str | Path | int) -> Generator[Clip]:
     name = f"camera {source}" if isinstance(source, int) else printable(source)
     with _camera(source) if isinstance(source, int) else _file(Path(source)) as container:
         yield Clip(name, container, is_camera=isinstance(source, int))

@@ -7,7 +7,9 @@ from impasto.training.callbacks import rank_zero_print
 
 
 class BadImages:
-    """Remembers the images that could not be used: names the first, counts all, and ends the run when there are too many."""
+    """Remembers the images that could not be used: names the first, counts all, and ends the run when there are too
+    many.
+    """
 
     named = 10  # of them; then a line each time that their number has doubled
 

@@ -20,13 +20,13 @@ SCALES = (1.0, 1.6)  # a crop shows between all and 1/1.6 of the shorter side, b
 UNSET = -1
 
 
-class CropDataset(Dataset):
+class CropDataset(Dataset[dict[str, Any]]):
     """Sample number -> a random crop; number n is image `order(epoch)[n % len]` of epoch n // len.
 
     The images are those of `source`, then `procedural` pictures made by code.
 
-    Order, scale, place and flip depend on (seed, epoch, index) alone, not on workers, ranks or resumption. An image that
-    cannot be used is replaced by the next one in the order and named in the sample's `bad`.
+    Order, scale, place and flip depend on (seed, epoch, index) alone, not on workers, ranks or resumption. An image
+    that cannot be used is replaced by the next one in the order and named in the sample's `bad`.
 
     Shape:
         {"image": (3, crop, crop) float32 in [0, 1], "bad": index of the image replaced, or -1}.
@@ -122,7 +122,9 @@ def random_crop(pixels: np.ndarray, crop: int, random: np.random.Generator) -> T
 
 
 class StreamSampler(BatchSampler):
-    """Endless batches of sample numbers for one rank, from any step on; all ranks together read 0, 1, 2, … once each."""
+    """Endless batches of sample numbers for one rank, from any step on;
+    all ranks together read 0, 1, 2, … once each.
+    """
 
     def __init__(self, batch_size: int, start: int = 0, rank: int = 0, ranks: int = 1):
         self.batch_size, self.start, self.rank, self.ranks = batch_size, start, rank, ranks

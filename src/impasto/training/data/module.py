@@ -34,7 +34,8 @@ class ContentDataModule(LightningDataModule):
         batch_size: crops per step and rank.
         workers: decoding processes, or `auto`: none for a set that fits the cache, else the cores that are free.
         max_bad: fraction of unusable images that ends the run.
-        heldout, heldout_size: how many photographs are held out (at most a fifth), and the side of their centre squares.
+        heldout, heldout_size: how many photographs are held out (at most a fifth), and the side of their centre
+            squares.
         procedural: pictures made by code that are mixed in, for those who have few photographs.
         seed: of order and augmentation.
     """
@@ -129,7 +130,7 @@ class ContentDataModule(LightningDataModule):
         name, count = self.dataset.source.blame(index)
         self.bad.add(name, reason, count)
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[Any]:
         trainer = self.trainer
         assert trainer is not None
         start = trainer.global_step * trainer.accumulate_grad_batches
@@ -147,7 +148,7 @@ class ContentDataModule(LightningDataModule):
             return 0  # a cached crop takes a few milliseconds; a worker would take its core from the network
         return max(1, min(8, usable_cores() // devices - 1))
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> DataLoader[Any]:
         return DataLoader(_Stack(self.heldout_images), batch_size=1)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
@@ -160,7 +161,7 @@ class ContentDataModule(LightningDataModule):
         return batch["image"]
 
 
-class _Stack(Dataset):
+class _Stack(Dataset[Tensor]):
     def __init__(self, pictures: list[Tensor]):
         self.pictures = pictures
 

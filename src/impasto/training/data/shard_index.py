@@ -34,7 +34,8 @@ def read_index(folder: str, storage: Mapping[str, Any]) -> dict[str, dict[str, A
 
 
 def records(data: bytes) -> dict[str, dict[str, Any]]:
-    """Check the text of an index and return its records, {"bytes", "sha256", "images": [[name, offset, size], …]}, by name.
+    """Check the text of an index and return its records, {"bytes", "sha256", "images": [[name, offset, size], …]}, by
+    name.
 
     Raises:
         ValueError, KeyError, TypeError, AttributeError, RecursionError: it is none.

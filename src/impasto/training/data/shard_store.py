@@ -53,7 +53,8 @@ def store_of(url: str, storage: Mapping[str, Any]) -> tuple[Any, str]:
     except (ImportError, ValueError, TypeError) as error:
         reason = printable(str(error))[:200]
         raise Unavailable(
-            f"data.shards={printable(url)}: {reason}; pip install 'impasto[shards]' and what fsspec needs for this store"
+            f"data.shards={printable(url)}: {reason}; pip install 'impasto[shards]' and what fsspec needs for "
+            "this store"
         ) from error
 
 

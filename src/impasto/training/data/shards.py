@@ -65,7 +65,9 @@ class ShardImages:
         return hashlib.sha256("".join(told).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
     def faults(self) -> list[tuple[str, str, int]]:
-        """Return name, reason and number of images of every shard that cannot be used; as many as others have if unknown."""
+        """Return name, reason and number of images of every shard that cannot be used;
+        as many as others have if unknown.
+        """
         known = [len(shard.places) for shard in self.shards if shard.places]
         typical = round(sum(known) / len(known)) if known else 1
         return [(shard.url, shard.fault, len(shard.places) or typical) for shard in self.shards if shard.fault]

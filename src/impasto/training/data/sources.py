@@ -109,7 +109,9 @@ class Source(Protocol):
         ...
 
     def blame(self, index: int) -> tuple[str, int]:
-        """Return what to name when `index` cannot be read, itself or the shard that it was in, and how many images that holds."""
+        """Return what to name when `index` cannot be read, itself or the shard that it was in,
+        and how many images that holds.
+        """
         ...
 
     def faults(self) -> list[tuple[str, str, int]]:

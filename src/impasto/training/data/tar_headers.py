@@ -31,8 +31,8 @@ class Torn(Exception):
 def scan(stream: BinaryIO, size: int) -> list[Place]:
     """Return where the images of a tar file of `size` bytes lie, by its headers alone.
 
-    Links, devices and folders are passed over, and so is what has no image's suffix. Python's own reader is not used: it
-    takes the length of a name from the file, however large.
+    Links, devices and folders are passed over, and so is what has no image's suffix. Python's own reader is not used:
+    it takes the length of a name from the file, however large.
 
     Raises:
         Torn: not a plain tar file, cut short, or beyond all bounds; says which.

@@ -2,8 +2,8 @@
 
 Upright sRGB JPEGs, the shorter side at most `size` pixels: crops need 1.6 times data.crop. The same photographs give
 the same bytes. A bad photograph is named and left out. Interrupted, it goes on: a shard that is whole and of the same
-photographs (by name and length) is not written again. WebDataset reads the shards, too; `index.json` beside them says where
-each photograph lies, so that a reader need not look for them.
+photographs (by name and length) is not written again. WebDataset reads the shards, too; `index.json` beside them says
+where each photograph lies, so that a reader need not look for them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import logging
 import re
 import tarfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,8 +47,11 @@ class Task(NamedTuple):
     source: str
 
 
-class Written(NamedTuple):
-    """What is in the folder now: `images` in `shards`, and `missing` of them, of which `left_out` says this run's reasons."""
+@dataclass(frozen=True)
+class Written:
+    """What is in the folder now: `images` in `shards`, and `missing` of them,
+    of which `left_out` says this run's reasons.
+    """
 
     index: Path
     shards: int

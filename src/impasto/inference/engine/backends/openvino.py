@@ -29,7 +29,8 @@ def start(graph: Graph, device: str, half: bool) -> Run:
         "ENABLE_CPU_PINNING": False,  # two processes would share one core and leave the others idle
     }
 
-    # Compiled once, for every size: for one size alone it is a few per cent faster, but every new size takes half a second.
+    # Compiled once, for every size: for one size alone it is a few per cent faster, but every new size takes half a
+    # second.
     @cache
     def compiled_for(levels: bool) -> Any:
         return core.compile_model(core.read_model(graph(levels)), "CPU", settings).create_infer_request()
@@ -54,8 +55,8 @@ def start(graph: Graph, device: str, half: bool) -> Run:
 def _openvino_core() -> Any:
     """Return the one core of this process.
 
-    Each core puts an alternate signal stack in place and, when it goes, brings back the one before, which may be that of
-    a core already gone: the next signal would kill the process.
+    Each core puts an alternate signal stack in place and, when it goes, brings back the one before, which may be that
+    of a core already gone: the next signal would kill the process.
     """
     return _openvino().Core()
 
@@ -64,7 +65,8 @@ def _openvino_core() -> Any:
 def _openvino() -> Any:
     """Import OpenVINO as it is where its telemetry is not installed.
 
-    With it, the import alone asks for its maker's analytics host, writes into the home folder, and fails where there is none.
+    With it, the import alone asks for its maker's analytics host, writes into the home folder, and fails where there is
+    none.
     """
     telemetry = "openvino_telemetry"
     before = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == telemetry}

@@ -26,7 +26,10 @@ KNOWS_HALF = True
 
 
 def start(network: nn.Module, device: str, half: bool) -> Run:
-    """torch, layer by layer: always there, and on every device. On CUDA a shape that comes again is painted by a graph."""
+    """torch, layer by layer: always there, and on every device.
+
+    On CUDA a shape that comes again is painted by a graph.
+    """
     dtype = torch.bfloat16 if half else torch.float32
     network = network.to(device, dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
     made_in = os.getpid()
@@ -50,8 +53,8 @@ def start(network: nn.Module, device: str, half: bool) -> Run:
 
 
 class _Recorder:
-    """`paint` for batches on the CPU, its result on the GPU. A shape that comes twice in a row, as frames do, is recorded as a
-    CUDA graph: one launch in place of a hundred, and the bytes travel through pinned memory."""
+    """`paint` for batches on the CPU, its result on the GPU. A shape that comes twice in a row, as frames do, is
+    recorded as a CUDA graph: one launch in place of a hundred, and the bytes travel through pinned memory."""
 
     def __init__(self, paint: Callable[[Tensor], Tensor], device: str):
         self.paint, self.device = paint, device
