@@ -195,7 +195,7 @@ class PerceptualLoss(nn.Module):
         """Return the loss's name and the constructor's arguments but `features`, as plain values:
         what a model file stores.
         """
-        names = [name for name in inspect.signature(type(self)).parameters if name != "features"]
+        names = [name for name in inspect.signature(PerceptualLoss).parameters if name != "features"]
         values = {name: getattr(self, name) for name in names}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
         return {"name": "perceptual", **plain}
