@@ -115,6 +115,9 @@ def test_compiled_layers_do_the_same_at_every_size() -> None:
             assert (run(picture) - network(picture)).abs().max() < 1e-5
 
 
+HARD_EDGED = ("oils", "tesserae", "woodcut")
+
+
 @pytest.mark.skipif(not HALF, reason="this processor has no bfloat16")
 @pytest.mark.parametrize("style", SHIPPED)
 @pytest.mark.parametrize("backend", ["openvino", "torch"])
@@ -124,7 +127,7 @@ def test_half_precision_is_hard_to_see(backend: str, style: str) -> None:
     network, picture = load_style_model(SHIPPED[style]).network, photograph(3, 128)[None]
     with torch.no_grad():
         difference = (on_tensors(build_engine(network, "cpu", backend, "half"))(picture) - network(picture)).abs() * 255
-    allowed = 5 if style == "tesserae" else 3  # whose hard edges move most, as docs/results.md says
+    allowed = 5 if style in HARD_EDGED else 3  # levels; docs/results.md has the figures
     assert difference.quantile(0.999) <= allowed, (
         f"{difference.quantile(0.999):.2f} levels, mean {difference.mean():.2f}"
     )

@@ -24,7 +24,6 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from impasto import cli
-from impasto.cli import train
 from impasto.errors import DataError
 from impasto.images.finding import find_images
 from impasto.images.reading import read_image
@@ -34,6 +33,7 @@ from impasto.training.data.module import ContentDataModule
 from impasto.training.data.shard_index import records
 from impasto.training.data.shards import Shard, ShardImages, expand, open_shards
 from impasto.training.data.tar_headers import Place, Torn, scan
+from impasto.training.overrides import to_overrides
 
 EACH = 12  # photographs in the folder that the fixture packs
 
@@ -311,7 +311,7 @@ def test_patterns() -> None:
 def test_the_command_line_takes_patterns_as_they_are() -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    words = train._overrides(None, ["p.jpg", "data.shards=a b/{0000..0007}.tar"])
+    words = to_overrides(None, ["p.jpg", "data.shards=a b/{0000..0007}.tar"])
     assert words[0] == "data=shards"
     (override,) = OverridesParser.create().parse_overrides([words[-1]])
     assert override.value() == "a b/{0000..0007}.tar"
