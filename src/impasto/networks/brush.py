@@ -119,6 +119,7 @@ class BrushNet(StagedNetwork):
     """
 
     stride: ClassVar[int] = 8
+    # Training leaves 96 pixels of each crop's border out of the loss; painted there is what nobody judged.
     surround: ClassVar[int] = 64
     limits: ClassVar[dict[str, tuple[int, int]]] = {"width": (4, 128), "blocks": (1, 32)}
 
