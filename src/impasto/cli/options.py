@@ -51,7 +51,7 @@ def add_backend(command: argparse.ArgumentParser) -> None:
     command.add_argument("--backend", choices=(DEFAULT_BACKEND, *BACKENDS), default=DEFAULT_BACKEND,
                          help="what does the arithmetic (default: the fastest that is installed)")  # fmt: skip
     command.add_argument("--precision", choices=PRECISIONS, default=DEFAULT_PRECISION,
-                         help="half moves few pixels by more than a level (default: half where the processor is "
+                         help="half moves few pixels by more than three levels (default: half where the processor is "
                               "made for it)")  # fmt: skip
 
 

@@ -50,7 +50,7 @@ class Stylizer:
         backend: what does the arithmetic, one of `impasto.system.choices.BACKENDS`; `auto` is torch on a GPU and the
             fastest that is installed on a CPU.
         precision: `float32`, `half`, or `auto`: half where the device is made for it. It moves few pixels by more than
-            a level.
+            three levels.
         max_memory: bytes that the process aims to keep to, on a GPU bytes of its memory; by default half of what is
             free. A picture that does not fit is painted in tiles, by torch in float32, with the same result; it takes
             longer.
