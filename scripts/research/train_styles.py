@@ -22,7 +22,6 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 from many_painters import Painter, crop_pool, train_all
-from omegaconf import OmegaConf
 
 from impasto import images
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model
@@ -31,6 +30,8 @@ from impasto.networks import build_network, network_spec
 from impasto.records import TrainingRecord
 from impasto.system.files import asset_dir
 from impasto.system.machine import pick_device, provenance
+from impasto.training.build import loss_spec
+from impasto.training.plan import find_start
 from impasto.training.record import Style, loss_record, slim_targets_of
 
 EACH = 8  # crops of every photograph
@@ -60,22 +61,13 @@ def read_style(image: Path, config: Any) -> Style:
     return Style.of(image, images.resize(images.read_image(image), config.style.size), config.style)
 
 
-def start_of(spec: dict[str, Any], given: Path | None) -> dict[str, torch.Tensor] | None:
-    """Weights to begin with: of the style model given, or the network's base."""
-    base = given or asset_dir("checkpoints") / "base" / f"{spec['name']}.safetensors"
-    if not base.is_file():
-        return None
-    model = load_style_model(base)
-    return model.network.state_dict() if model.spec == spec else None
-
-
 def make_painter(config: Any, style: Style, features: PerceptualLoss, pool: torch.Tensor, options: Any) -> Painter:
     spec = network_spec(**config.network)
     torch.manual_seed(0)
     network = build_network(**spec)
-    start = start_of(spec, options.start)
-    if start is not None:
-        network.load_state_dict(start)
+    start = options.start or find_start(config)
+    if start and (model := load_style_model(start)).spec == spec:
+        network.load_state_dict(model.network.state_dict())
     network = network.requires_grad_(True).to(pool.device).to(memory_format=torch.channels_last).train()
     loss = PerceptualLoss(features.features, **loss_options(config))
     loss.set_style(style.picture[None].to(pool.device))
@@ -85,10 +77,8 @@ def make_painter(config: Any, style: Style, features: PerceptualLoss, pool: torc
 
 
 def loss_options(config: Any) -> dict[str, Any]:
-    settings = OmegaConf.to_container(config.loss)
-    assert isinstance(settings, dict)
-    chosen = {str(key): value for key, value in settings.items() if key not in ("name", "features")}
-    return {**chosen, "style_weight": chosen["style_weight"] * config.style.strength}
+    """Return what `impasto train` would build the loss with, but for its name and its loss network."""
+    return {key: value for key, value in loss_spec(config).items() if key not in ("name", "weights")}
 
 
 def save(path: Path, painter: Painter, config: Any, style: Style, training: TrainingRecord) -> None:
