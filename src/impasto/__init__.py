@@ -10,16 +10,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from impasto.system.choices import DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION
+
 if TYPE_CHECKING:
-    from impasto.inference.stylizer import Stylizer, load
+    from pathlib import Path
+
+    from impasto.inference.stylizer import Stylizer
 
 __all__ = ["Stylizer", "load"]
 
 
-def __getattr__(name: str) -> Any:
-    # Imported on first use: `impasto --help` must not wait for torch.
-    if name in __all__:
-        from impasto.inference import stylizer
+def load(
+    style: str | Path,
+    device: str = DEFAULT_DEVICE,
+    *,
+    backend: str = DEFAULT_BACKEND,
+    precision: str = DEFAULT_PRECISION,
+) -> Stylizer:
+    """Return the painter for `style`, the name of a shipped style or the path of a style model;
+    the rest as for `Stylizer`.
+    """
+    from impasto.inference.stylizer import Stylizer
 
-        return getattr(stylizer, name)
+    return Stylizer(style, device, backend=backend, precision=precision)
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `impasto --help` must not wait for numpy.
+    if name == "Stylizer":
+        from impasto.inference.stylizer import Stylizer
+
+        return Stylizer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -117,7 +117,7 @@ def test_a_huge_array_is_never_widened(monkeypatch: pytest.MonkeyPatch) -> None:
     array = to_levels(picture(90, 110)).permute(1, 2, 0).numpy()
     painter = Stylizer("oils", "cpu", max_memory=1)
     expected = painter(array)
-    for place in ("images.tensors.from_array", "images.tensors.from_levels", "inference.convert.as_floats"):
+    for place in ("images.tensors.from_array", "images.tensors.from_levels", "images.convert.as_floats"):
         monkeypatch.setattr(f"impasto.{place}", None)
     assert np.array_equal(painter(array), expected) and expected.dtype == np.uint8
 

@@ -63,6 +63,18 @@ class Padding(NamedTuple):
         """Height and width of the padded picture."""
         return self.top + height + self.bottom, self.left + width + self.right
 
+    def pad(self, batch: np.ndarray) -> np.ndarray:
+        """Return pictures (N, H, W, C) with what is added around them."""
+        if not any(self[:4]):
+            return batch
+        sides = (0, 0), (self.top, self.bottom), (self.left, self.right), (0, 0)
+        return np.pad(batch, sides, "reflect" if self.mirror else "edge")
+
+    def crop(self, batch: np.ndarray) -> np.ndarray:
+        """Return padded pictures (N, H, W, C) without what was added around them, not copied."""
+        height, width = batch.shape[1:3]
+        return batch[:, self.top : height - self.bottom, self.left : width - self.right]
+
     def rows(self, height: int, start: int, stop: int) -> np.ndarray:
         """Which rows of a picture of `height` the rows from `start` to `stop` of the padded one show."""
         return self._shown(np.arange(start, stop) - self.top, height)

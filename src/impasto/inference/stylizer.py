@@ -11,12 +11,12 @@ import numpy as np
 from PIL import Image
 
 from impasto.checkpoint import StyleModel
-from impasto.errors import ImpastoError, UsageError
+from impasto.errors import UsageError
+from impasto.images.convert import check_batch, to_batch
 from impasto.images.geometry import padding
-from impasto.inference.convert import to_batch
 from impasto.inference.engine import build_engine
 from impasto.inference.engine.graph_cache import open_model
-from impasto.inference.memory import room_for_tiles
+from impasto.inference.memory import lack_explained, room_for_tiles
 from impasto.system.choices import DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION, DEFAULT_STATISTICS, STATISTICS
 from impasto.system.lazy import lazy
 
@@ -113,59 +113,17 @@ class Stylizer:
             UsageError: another shape or another type.
             ImpastoError: the device has not enough memory for the picture.
         """
-        _check(batch)
+        check_batch(batch)
+        return self._paint_once(batch)
+
+    def _paint_once(self, batch: np.ndarray) -> Painted:
+        """Pad, one forward pass, crop; or the same tile by tile, where that is too much for the memory."""
         height, width = batch.shape[1:3]
         around = padding(height, width, self.stride, self.surround)
-        rows, columns = around.size(height, width)
-        room = room_for_tiles(
-            len(batch) * rows * columns,
-            batch.itemsize,
-            batch.nbytes,
-            self.bytes_per_pixel,
-            self.device,
-            self.max_memory,
-        )
-        try:
+        room = room_for_tiles(batch, around.size(height, width), self.bytes_per_pixel, self.device, self.max_memory)
+        with lack_explained(width, height, self.device):
             if room is not None:
-                return self._paint_tiles(batch, room)
-            sides = (0, 0), (around.top, around.bottom), (around.left, around.right), (0, 0)
-            larger = np.pad(batch, sides, "reflect" if around.mirror else "edge") if any(around[:4]) else batch
-            painted = self.engine(larger)[:, around.top :, around.left :][:, :height, :width]
+                quick = self.statistics == "thumbnail"
+                return Painted(*tiles.paint_in_tiles(self.model.network, batch, self.device, room, quick=quick))
+            painted = around.crop(self.engine(around.pad(batch)))
             return Painted(painted if batch.dtype == np.uint8 else np.clip(painted, 0, 1))
-        except Exception as error:  # every backend has its own
-            if not isinstance(error, MemoryError) and not any(word in str(error) for word in ("memory", "bad_alloc")):
-                raise
-            raise ImpastoError(
-                f"not enough memory on {self.device.partition(':')[0]} for {width} x {height} pixels; choose a "
-                "smaller --size"
-            ) from error
-
-    def _paint_tiles(self, batch: np.ndarray, room: int) -> Painted:
-        painter = tiles.TiledPainter.of(self.model.network, self.device, room, quick=self.statistics == "thumbnail")
-        pictures, deviations = zip(*(painter(picture) for picture in batch), strict=True)
-        mean, most = (max(each) for each in zip(*deviations, strict=True))
-        return Painted(pictures[0][None] if len(pictures) == 1 else np.stack(pictures), (mean, most))
-
-
-def _check(batch: np.ndarray) -> None:
-    """Refuse what is no batch of pictures, before a backend does so in its own words."""
-    if not isinstance(batch, np.ndarray):
-        raise UsageError(
-            f"paint() takes arrays (N, H, W, 3), no {type(batch).__name__}; call the painter itself with it"
-        )
-    is_known = batch.dtype in (np.uint8, np.float32) and batch.ndim == 4 and batch.shape[3] == 3
-    if not is_known or 0 in batch.shape:
-        raise UsageError(f"cannot paint {batch.dtype} of shape {batch.shape[1:]}; give (H, W, 3), no side of them 0")
-
-
-def load(
-    style: str | Path,
-    device: str = DEFAULT_DEVICE,
-    *,
-    backend: str = DEFAULT_BACKEND,
-    precision: str = DEFAULT_PRECISION,
-) -> Stylizer:
-    """Return the painter for `style`, the name of a shipped style or the path of a style model;
-    the rest as for `Stylizer`.
-    """
-    return Stylizer(style, device, backend=backend, precision=precision)

@@ -59,6 +59,22 @@ class Tile(NamedTuple):
         ]
 
 
+def paint_in_tiles(
+    network: nn.Module, batch: np.ndarray, device: str, memory: int, *, quick: bool = False
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Paint pictures (N, H, W, 3) on `device`, wherever `network` is, one after the other as `TiledPainter` does.
+
+    Returns:
+        The same kind; and the largest mean and the largest maximum that a picture's statistics were off by.
+    """
+    assert isinstance(network, StagedNetwork)
+    network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    painter = TiledPainter(network, memory, quick=quick)
+    pictures, deviations = zip(*(painter(picture) for picture in batch), strict=True)
+    mean, most = (max(each) for each in zip(*deviations, strict=True))
+    return pictures[0][None] if len(pictures) == 1 else np.stack(pictures), (mean, most)
+
+
 class TiledPainter:
     """Paints one picture with `network`, tile by tile.
 
@@ -78,12 +94,6 @@ class TiledPainter:
         *others, last = nn.Sequential(_Call(network.from_pixels), first), *others
         self._network = nn.Sequential(*others, nn.Sequential(last, _Call(network.to_pixels)))
         _tile_norms(self._network)
-
-    @classmethod
-    def of(cls, network: nn.Module, device: str, memory: int, *, quick: bool = False) -> TiledPainter:
-        """Make one of a network that may be on another device."""
-        assert isinstance(network, StagedNetwork)
-        return cls(network.to(device).to(memory_format=torch.channels_last), memory, quick=quick)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def __call__(self, picture: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:

@@ -1,4 +1,4 @@
-"""The door of the painter: every kind of picture in, and the same kind back."""
+"""Every kind of picture in as one batch of arrays, and the same kind back."""
 
 from __future__ import annotations
 
@@ -37,6 +37,21 @@ def to_batch(image: Tensor | np.ndarray | Image.Image) -> tuple[np.ndarray, Give
     if isinstance(image, torch.Tensor):
         return _from_tensor(image)
     raise UsageError(f"cannot paint {type(image).__name__}; give a PIL image, an array or a float tensor (3, H, W)")
+
+
+def check_batch(batch: np.ndarray) -> None:
+    """Refuse what is no batch of pictures (N, H, W, 3), uint8 or float32, before a backend does so in its own words.
+
+    Raises:
+        UsageError: another kind, shape or type.
+    """
+    if not isinstance(batch, np.ndarray):
+        raise UsageError(
+            f"paint() takes arrays (N, H, W, 3), no {type(batch).__name__}; call the painter itself with it"
+        )
+    is_known = batch.dtype in (np.uint8, np.float32) and batch.ndim == 4 and batch.shape[3] == 3
+    if not is_known or 0 in batch.shape:
+        raise UsageError(f"cannot paint {batch.dtype} of shape {batch.shape[1:]}; give (H, W, 3), no side of them 0")
 
 
 def _from_pil(image: Image.Image) -> tuple[np.ndarray, GiveBack]:
