@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto import images
-from impasto.losses.functional import grid_energy
+from impasto.losses.defects import grid_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.system.machine import has_fast_bfloat16, usable_cores
 from impasto.training.data.crops import CropDataset, random_crop

@@ -17,6 +17,12 @@ def photograph(seed: int, size: int) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(procedural_image(seed, size).transpose(2, 0, 1))).float() / 255
 
 
+def checkerboard(size: int) -> Tensor:
+    """Black and white pixels in turn, (1, 3, size, size)."""
+    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    return ((rows + columns) % 2).float().expand(1, 3, size, size)
+
+
 def levels(image: Tensor | np.ndarray) -> np.ndarray:
     """The image as 8-bit (H, W, 3)."""
     return np.asarray(to_pil(image))

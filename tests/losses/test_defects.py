@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from helpers.pictures import photograph
-from impasto.losses.defects import DEFECTS, find_defects, visible_defects
+from helpers.pictures import checkerboard, photograph
+from impasto.losses.defects import DEFECTS, find_defects, grid_energy, screen_energy, visible_defects
 
 # Procedural pictures without their grain, which is a faint screen already.
 PHOTOGRAPHS = F.avg_pool2d(torch.stack([photograph(seed, 130) for seed in range(8)]), 3, stride=1)
@@ -85,3 +85,22 @@ def test_values_that_are_not_numbers_are_every_defect() -> None:
     painted = PHOTOGRAPHS.clone()
     painted[0, 0, 0, 0] = float("nan")
     assert visible_defects(find_defects(painted, PHOTOGRAPHS, STYLE)) == list(DEFECTS)
+
+
+def test_screen_energy_of_known_pictures() -> None:
+    torch.testing.assert_close(screen_energy(checkerboard(32)), torch.ones(1), rtol=1e-3, atol=0)
+    noise = torch.rand(1, 1, 512, 512, generator=torch.Generator().manual_seed(0)).expand(1, 3, 512, 512)
+    assert screen_energy(noise).item() == pytest.approx(4 / 16, rel=0.02)  # four taps of a quarter each
+    assert screen_energy(torch.linspace(0, 1, 64).expand(1, 3, 64, 64)).item() < 1e-10
+
+
+def test_grid_energy_of_known_pictures() -> None:
+    generator = torch.Generator().manual_seed(0)
+    tile = torch.rand(1, 1, 4, 4, generator=generator).expand(1, 3, 4, 4).repeat(1, 1, 32, 32)
+    torch.testing.assert_close(grid_energy(tile, 4), torch.ones(1), rtol=1e-3, atol=0)
+    noise = torch.rand(1, 1, 1024, 1024, generator=generator).expand(1, 3, 1024, 1024)
+    mean_of_places = 1 / 64 * (1 - 1 / 16)  # 64 independent cells, less the mean of 16 places
+    assert grid_energy(noise, 4).item() == pytest.approx(mean_of_places, rel=0.1)
+    assert grid_energy(noise, 1).item() == 0, "without a stride nothing can repeat with it"
+    assert grid_energy(torch.full((1, 3, 7, 9), 0.5), 4).item() == 0
+    assert grid_energy(tile[..., 1:, 2:-1], 4).item() == pytest.approx(1, abs=0.01), "sides need not be multiples"

@@ -7,21 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.pictures import checkerboard
 from impasto.losses.functional import (
     gram_matrix,
-    grid_energy,
     normalized_luminance,
     relative_feature_loss,
     relative_gram_loss,
-    screen_energy,
     total_variation,
 )
 from impasto.losses.moments import gram_of, mapped_mean_and_covariance, mean_and_covariance
-
-
-def checkerboard(size: int) -> torch.Tensor:
-    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
-    return ((rows + columns) % 2).float().expand(1, 3, size, size)
 
 
 def test_gram_matrix_of_known_features() -> None:
@@ -139,22 +133,3 @@ def test_total_variation_of_known_pictures() -> None:
     ramp = torch.linspace(0, 1, 11).expand(1, 3, 4, 11)
     torch.testing.assert_close(total_variation(ramp), torch.tensor([0.1]))
     assert total_variation(torch.rand(1, 3, 1, 1)).item() == 0
-
-
-def test_screen_energy_of_known_pictures() -> None:
-    torch.testing.assert_close(screen_energy(checkerboard(32)), torch.ones(1), rtol=1e-3, atol=0)
-    noise = torch.rand(1, 1, 512, 512, generator=torch.Generator().manual_seed(0)).expand(1, 3, 512, 512)
-    assert screen_energy(noise).item() == pytest.approx(4 / 16, rel=0.02)  # four taps of a quarter each
-    assert screen_energy(torch.linspace(0, 1, 64).expand(1, 3, 64, 64)).item() < 1e-10
-
-
-def test_grid_energy_of_known_pictures() -> None:
-    generator = torch.Generator().manual_seed(0)
-    tile = torch.rand(1, 1, 4, 4, generator=generator).expand(1, 3, 4, 4).repeat(1, 1, 32, 32)
-    torch.testing.assert_close(grid_energy(tile, 4), torch.ones(1), rtol=1e-3, atol=0)
-    noise = torch.rand(1, 1, 1024, 1024, generator=generator).expand(1, 3, 1024, 1024)
-    mean_of_places = 1 / 64 * (1 - 1 / 16)  # 64 independent cells, less the mean of 16 places
-    assert grid_energy(noise, 4).item() == pytest.approx(mean_of_places, rel=0.1)
-    assert grid_energy(noise, 1).item() == 0, "without a stride nothing can repeat with it"
-    assert grid_energy(torch.full((1, 3, 7, 9), 0.5), 4).item() == 0
-    assert grid_energy(tile[..., 1:, 2:-1], 4).item() == pytest.approx(1, abs=0.01), "sides need not be multiples"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from impasto.losses.functional import grid_energy
+from impasto.losses.defects import grid_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
 from impasto.training.module import StyleModule

@@ -22,8 +22,8 @@ from impasto.compare.curves import (
     total_of,
 )
 from impasto.compare.report import ImageLosses, ImageReport, MeanLosses, Report, Seconds
+from impasto.losses.defects import screen_energy
 from impasto.losses.features import SLIM
-from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.optimize import Optimized
 from impasto.records import Fidelity, Iterations, Judge

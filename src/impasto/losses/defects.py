@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from impasto.losses.functional import screen_energy
-
 
 class Defect(NamedTuple):
     """One kind of defect: the figure above which it is visible, and what to do about it."""
@@ -28,6 +26,7 @@ DEFECTS = {
     "border": Defect(0.08, "a band along the border; train longer, or raise data.crop"),
     "drift": Defect(0.25, "colours far from the style picture's; train longer, or raise loss.style_weight"),
 }
+_EPSILON = 1e-8  # keeps the energies of a constant picture finite
 _INVISIBLE = 1e-3  # a screen with less than this part of the variance cannot be seen
 _PATCH = 8
 _TILE = 64  # pixels a side, of the spectra that show repetition
@@ -73,6 +72,34 @@ def find_defects(painted: Tensor, photographs: Tensor, style: Tensor, stride: in
 def visible_defects(figures: dict[str, float]) -> list[str]:
     """Return the names of the figures that are above their limits; not finite counts as above."""
     return [name for name, defect in DEFECTS.items() if name in figures and not figures[name] <= defect.limit]
+
+
+def screen_energy(image: Tensor) -> Tensor:
+    """How much of a picture is a one-pixel checkerboard, per image: (N, 3, H, W) -> (N,).
+
+    The mean square of the response to [[1, -1], [-1, 1]] / 4 on grey, over the variance of the grey picture. 1 for a
+    checkerboard, 1/4 for white noise, far less for photographs. Perceptual losses reward such a screen, eyes do not.
+    """
+    grey = image.float().mean(dim=1, keepdim=True)
+    kernel = torch.tensor([[1.0, -1.0], [-1.0, 1.0]], device=image.device).view(1, 1, 2, 2) / 4
+    return F.conv2d(grey, kernel).square().mean(dim=(1, 2, 3)) / (grey.var(dim=(1, 2, 3), unbiased=False) + _EPSILON)
+
+
+def grid_energy(image: Tensor, stride: int, cells: int = 8) -> Tensor:
+    """How much of a picture repeats with `stride` over `cells` periods, per image: (N, 3, H, W) -> (N,).
+
+    The mean square, on grey, of the local means of the pixels at equal places of their cells, less their common mean,
+    over the variance of the grey picture. 1 for a small tile repeated, about 1 / cells² for white noise. In a flat area
+    a network without noise can paint nothing else, and the style loss rewards even that. H and W at least `stride`;
+    what is more than a multiple is left out.
+    """
+    height, width = (side - side % stride for side in image.shape[-2:])
+    grey = image[..., :height, :width].float().mean(dim=1, keepdim=True)
+    places = F.pixel_unshuffle(grey, stride)
+    window = (min(cells, places.shape[-2]), min(cells, places.shape[-1]))
+    places = F.avg_pool2d(places, window, stride=max(1, cells // 2))
+    repeated = (places - places.mean(dim=1, keepdim=True)).square().mean(dim=(1, 2, 3))
+    return repeated / (grey.var(dim=(1, 2, 3), unbiased=False) + _EPSILON)
 
 
 def _grid_part(images: Tensor, stride: int) -> float:

@@ -71,34 +71,6 @@ def total_variation(image: Tensor) -> Tensor:
     return _mean_step(image, -1) + _mean_step(image, -2)
 
 
-def screen_energy(image: Tensor) -> Tensor:
-    """How much of a picture is a one-pixel checkerboard, per image: (N, 3, H, W) -> (N,).
-
-    The mean square of the response to [[1, -1], [-1, 1]] / 4 on grey, over the variance of the grey picture. 1 for a
-    checkerboard, 1/4 for white noise, far less for photographs. Perceptual losses reward such a screen, eyes do not.
-    """
-    grey = image.float().mean(dim=1, keepdim=True)
-    kernel = torch.tensor([[1.0, -1.0], [-1.0, 1.0]], device=image.device).view(1, 1, 2, 2) / 4
-    return F.conv2d(grey, kernel).square().mean(dim=(1, 2, 3)) / (grey.var(dim=(1, 2, 3), unbiased=False) + _EPSILON)
-
-
-def grid_energy(image: Tensor, stride: int, cells: int = 8) -> Tensor:
-    """How much of a picture repeats with `stride` over `cells` periods, per image: (N, 3, H, W) -> (N,).
-
-    The mean square, on grey, of the local means of the pixels at equal places of their cells, less their common mean,
-    over the variance of the grey picture. 1 for a small tile repeated, about 1 / cells² for white noise. In a flat area
-    a network without noise can paint nothing else, and the style loss rewards even that. H and W at least `stride`;
-    what is more than a multiple is left out.
-    """
-    height, width = (side - side % stride for side in image.shape[-2:])
-    grey = image[..., :height, :width].float().mean(dim=1, keepdim=True)
-    places = F.pixel_unshuffle(grey, stride)
-    window = (min(cells, places.shape[-2]), min(cells, places.shape[-1]))
-    places = F.avg_pool2d(places, window, stride=max(1, cells // 2))
-    repeated = (places - places.mean(dim=1, keepdim=True)).square().mean(dim=(1, 2, 3))
-    return repeated / (grey.var(dim=(1, 2, 3), unbiased=False) + _EPSILON)
-
-
 def _mean_step(image: Tensor, dim: int) -> Tensor:
     if image.shape[dim] < 2:
         return image.new_zeros(image.shape[0])

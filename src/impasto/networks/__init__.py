@@ -5,7 +5,7 @@ A network module defines `Network`, an `nn.Module` whose constructor takes plain
 argument. `surround`, where it is there, is how many mirrored pixels a painter puts around a picture and cuts off again,
 for a network whose training never judged what it paints along the border. Where arguments came later, `unsaid` has what
 older files mean by leaving them out. Input and output are (N, 3, H, W) float images in [0, 1]. A `StagedNetwork` also
-paints pictures larger than memory.
+paints pictures larger than memory, and engines know `InstanceNorm`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pkgutil
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from impasto.errors import ModelError
@@ -45,6 +46,22 @@ class StagedNetwork(nn.Module):
         for stage in self.stages():
             x = stage(x)
         return self.to_pixels(x)
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance normalisation whose output keeps the input's memory format.
+
+    PyTorch's leaves channels_last behind, and every layer after it then converts back and forth.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        output = super().forward(input.contiguous())
+        if len(input) == 1 and output.requires_grad:
+            # PyTorch 2.15 on the CPU gives a batch of one wrong gradients where they arrive in channels_last.
+            output.register_hook(Tensor.contiguous)
+        if input.is_contiguous(memory_format=torch.channels_last):
+            return output.contiguous(memory_format=torch.channels_last)
+        return output
 
 
 def network_names() -> list[str]:

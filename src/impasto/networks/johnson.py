@@ -8,26 +8,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
-from impasto.networks import StagedNetwork
-
-
-class InstanceNorm(nn.InstanceNorm2d):
-    """Instance normalisation whose output keeps the input's memory format.
-
-    PyTorch's leaves channels_last behind, and every layer after it then converts back and forth.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        output = super().forward(input.contiguous())
-        if len(input) == 1 and output.requires_grad:
-            # PyTorch 2.15 on the CPU gives a batch of one wrong gradients where they arrive in channels_last.
-            output.register_hook(Tensor.contiguous)
-        if input.is_contiguous(memory_format=torch.channels_last):
-            return output.contiguous(memory_format=torch.channels_last)
-        return output
+from impasto.networks import InstanceNorm, StagedNetwork
 
 
 class ConvLayer(nn.Sequential):

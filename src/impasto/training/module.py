@@ -15,8 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
-from impasto.losses.defects import find_defects
-from impasto.losses.functional import grid_energy, screen_energy
+from impasto.losses.defects import find_defects, grid_energy, screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.training.callbacks import callbacks_of
 from impasto.training.plain import inner

@@ -16,8 +16,8 @@ from impasto.checkpoint import StyleModel, read_metadata
 from impasto.images.geometry import resize
 from impasto.images.tensors import to_pil
 from impasto.losses import build_loss
+from impasto.losses.defects import screen_energy
 from impasto.losses.features import SLIM, SLIM_LAYERS
-from impasto.losses.functional import screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.records import ReportSummary, TrainingRecord
 from impasto.system.machine import provenance

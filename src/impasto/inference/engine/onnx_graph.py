@@ -18,8 +18,8 @@ from torch import fx, nn
 
 from impasto.errors import UsageError
 from impasto.inference.engine.rewrite import Crop, DepthToSpace, SpaceToDepth
+from impasto.networks import InstanceNorm
 from impasto.networks.brush import Canvas, plane_waves
-from impasto.networks.johnson import InstanceNorm
 
 OPSET = 18
 

@@ -11,8 +11,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from impasto.networks import StagedNetwork
-from impasto.networks.johnson import InstanceNorm
+from impasto.networks import InstanceNorm, StagedNetwork
 
 
 class SpaceToDepth(nn.Module):
