@@ -20,7 +20,9 @@ import _head
 import torch
 from torch import Tensor
 
-from impasto import images
+from impasto.images.finding import find_images
+from impasto.images.geometry import centre_square, resize
+from impasto.images.reading import read_image
 from impasto.inference.stylizer import Stylizer
 from impasto.losses.features import SLIM_LAYERS, VGGFeatures
 from impasto.losses.functional import relative_feature_loss, relative_gram_loss
@@ -91,8 +93,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=192)
     options = parser.parse_args()
 
-    paths = images.find_images([options.photographs])[: options.limit]
-    photographs = [images.centre_square(images.read_image(path), options.size) for path in paths]
+    paths = find_images([options.photographs])[: options.limit]
+    photographs = [centre_square(read_image(path), options.size) for path in paths]
     slim, vgg = (PerceptualLoss(VGGFeatures(SLIM_LAYERS, weights)) for weights in (options.slim, options.vgg))
     painted: list[tuple[Tensor, Tensor]] = []
     painters: list[_head.Row] = []
@@ -103,7 +105,7 @@ def main() -> None:
             outputs = [painter(photograph) for photograph in photographs[:40]]
             painted += zip(outputs, photographs, strict=False)
             for loss in (slim, vgg):
-                loss.set_style(images.resize(images.read_image(picture), 384)[None])
+                loss.set_style(resize(read_image(picture), 384)[None])
             own, judged = (totals(loss, list(zip(outputs, photographs, strict=False))).mean() for loss in (slim, vgg))
             print(f"{painter.model.name:16} slim {own:.3f}  VGG-19 {judged:.3f}  ratio {judged / own:.3f}", flush=True)
             painters.append({"painter": painter.model.name, **_figures(slim=own, vgg19=judged, ratio=judged / own)})
@@ -117,7 +119,7 @@ def main() -> None:
                         {"pictures": kind, "layer": name, **_figures(features_off_by=off[0], grams_off_by=off[1])}
                     )
         for loss in (slim, vgg):
-            loss.set_style(images.resize(images.read_image(options.style), 384)[None])
+            loss.set_style(resize(read_image(options.style), 384)[None])
         pairs = [*painted, *zip(photographs[1:], photographs, strict=False)]
         ranks = rank_correlation(totals(slim, pairs), totals(vgg, pairs))
         print(f"rank correlation {ranks:.4f} over {len(pairs)} pairs")

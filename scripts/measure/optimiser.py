@@ -16,8 +16,10 @@ import _head
 import torch
 from torch import Tensor
 
-from impasto import images
 from impasto.compare.judge import judging_loss
+from impasto.images.finding import find_images
+from impasto.images.geometry import centre_square
+from impasto.images.reading import read_image
 from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.optimize import optimize_image
@@ -47,10 +49,8 @@ def main() -> None:
     parser.add_argument("--long", type=int, default=500)
     parser.add_argument("--size", type=int, default=256)
     options = parser.parse_args()
-    paths = images.find_images([options.images])[: options.limit]
-    squares = [
-        images.centre_square(images.read_image(path, at_least=options.size), options.size)[None] for path in paths
-    ]
+    paths = find_images([options.images])[: options.limit]
+    squares = [centre_square(read_image(path, at_least=options.size), options.size)[None] for path in paths]
     print(f"{_head.stamp('cpu')}, {len(squares)} photographs of {options.size} pixels")
     print(f"| style | loss after {options.long} steps | {options.steps} from noise | from the photograph | from "
           "the painter | the painter itself |\n| --- | --- | --- | --- | --- | --- |")  # fmt: skip

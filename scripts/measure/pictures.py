@@ -22,7 +22,9 @@ from types import ModuleType
 
 import _head
 
-from impasto import images
+from impasto.images.finding import find_images
+from impasto.images.reading import read_image
+from impasto.images.writing import write_image
 from impasto.inference.stylizer import Stylizer
 
 FIGURES = "Deep style distance and structure lost"
@@ -57,7 +59,7 @@ def painted(photograph: Path, model: Path, folder: Path) -> Path:
     path = folder / model.parent.name / f"{photograph.stem}.{model.stem}.png"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        images.write_image(path, Stylizer(model)(images.read_image(photograph)))
+        write_image(path, Stylizer(model)(read_image(photograph)))
     return path
 
 
@@ -101,7 +103,7 @@ def anchors(options: argparse.Namespace, judge: Judge, folder: Path) -> Table:
 
 
 def means(options: argparse.Namespace, judge: Judge, folder: Path) -> Table:
-    photographs = images.find_images([options.photographs])[: options.limit]
+    photographs = find_images([options.photographs])[: options.limit]
     rows: Table = {}
     for style in STYLES:
         found: dict[str, list[Figures]] = {}
@@ -123,7 +125,7 @@ def means(options: argparse.Namespace, judge: Judge, folder: Path) -> Table:
 
 
 def picture_of(style: str, options: argparse.Namespace) -> Path:
-    return next(path for path in images.find_images([options.styles]) if path.stem == style)
+    return next(path for path in find_images([options.styles]) if path.stem == style)
 
 
 def named_folder(text: str) -> tuple[str, Path]:

@@ -22,7 +22,10 @@ import _head
 import torch
 from torch import Tensor, nn
 
-from impasto import images
+from impasto.images.finding import find_images
+from impasto.images.geometry import resize, size_of
+from impasto.images.reading import read_image, read_levels
+from impasto.images.writing import write_image
 from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
@@ -38,10 +41,10 @@ def painting_seconds(paths: list[Path], painter: Stylizer, seconds: float) -> tu
     pixels, count, began = 0, 0, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         for path in itertools.cycle(paths):
-            picture = timed(spent, "decode", lambda path=path: images.read_levels(path))
+            picture = timed(spent, "decode", lambda path=path: read_levels(path))
             painted = timed(spent, "paint", lambda picture=picture: painter(picture))
-            timed(spent, "encode", lambda painted=painted: images.write_image(Path(folder) / "painted.jpg", painted))
-            pixels, count = pixels + math.prod(images.size_of(picture)), count + 1
+            timed(spent, "encode", lambda painted=painted: write_image(Path(folder) / "painted.jpg", painted))
+            pixels, count = pixels + math.prod(size_of(picture)), count + 1
             if time.monotonic() - began > seconds:
                 return {stage: total / count for stage, total in spent.items()}, pixels / count / 1e6
     raise AssertionError("cycle() has no end")
@@ -58,7 +61,7 @@ def training_seconds(paths: list[Path], loss_network: str, seconds: float) -> fl
     """Return the seconds per crop of 192 pixels of a training step of `swift`, two crops a step."""
     device = pick_device()
     loss = PerceptualLoss.from_spec(loss_network).to(device)
-    loss.set_style(images.resize(images.read_image(paths[0]), 384)[None].to(device))
+    loss.set_style(resize(read_image(paths[0]), 384)[None].to(device))
     network = build_network("swift").to(device).to(memory_format=torch.channels_last)
     optimizer, data = Muon(network.parameters(), lr=5e-3), CropDataset(FolderImages(paths), 192, seed=0)
     steps, began = 0, time.monotonic()
@@ -88,7 +91,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="for each of the measurements")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    paths = images.find_images([options.photographs])
+    paths = find_images([options.photographs])
     stages, megapixels = painting_seconds(paths, Stylizer(options.style), options.seconds)
     each = sum(stages.values())
     training = training_seconds(paths, "slim", options.seconds)

@@ -19,7 +19,6 @@ import av
 import numpy as np
 from tqdm import tqdm
 
-from impasto import images
 from impasto.inference.stylizer import Stylizer
 from impasto.inference.video.chain import Frame, painted_frames
 from impasto.inference.video.colours import FramePlan, upright_frames
@@ -27,6 +26,7 @@ from impasto.inference.video.paint_video import paint_video
 from impasto.inference.video.reading import opened
 from impasto.inference.video.writing import Writer
 from impasto.synthetic.contents import procedural_image
+from impasto.system.choices import MAX_PIXELS
 from impasto.system.machine import pick_device
 
 
@@ -52,7 +52,7 @@ def decode_alone(source: Path) -> int:
     """Read the clip as `paint_video` reads it, and do nothing with it."""
     with opened(source) as clip:
         first, items = clip.peeked()
-        plan = FramePlan.of(clip, first, None, images.MAX_PIXELS, step=2)
+        plan = FramePlan.of(clip, first, None, MAX_PIXELS, step=2)
         return sum(isinstance(item, Frame) for item in upright_frames(items, clip, plan))
 
 
@@ -66,7 +66,7 @@ def encode_alone(source: Path, target: Path) -> float:
     seconds = 0.0
     with opened(source) as clip:
         first, items = clip.peeked()
-        plan = FramePlan.of(clip, first, None, images.MAX_PIXELS, step=2)
+        plan = FramePlan.of(clip, first, None, MAX_PIXELS, step=2)
         with Writer(target, target, clip, plan, keep_metadata=False) as writer:
             for item in upright_frames(items, clip, plan):
                 started = time.perf_counter()

@@ -16,9 +16,12 @@ import skimage
 from torch import Tensor
 
 import impasto
-from impasto import images
 from impasto.checkpoint import read_metadata, shipped_styles
 from impasto.images.contact_sheet import contact_sheet
+from impasto.images.finding import find_images
+from impasto.images.geometry import centre_square
+from impasto.images.reading import read_image
+from impasto.images.writing import write_image
 
 PHOTOGRAPHS = ("astronaut.png", "rocket.jpg", "chelsea.png")
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -26,7 +29,7 @@ COLUMNS, TILE = 6, 256
 
 
 def squares(paths: list[Path]) -> list[Tensor]:
-    return [images.centre_square(images.read_image(path), 2 * TILE) for path in paths]
+    return [centre_square(read_image(path), 2 * TILE) for path in paths]
 
 
 def main() -> None:
@@ -36,7 +39,7 @@ def main() -> None:
     folder = Path(skimage.__file__).parent / "data"
     photographs = squares([folder / name for name in PHOTOGRAPHS])
     models = [path for path in shipped_styles() if read_metadata(path).spec["name"] == "brush"]
-    pictures = {path.stem: path for path in images.find_images([options.pictures])}
+    pictures = {path.stem: path for path in find_images([options.pictures])}
     rows: list[list[Tensor]] = []
     for start in range(0, len(models), COLUMNS):
         part = models[start : start + COLUMNS]
@@ -44,7 +47,7 @@ def main() -> None:
         rows.append(squares([pictures[path.stem] for path in part]))
         rows += [[paint(photograph) for paint in painters] for photograph in photographs]
     for name, shown in (("painted.jpg", rows), ("strip.jpg", [rows[-1 - len(PHOTOGRAPHS)], rows[-1]])):
-        images.write_image(DOCS / name, contact_sheet(shown, tile=TILE))
+        write_image(DOCS / name, contact_sheet(shown, tile=TILE))
         print(DOCS / name)
 
 

@@ -27,9 +27,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto import images
 from impasto.checkpoint import load_style_model
 from impasto.errors import ImageError
+from impasto.images.finding import find_images
+from impasto.images.geometry import resize
+from impasto.images.reading import read_image
 from impasto.losses.features import IMAGENET_MEAN, IMAGENET_STD, LAYERS, SLIM_LAYERS, VGGFeatures
 from impasto.losses.functional import (
     halved,
@@ -350,7 +352,7 @@ class Adversaries:
                     painter.loss.style_targets[name].copy_(target)
         for _ in train_all(self.painters, updates, every=max(1, updates // 3)):
             for painter in self.painters:
-                batch = painter._batch()
+                batch = painter.draw()
                 with torch.no_grad():
                     pictures.join(*(inner(each, MARGIN) for each in (painter.network(batch).float(), batch)))
         for _ in range(len(self.painters)):
@@ -433,7 +435,7 @@ def read_styles(paths: Sequence[Path], size: int, device: torch.device) -> list[
     pictures = []
     for path in paths:
         try:
-            pictures.append(images.resize(images.read_image(path), size)[None].to(device))
+            pictures.append(resize(read_image(path), size)[None].to(device))
         except ImageError as error:
             print(error)
     return pictures
@@ -464,7 +466,7 @@ def main() -> None:
     torch.manual_seed(0)
     torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = True
     device = pick_device()
-    photographs, paintings = images.find_images([options.photographs]), images.find_images(options.paintings)
+    photographs, paintings = find_images([options.photographs]), find_images(options.paintings)
     teacher = VGGFeatures(NAMED, options.vgg)
     pictures = Pictures(crop_pool([*photographs, *paintings], POOL, 4, device=str(device)))
     sample = pictures.photographs(48).cpu()

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from impasto import images
+from impasto.images.tensors import to_pil
 from impasto.losses.defects import grid_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.system.machine import has_fast_bfloat16, usable_cores
@@ -39,7 +39,7 @@ def crop_pool(paths: Sequence[Path], crop: int, each: int, procedural: int = 0, 
     def crops_of(index: int) -> np.ndarray:
         pixels = data.decode(index)
         crops = [random_crop(pixels, crop, np.random.default_rng([turn, index])) for turn in range(each)]
-        return np.stack([np.asarray(images.to_pil(picture)) for picture in crops])
+        return np.stack([np.asarray(to_pil(picture)) for picture in crops])
 
     with ThreadPoolExecutor(usable_cores()) as threads:
         pieces = list(threads.map(crops_of, range(len(data))))
@@ -124,7 +124,7 @@ class Painter:
 
     def _step(self) -> None:
         self._set_rate()
-        batch = self._batch()
+        batch = self.draw()
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=has_fast_bfloat16(self.device), cache_enabled=False
         ):
@@ -150,7 +150,8 @@ class Painter:
         for group, share in zip(self.optimizer.param_groups, self._shares, strict=True):
             group["lr"] = self.rate * share
 
-    def _batch(self) -> Tensor:
+    def draw(self) -> Tensor:
+        """Draw crops of the pool at random: (batch, 3, crop, crop) in [0, 1]."""
         chosen = torch.randint(len(self.pool), (self.batch,), device=self.device)
         return self.pool[chosen].permute(0, 3, 1, 2).float() / 255  # channels last, as the pool is
 

@@ -29,8 +29,12 @@ import torch
 from many_painters import Painter, crop_pool
 from train_styles import known_experiments, train_styles
 
-from impasto import images
 from impasto.checkpoint import read_metadata
+from impasto.images.finding import find_images
+from impasto.images.geometry import resize
+from impasto.images.reading import read_image
+from impasto.images.tensors import as_tensor, from_levels
+from impasto.images.writing import write_image
 from impasto.inference.benchmark import convolution_peak, macs_per_pixel, picture
 from impasto.inference.engine import build_engine
 from impasto.networks import build_network
@@ -99,7 +103,7 @@ def painting(options: argparse.Namespace) -> Iterator[Row]:
 
         def plain(frame: np.ndarray = frame) -> torch.Tensor:
             with torch.no_grad():
-                batch = images.as_tensor(frame).to(options.device)
+                batch = as_tensor(frame).to(options.device)
                 return (255 * reference(batch / 255)).round().byte().cpu()
 
         slow = seconds_of(plain, 1, options.device)
@@ -115,11 +119,11 @@ def painting(options: argparse.Namespace) -> Iterator[Row]:
 def training(options: argparse.Namespace) -> Iterator[Row]:
     """Images a second of one painter's training step, recorded as a graph and step by step."""
     crop, batch, steps = (128, 2, 2) if options.quick else (416, 8, 60)
-    photographs = images.find_images([options.photographs])
+    photographs = find_images([options.photographs])
     pool = crop_pool(photographs[: 8 if options.quick else 100], crop, 2, device=str(options.device))
     for weights in ("slim", *([options.vgg] if options.vgg else [])):
         loss = loss_of(weights, options)
-        loss.set_style(style_picture(next(iter(images.find_images([options.styles]))), options))
+        loss.set_style(style_picture(next(iter(find_images([options.styles]))), options))
         for network in NETWORKS:
             painter = Painter(fresh(network, options), loss, pool, 10**6, batch=batch)
             stream, painter.stream = painter.stream, None
@@ -147,7 +151,7 @@ def ranks(options: argparse.Namespace) -> Iterator[Row]:
     """`impasto train` itself, with DDP on all devices (NCCL on GPUs), and resumed: what its exit codes say."""
     with tempfile.TemporaryDirectory() as folder:
         style = Path(folder) / "style.png"
-        images.write_image(style, images.from_levels(torch.from_numpy(procedural_image(3, 256)).permute(2, 0, 1)))
+        write_image(style, from_levels(torch.from_numpy(procedural_image(3, 256)).permute(2, 0, 1)))
         small = (
             ["data.crop=64", "margin=8", "data.heldout_size=64", "style.size=128"]
             if options.quick
@@ -174,7 +178,7 @@ def ranks(options: argparse.Namespace) -> Iterator[Row]:
 
 def painters(options: argparse.Namespace) -> Iterator[Row]:
     """The shipped styles that have a picture in the folder, all at once, until the time is over."""
-    there = {path.stem for path in images.find_images([options.styles])}
+    there = {path.stem for path in find_images([options.styles])}
     names = [name for name in known_experiments() if name.removesuffix("_johnson") in there][
         : 1 if options.quick else None
     ]
@@ -201,7 +205,7 @@ def loss_of(weights: str, options: argparse.Namespace) -> Any:
 
 
 def style_picture(path: Path, options: argparse.Namespace) -> torch.Tensor:
-    return images.resize(images.read_image(path), 128 if options.quick else 384)[None].to(options.device)
+    return resize(read_image(path), 128 if options.quick else 384)[None].to(options.device)
 
 
 PARTS = (peaks, painting, training, ranks, painters)

@@ -21,8 +21,11 @@ from many_painters import Painter, crop_pool, train_all
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from impasto import images
 from impasto.images.contact_sheet import contact_sheet
+from impasto.images.finding import find_images
+from impasto.images.geometry import centre_square, resize
+from impasto.images.reading import read_image
+from impasto.images.writing import write_image
 from impasto.inference.benchmark import macs_per_pixel
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import StagedNetwork, build_network
@@ -82,13 +85,13 @@ def main() -> None:
 
     device = pick_device()
     torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = True
-    paths = images.find_images([options.photographs])
-    seen, unseen = paths[6:] or paths, [images.centre_square(images.read_image(path), 320) for path in paths[:6]]
+    paths = find_images([options.photographs])
+    seen, unseen = paths[6:] or paths, [centre_square(read_image(path), 320) for path in paths[:6]]
     pool = crop_pool(seen, CROP, 8, device=str(device))
     features = PerceptualLoss.from_spec(options.weights).to(device).features
     painters: dict[tuple[str, str], Painter] = {}
     for path in options.styles:
-        style = images.resize(images.read_image(path), SIZE)[None].to(device)
+        style = resize(read_image(path), SIZE)[None].to(device)
         for name in options.candidates:
             loss = PerceptualLoss(features, **OmegaConf.to_container(OmegaConf.from_dotlist(options.loss)))  # type: ignore[arg-type]
             loss.set_style(style)
@@ -108,7 +111,7 @@ def main() -> None:
         print(f"| {name} | {macs_per_pixel(network):,} | {parameters:,} | {'; '.join(terms)} |")
     for path in options.styles:
         rows = [paintings(painters[path.stem, name], unseen) for name in options.candidates]
-        images.write_image(options.output / f"{path.stem}.png", contact_sheet([unseen, *rows], tile=320))
+        write_image(options.output / f"{path.stem}.png", contact_sheet([unseen, *rows], tile=320))
 
 
 if __name__ == "__main__":

@@ -22,9 +22,11 @@ import torch
 from many_painters import Painter, crop_pool, train_all
 from torch import Tensor, nn
 
-from impasto import images
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model
 from impasto.errors import ImageError
+from impasto.images.finding import find_images
+from impasto.images.geometry import resize
+from impasto.images.reading import read_image
 from impasto.losses.features import MIN_SIDE
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
@@ -53,7 +55,7 @@ class Styles:
 
     def _targets(self, path: Path, random: np.random.Generator) -> dict[str, Tensor]:
         order = random.permutation(3) if random.random() < 0.5 else np.arange(3)
-        picture = images.resize(images.read_image(path), int(random.choice(SIZES)))[torch.from_numpy(order)]
+        picture = resize(read_image(path), int(random.choice(SIZES)))[torch.from_numpy(order)]
         self.loss.set_style(picture[None].to(self.device))
         return {name: target.bfloat16() for name, target in self.loss.style_targets.items()}
 
@@ -98,9 +100,9 @@ def make_painters(
 def read_styles(folders: Sequence[Path]) -> list[Path]:
     """The pictures below `folders` that have all octaves; what cannot be read is named and left out."""
     readable = []
-    for path in images.find_images(folders):
+    for path in find_images(folders):
         try:
-            height, width = images.read_image(path, at_least=max(SIZES)).shape[1:]
+            height, width = read_image(path, at_least=max(SIZES)).shape[1:]
             if min(height, width) * SIZES[0] >= 8 * MIN_SIDE * max(height, width):
                 readable.append(path)
         except ImageError as error:
@@ -133,7 +135,7 @@ def main() -> None:
         network, spec = start.network, start.spec
     else:
         network, spec = build_network(options.network), network_spec(options.network)
-    pool = crop_pool(images.find_images([options.photographs]), options.crop, 8, device=str(device))
+    pool = crop_pool(find_images([options.photographs]), options.crop, 8, device=str(device))
     painters = make_painters(count, network, spec, options.weights, pool, options.batch, options.rate)
     styles = Styles(read_styles(options.styles), PerceptualLoss(painters[0].loss.features), device)
     base = [parameter.detach().to(device).clone() for parameter in network.parameters()]

@@ -23,8 +23,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from many_painters import Painter, crop_pool, train_all
 
-from impasto import images
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model
+from impasto.images.finding import find_images
+from impasto.images.geometry import resize
+from impasto.images.reading import read_image
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.records import TrainingRecord
@@ -52,13 +54,13 @@ def read_experiment(name: str) -> Any:
 def picture_of(name: str, folder: Path) -> Path:
     """The experiment's style picture, made if it is not there; NAME_johnson has that of NAME."""
     name = name.removesuffix("_johnson")
-    if not any(path.stem == name for path in images.find_images([folder])):
+    if not any(path.stem == name for path in find_images([folder])):
         subprocess.run([sys.executable, "-m", "impasto", "sample-style", name, "-o", folder], check=True)
-    return next(path for path in images.find_images([folder]) if path.stem == name)
+    return next(path for path in find_images([folder]) if path.stem == name)
 
 
 def read_style(image: Path, config: Any) -> Style:
-    return Style.of(image, images.resize(images.read_image(image), config.style.size), config.style)
+    return Style.of(image, resize(read_image(image), config.style.size), config.style)
 
 
 def make_painter(config: Any, style: Style, features: PerceptualLoss, pool: torch.Tensor, options: Any) -> Painter:
@@ -150,7 +152,7 @@ def train_styles(options: Any, device: torch.device) -> list[Path]:
         for name, config in zip(options.names, configs, strict=True)
     ]
     data = configs[0].data
-    pool = crop_pool(images.find_images([options.photographs]), data.crop, EACH, data.procedural, device=str(device))
+    pool = crop_pool(find_images([options.photographs]), data.crop, EACH, data.procedural, device=str(device))
     features = PerceptualLoss.from_spec(options.vgg).to(device)
     painters = [
         make_painter(config, style, features, pool, options) for config, style in zip(configs, styles, strict=True)

@@ -23,9 +23,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from impasto import images
 from impasto.checkpoint import StyleModel, find_style_model, load_style_model, save_style_model
 from impasto.errors import ImpastoError, UsageError
+from impasto.images.finding import find_images
+from impasto.images.geometry import centre_square
+from impasto.images.reading import read_image
 from impasto.networks import build_network, network_spec
 from impasto.networks.johnson import ConvLayer, ResidualBlock, TransformerNet
 from impasto.networks.swift import SwiftNet
@@ -162,10 +164,10 @@ def main() -> None:
     options = parser.parse_args()
 
     torch.manual_seed(0)
-    paths = images.find_images([options.photographs])[: SEEN + UNSEEN]
+    paths = find_images([options.photographs])[: SEEN + UNSEEN]
     if len(paths) <= UNSEEN:
         raise UsageError(f"{options.photographs}: {len(paths)} photographs; more than {UNSEEN} are needed")
-    photographs = [images.centre_square(images.read_image(path), SIZE)[None] for path in paths]
+    photographs = [centre_square(read_image(path), SIZE)[None] for path in paths]
     model = load_style_model(find_style_model(options.model))
     if not isinstance(model.network, SwiftNet) or model.spec["reach"] > 1 or model.spec["width"] > options.width:
         raise UsageError(
