@@ -16,8 +16,9 @@ from impasto.checkpoint import StyleModel, save_style_model
 from impasto.losses.features import LAYERS
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
-from impasto.records import TrainingRecord
+from impasto.records import StyleRecord, TrainingRecord
 from impasto.synthetic.contents import procedural_image
+from impasto.training.record import loss_record
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,8 +72,7 @@ def painter(tmp_path_factory: pytest.TempPathFactory, loss: PerceptualLoss) -> P
     torch.manual_seed(0)
     model = StyleModel(
         build_network("johnson", width=4, blocks=1), network_spec("johnson", width=4, blocks=1), "tiny",
-        loss={**loss.spec(), "weights": loss.features.weights, "fingerprint": loss.features.fingerprint()},
-        style={"size": 64, "screen": 0.01}, training=TrainingRecord(steps=3, seconds=1.5),
+        loss=loss_record(loss), style=StyleRecord(size=64, screen=0.01), training=TrainingRecord(steps=3, seconds=1.5),
         style_targets={loss.features.fingerprint(): loss.style_targets},
     )  # fmt: skip
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"

@@ -17,7 +17,7 @@ from helpers.scripts import load_script
 from impasto.checkpoint import load_style_model, read_metadata, save_style_model, shipped_styles
 from impasto.compare.report import Report, read_report
 from impasto.errors import UsageError
-from impasto.records import Iterations, Record, ReportSummary, TrainingRecord
+from impasto.records import Iterations, LossRecord, Record, ReportSummary, StyleRecord, TrainingRecord
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -61,7 +61,7 @@ def keys_of(kind: type[Record]) -> list[str]:
     return [key for key in kind.__dataclass_fields__ if key not in ("other", "_order")]
 
 
-@pytest.mark.parametrize("kind", [TrainingRecord, ReportSummary])
+@pytest.mark.parametrize("kind", [StyleRecord, LossRecord, TrainingRecord, ReportSummary])
 @given(st.data())
 @settings(max_examples=100, deadline=None)
 def test_any_json_object_is_read_and_written_as_it_was(kind: type[Record], data: st.DataObject) -> None:
@@ -90,6 +90,7 @@ def test_what_shipped_files_say_is_kept(path: Path, tmp_path: Path) -> None:
     assert after.items() >= before.items() and set(after) - set(before) <= {"digest"}
     metadata = read_metadata(path)
     assert metadata.training.other.keys() <= {"border_weight"}, "what every version wrote has a field"
+    assert not metadata.style.other and "name" not in metadata.loss.other
     assert not metadata.report.other and metadata.report.judge and metadata.report.equal_iterations
 
 
@@ -98,6 +99,13 @@ def test_values_of_another_type_are_no_values_but_are_kept() -> None:
     assert (record.steps, record.seed, record.seconds, record.before) == (None, None, 3, None)
     record.steps = 5
     assert record.to_dict() == {"steps": 5, "seed": True, "seconds": 3, "before": [1], "new": 1}
+
+
+def test_a_record_without_a_key_is_that_of_a_file_without_it() -> None:
+    facts = {"new": 1, "thumbnail": "x", "size": "big", "title": None}
+    for key in facts:
+        style = StyleRecord.from_dict(facts).without(key)
+        assert list(style.to_dict().items()) == [item for item in facts.items() if item[0] != key]
 
 
 def test_the_runs_of_a_painter_end_with_its_base_weights_however_many_they_are() -> None:

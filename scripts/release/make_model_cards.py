@@ -27,7 +27,7 @@ The judge is a loss network, photographs and the steps of the optimiser. A file 
 def card(path: Path) -> str:
     metadata = read_metadata(path)
     style, runs = metadata.style, list(metadata.training.runs())
-    after = ", ".join(str(style[key]) for key in ("title", "artist", "year") if key in style)
+    after = ", ".join(str(known) for known in (style.title, style.artist, style.year) if known is not None)
     steps, minutes = sum(run.steps or 0 for run in runs), sum(run.seconds or 0 for run in runs) / 60
     devices = ", then ".join(dict.fromkeys(str(run.device) for run in reversed(runs)))
     trained = f"{steps} steps, {minutes:.0f} min, {devices}"

@@ -26,8 +26,9 @@ def main() -> None:
         sys.exit(f"{options.report}: not a report of impasto compare, it has no {missing[0]}; compare the model again")
     if report.style != model.name:
         sys.exit(f"{options.report} is of {report.style}, not of {model.name}")
-    model.style.pop("thumbnail", None)
-    model.loss["weights"] = Path(model.loss["weights"]).name  # where the file lay is nobody's business
+    model.style = model.style.without("thumbnail")
+    assert model.loss.weights
+    model.loss.weights = Path(model.loss.weights).name  # where the file lay is nobody's business
     model.report = report.summary(model.report)
     target = asset_dir("checkpoints") / f"{model.name}.safetensors"
     save_style_model(target, model)

@@ -22,7 +22,8 @@ from impasto.losses.features import SLIM
 
 def renew(model: StyleModel, picture: Path) -> None:
     slim = judging_loss(model, SLIM, picture)
-    own = model.loss["fingerprint"]
+    own = model.loss.fingerprint
+    assert own
     model.style_targets = {own: model.style_targets[own], slim.features.fingerprint(): slim.style_targets}
 
 

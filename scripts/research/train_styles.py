@@ -86,11 +86,12 @@ def loss_options(config: Any) -> dict[str, Any]:
 def save(path: Path, painter: Painter, config: Any, style: Style, training: TrainingRecord) -> None:
     """Write the style model, with the targets of the slim loss network, which is at hand wherever impasto is."""
     loss = loss_record(painter.loss)
+    loss.weights = Path(painter.loss.features.weights).name
     model = StyleModel(
         network=painter.averaged(),
         spec=network_spec(**config.network),
         name=style.name,
-        loss={**loss, "weights": Path(loss["weights"]).name},
+        loss=loss,
         style=style.record(),
         training=training,
         style_targets=slim_targets_of(painter.loss, style.picture),

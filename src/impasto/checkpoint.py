@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 
 from impasto.errors import ModelError, printable
 from impasto.images.formats import IMAGE_SUFFIXES
-from impasto.records import ReportSummary, TrainingRecord
+from impasto.records import LossRecord, ReportSummary, StyleRecord, TrainingRecord
 from impasto.system.files import asset_dir, is_address, written_whole
 from impasto.system.lazy import lazy
 
@@ -48,8 +48,8 @@ class StyleModel:
         network: the module, in evaluation mode and float32.
         spec: `{"name": ..., **options}`, what `build_network` takes.
         name: the style's name, "starry_night".
-        loss: the loss's spec and the loss network it was trained with.
-        style: title, artist, year, size (pixels), screen energy of the style picture; a thumbnail, if it may be kept.
+        loss: the loss that it was trained with.
+        style: what is known of the painting.
         training: how it was trained.
         report: how good it is.
         style_targets: fingerprint of a loss network -> `PerceptualLoss.style_targets` of the style picture, so that the
@@ -60,8 +60,8 @@ class StyleModel:
     network: nn.Module
     spec: dict[str, Any]
     name: str
-    loss: dict[str, Any] = field(default_factory=dict)
-    style: dict[str, Any] = field(default_factory=dict)
+    loss: LossRecord = field(default_factory=LossRecord)
+    style: StyleRecord = field(default_factory=StyleRecord)
     training: TrainingRecord = field(default_factory=TrainingRecord)
     report: ReportSummary = field(default_factory=ReportSummary)
     style_targets: dict[str, dict[str, Tensor]] = field(default_factory=dict)
@@ -79,8 +79,8 @@ class Metadata:
 
     spec: dict[str, Any]
     name: str
-    loss: dict[str, Any]
-    style: dict[str, Any]
+    loss: LossRecord
+    style: StyleRecord
     training: TrainingRecord
     report: ReportSummary
     digest: Any
@@ -155,9 +155,9 @@ def read_metadata(path: Path) -> Metadata:
 
 def _description(model: StyleModel, digest: str) -> str:
     """Return the metadata as the JSON text that `_understood` takes apart."""
-    metadata = {"format": FORMAT, "network": model.spec, "name": model.name, "loss": model.loss, "style": model.style}
-    records = {"training": model.training.to_dict(), "report": model.report.to_dict()}
-    return json.dumps({**metadata, **records, "digest": digest})
+    records = {"loss": model.loss, "style": model.style, "training": model.training, "report": model.report}
+    facts = {name: record.to_dict() for name, record in records.items()}
+    return json.dumps({"format": FORMAT, "network": model.spec, "name": model.name, **facts, "digest": digest})
 
 
 def _understood(metadata: Any, path: Path) -> Metadata:
@@ -170,8 +170,8 @@ def _understood(metadata: Any, path: Path) -> Metadata:
         _expect(metadata, key, dict, path) for key in ("network", "loss", "style", "training", "report")
     )
     return Metadata(
-        spec, metadata["name"], loss, style, TrainingRecord.from_dict(training), ReportSummary.from_dict(report),
-        metadata.get("digest"),
+        spec, metadata["name"], LossRecord.from_dict(loss), StyleRecord.from_dict(style),
+        TrainingRecord.from_dict(training), ReportSummary.from_dict(report), metadata.get("digest"),
     )  # fmt: skip
 
 

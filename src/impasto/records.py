@@ -1,4 +1,4 @@
-"""Facts that a style model says of itself, typed: how it was trained and how good it is.
+"""Facts that a style model says of itself, typed: its style, its loss, how it was trained and how good it is.
 
 Files of other versions have other keys. What this version does not know it keeps, and writes again as it was.
 """
@@ -59,8 +59,48 @@ class Record:
                 facts[key] = _written(value)
         return facts
 
+    def without(self, key: str) -> Self:
+        """Return the record as of a file that lacks `key`."""
+        return self.from_dict({name: value for name, value in self.to_dict().items() if name != key})
+
     def _is_written(self, key: str, value: Any) -> bool:
         return value is not None or key in self._order or key in _required(type(self))
+
+
+@dataclass(kw_only=True)
+class StyleRecord(Record):
+    """What is known of the painting and of the style picture."""
+
+    title: str | int | None = None
+    """Of the painting."""
+    artist: str | int | None = None
+    """Who painted it."""
+    year: str | int | None = None
+    """When it was painted."""
+    size: int | None = None
+    """Longer side of the style picture, in pixels."""
+    strength: float | None = None
+    """Of the style against the content; 1 is the loss's own weight."""
+    screen: float | None = None
+    """Screen energy of the style picture."""
+    thumbnail: str | None = None
+    """A small JPEG of the style picture in base64, if it may be kept."""
+
+
+@dataclass(kw_only=True)
+class LossRecord(Record):
+    """The loss that a painter was trained with. `other` has the options that the loss called `name` takes."""
+
+    name: str | None = None
+    """Name of its module in `impasto.losses`; files from before there were several have none."""
+    weights: str | None = None
+    """Of the loss network: `slim`, `torchvision` or a file."""
+    fingerprint: str | None = None
+    """Digest of these weights."""
+
+    def spec(self) -> dict[str, Any]:
+        """Return the name and the options, what `build_loss` takes beside the weights; empty where there is no loss."""
+        return {key: value for key, value in self.to_dict().items() if key not in ("weights", "fingerprint")}
 
 
 @dataclass(kw_only=True)

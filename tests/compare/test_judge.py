@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from impasto.checkpoint import load_style_model
 from impasto.compare.judge import judging_loss
 from impasto.errors import ModelError, UsageError
+from impasto.records import LossRecord, StyleRecord
 
 
 def test_another_judge_needs_the_style_picture(painter: Path, random_vgg: Path, tmp_path: Path) -> None:
@@ -19,15 +20,19 @@ def test_another_judge_needs_the_style_picture(painter: Path, random_vgg: Path, 
     with pytest.raises(UsageError, match="--style-image"):
         judging_loss(load_style_model(painter), str(tmp_path / "other.safetensors"))
     without_style = load_style_model(painter)
-    without_style.loss["style_weight"] = 0
+    without_style.loss.other["style_weight"] = 0
     with pytest.raises(ModelError, match="without a style term"):
         judging_loss(without_style)
 
 
 def test_a_model_whose_papers_make_no_sense_is_one_line(painter: Path, random_vgg: Path, photographs: Path) -> None:
     model = load_style_model(painter)
-    for loss in ({**model.loss, "gamma": 1}, {**model.loss, "name": "functional"}):
+    for altered in ({"gamma": 1}, {"name": "functional"}):
         with pytest.raises(UsageError):
-            judging_loss(replace(model, loss=loss), str(random_vgg))
+            judging_loss(
+                replace(model, loss=LossRecord.from_dict({**model.loss.to_dict(), **altered})), str(random_vgg)
+            )
     with pytest.raises(ModelError, match="at what size"):
-        judging_loss(replace(model, style={"size": "big"}), str(random_vgg), photographs / "01.png")
+        judging_loss(
+            replace(model, style=StyleRecord.from_dict({"size": "big"})), str(random_vgg), photographs / "01.png"
+        )

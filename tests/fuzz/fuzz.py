@@ -226,7 +226,7 @@ def model_samples() -> Samples:
 
     from impasto.checkpoint import StyleModel, save_style_model
     from impasto.networks import build_network, network_names, network_spec
-    from impasto.records import ReportSummary
+    from impasto.records import ReportSummary, StyleRecord
 
     def smallest(name: str) -> dict[str, int]:
         limits = importlib.import_module(f"impasto.networks.{name}").Network.limits
@@ -237,7 +237,7 @@ def model_samples() -> Samples:
     with tempfile.TemporaryDirectory() as folder:
         for name in network_names():
             model = StyleModel(
-                build_network(name, **smallest(name)), network_spec(name, **smallest(name)), "fuzzed", style={"title": "A title", "size": 256},
+                build_network(name, **smallest(name)), network_spec(name, **smallest(name)), "fuzzed", style=StyleRecord(title="A title", size=256),
                 style_targets={"0123abcd": {"relu1_2": torch.eye(4)[None]}}, report=ReportSummary.from_dict({"loss": 1.5, "equal_iterations": {"noise": 50, "content": 8}}),
             )  # fmt: skip
             path = Path(folder, f"{name}.safetensors")

@@ -46,9 +46,9 @@ def test_a_run_leaves_style_model_checkpoint_metrics_and_contact_sheet(
     assert out.strip() == str(tmp_path / "style.safetensors")
     model = load_style_model(tmp_path / "style.safetensors")
     assert model.training.steps == 6 and model.training.images == 12
-    assert model.style["title"] == "A, title" and len(model.style["thumbnail"]) > 100
+    assert model.style.title == "A, title" and len(model.style.thumbnail) > 100
     assert {"content", "style", "tv", "total", "screen"} == set(model.report.heldout)
-    assert model.loss["fingerprint"] in model.style_targets
+    assert model.loss.fingerprint in model.style_targets
     for grams in model.style_targets.values():
         layers, octaves = ("relu1_2", "relu2_2", "relu3_3", "relu3_4"), ("", "/2", "/4")  # of a picture of 64 pixels
         assert set(grams) == {layer + octave + kind for layer in layers for octave in octaves for kind in ("", ".mean")}

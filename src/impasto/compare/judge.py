@@ -25,16 +25,16 @@ def judging_loss(model: StyleModel, weights: str | None = None, style_image: Pat
         UsageError: the style picture is needed and missing.
         ModelError: the model's metadata do not describe a loss.
     """
-    if not model.loss:
+    if not model.loss.to_dict():
         raise ModelError(f"{model.name}: carries no loss to be compared by, as imported models do; it can paint only")
-    spec = {key: value for key, value in model.loss.items() if key not in ("weights", "fingerprint")}
+    spec = model.loss.spec()
     if spec.get("style_weight") == 0:
         raise ModelError(f"{model.name}: was trained without a style term, so there is no style to be compared by")
     loss = build_loss(weights=weights or _weights_at_hand(model), **spec)
     known = model.style_targets.get(loss.features.fingerprint(), {})
     if style_image:
-        size = model.style.get("size")
-        if type(size) is not int or not 16 <= size <= 8192:
+        size = model.style.size
+        if size is None or not 16 <= size <= 8192:
             raise ModelError(f"{model.name}: the model does not say at what size its style was taken; train it again")
         loss.set_style(resize(read_image(style_image), size)[None])
     elif set(loss.style_layers) <= set(known):
@@ -52,6 +52,6 @@ def judging_loss(model: StyleModel, weights: str | None = None, style_image: Pat
 
 
 def _weights_at_hand(model: StyleModel) -> str:
-    weights = str(model.loss.get("weights", "torchvision"))
+    weights = str(model.loss.to_dict().get("weights", "torchvision"))
     own = weights in ("torchvision", SLIM) or (weights.endswith(SUFFIX) and Path(weights).is_file())
     return weights if own else SLIM

@@ -138,7 +138,7 @@ def _judge(loss: PerceptualLoss) -> Judge:
 
 def _screen(results: Sequence[Comparison], model: StyleModel) -> float | None:
     """Return the paintings' screen energy / the style picture's, where the model says the latter."""
-    own = model.style.get("screen")
+    own = model.style.screen
     if not isinstance(own, float) or not 0 < own < math.inf:
         return None
     return mean(screen_energy(torch.stack([result.painted for result in results])).tolist()) / own

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from impasto.losses import build_loss
 from impasto.losses.defects import screen_energy
 from impasto.losses.features import SLIM, SLIM_LAYERS
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.records import ReportSummary, TrainingRecord
+from impasto.records import LossRecord, ReportSummary, StyleRecord, TrainingRecord
 from impasto.system.machine import provenance
 
 if TYPE_CHECKING:
@@ -56,15 +56,16 @@ class Style:
         stated = ("name", "size", "strength", "title", "artist", "year")
         return cls(image, picture, **{key: settings[key] for key in stated})
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> StyleRecord:
         """Return what a style model says of the style."""
-        known = {key: getattr(self, key) for key in ("title", "artist", "year") if getattr(self, key) is not None}
-        return {
-            **known,
-            "size": self.size,
-            "strength": self.strength,
-            "screen": float(screen_energy(self.picture[None])),
-        }
+        return StyleRecord(
+            title=self.title,
+            artist=self.artist,
+            year=self.year,
+            size=self.size,
+            strength=self.strength,
+            screen=float(screen_energy(self.picture[None])),
+        )
 
 
 def trained_style_model(
@@ -86,7 +87,7 @@ def trained_style_model(
         spec=spec,
         name=style.name,
         loss=loss_record(module.loss),
-        style={**style.record(), "thumbnail": thumbnail(style.picture)},
+        style=replace(style.record(), thumbnail=thumbnail(style.picture)),
         training=TrainingRecord.from_dict(
             {
                 **training,
@@ -100,9 +101,10 @@ def trained_style_model(
     )
 
 
-def loss_record(loss: PerceptualLoss) -> dict[str, Any]:
+def loss_record(loss: PerceptualLoss) -> LossRecord:
     """Return what a style model says of the loss that it was trained with."""
-    return {**loss.spec(), "weights": loss.features.weights, "fingerprint": loss.features.fingerprint()}
+    network = {"weights": loss.features.weights, "fingerprint": loss.features.fingerprint()}
+    return LossRecord.from_dict({**loss.spec(), **network})
 
 
 def style_targets_of(loss: PerceptualLoss, style: Tensor) -> dict[str, dict[str, Tensor]]:
