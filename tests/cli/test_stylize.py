@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from impasto import cli
-
-
-def stylize(*arguments: object) -> int:
-    return cli.main(["stylize", *map(str, arguments), "--device", "cpu"])
+from helpers.stylizing import photo, stands_for, stylize, tree
+from impasto.synthetic.contents import procedural_image
 
 
 def test_stylize_writes_beside_the_photograph(
@@ -100,3 +101,149 @@ def test_what_cannot_be_read_or_written_does_not_stop_the_rest(
     assert (tmp_path / "good.tiny.png").is_file()
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("impasto: ")]
     assert len(errors) == 2 and all(line.isprintable() for line in errors)
+
+
+def test_what_is_passed_over_is_named(folder: Path, painter: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo(folder / "f/a.png", 1)
+    photo(folder / "real/b.png", 2)
+    (folder / "f/linked").symlink_to(folder / "real")
+    (folder / "f/linked again").symlink_to(folder / "real")
+    (folder / "f/round").symlink_to(folder / "f")
+    (folder / "f/gone.png").symlink_to(folder / "nowhere.png")
+    for name in ("x.jxl", "y.dng", "z.dng"):
+        (folder / "f" / name).touch()
+    assert stylize("f", "-s", painter, "-o", "out") == 0
+    assert tree(folder / "out") == {"a.tiny.png", "linked/b.tiny.png"}
+    remarks = capsys.readouterr().err
+    assert "f/gone.png: passed over, a link to nothing" in remarks
+    assert "f: 1 .jxl passed over" in remarks and "f: 2 .dng passed over" in remarks
+
+
+def test_a_folder_that_may_not_be_read_is_named(
+    folder: Path, painter: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo(folder / "f/a.png", 1)
+    photo(folder / "f/closed/b.png", 2)
+    scandir = os.scandir
+
+    def closed(place: str) -> object:  # to root, who may run this, no folder is
+        if str(place).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert stylize("f", "-s", painter, "-o", "out") == 1
+    assert "impasto: f/closed: Permission denied" in capsys.readouterr().err
+    assert tree(folder / "out") == {"a.tiny.png"}
+
+
+def piped(folder: Path, data: bytes, *words: object) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "impasto", "stylize", *map(str, words), "--device", "cpu"]
+    return subprocess.run(command, cwd=folder, input=data, capture_output=True, timeout=100)
+
+
+@pytest.mark.parametrize(("suffix", "format"), [(".jpg", "JPEG"), (".png", "PNG"), (".webp", "WEBP"), (".ico", "PNG")])
+def test_a_picture_goes_through_a_pipe(folder: Path, painter: Path, suffix: str, format: str) -> None:
+    source = photo(folder / f"a{suffix}", 3)
+    run = piped(folder, source.read_bytes(), "-", "-s", painter)
+    assert run.returncode == 0 and Image.open(io.BytesIO(run.stdout)).format == format, run.stderr
+    (folder / "o").write_bytes(run.stdout)
+    assert stands_for(folder / "o", source, painter, within=3 if format == "PNG" else 15)
+
+
+def test_stdin_and_stdout_in_every_pairing(folder: Path, painter: Path) -> None:
+    source = photo(folder / "a.png", 3)
+    data = source.read_bytes()
+    (folder / "out").mkdir()
+    assert piped(folder, data, "-", "-s", painter, "-o", "x.jpg").stdout == b"x.jpg\n"
+    assert piped(folder, data, "-", "-s", painter, "-o", "out").stdout.strip() == b"out/stdin.tiny.png"
+    for word in ("-", "/dev/stdout"):
+        assert Image.open(io.BytesIO(piped(folder, b"", "a.png", "-s", painter, "-o", word).stdout)).size == (32, 32)
+    assert tree(folder) == {"a.png", "x.jpg", "out/stdin.tiny.png"}
+    for words in (
+        ["-", "a.png"],
+        ["-", "--json"],
+        ["a.png", "-o", "-", "--json"],
+        ["a.png", "a.png", "x.jpg", "-o", "-"],
+    ):
+        run = piped(folder, data, *words, "-s", painter)
+        assert run.returncode == 2 and run.stderr.count(b"impasto: ") == 1, words
+    for broken in (b"", b"no picture", data[:200]):
+        run = piped(folder, broken, "-", "-s", painter)
+        assert run.returncode == 1 and run.stdout == b"" and b"Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    "word", ["x.jxl", "x.heic.pdf", "x.psd", "x.avi", "x.txt", "x.JXL", "https://example.org/x.png"]
+)
+def test_what_cannot_be_written_is_refused_by_name(
+    folder: Path, painter: Path, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(folder / "a.png", 1)
+    assert stylize("a.png", "-s", painter, "-o", word) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("impasto: ")]
+    assert word in line and tree(folder) == {"a.png"}
+
+
+def test_folders_may_have_dots_in_their_names(folder: Path, painter: Path) -> None:
+    photo(folder / "a.png", 1)
+    for word in ("v2.1", "x.jxl/", "best of 2026.", "plain"):
+        assert stylize("a.png", "-s", painter, "-o", word) == 0 and (folder / word / "a.tiny.png").is_file()
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["https://example.org/a.jpg"], "download it first"), (["a.png", "-s", "x.png"], "no such file"),
+    (["a.png", "-s", "a.png"], "train one first"), (["a.png", "-s", "m.pth"], "impasto import m.pth"),
+    (["a.png", "-s", "m.ckpt"], "beside the picture"), (["a.png", "-s", "https://example.org/m.safetensors"], "download it first"),
+    (["a.png", "-s", "wave", "-s", "oils"], "given twice"), (["a.png", "-o", "x", "-o", "y"], "given twice"),
+    (["a.png", "--size", "abc"], "a whole number of at least 1, not abc"), (["a.png", "--size", "1.5"], "whole number"),
+    (["a.png", "--size", "-3"], "whole number"), (["a.png", "--size", "9" * 30], "whole number"),
+    (["a.png", "--max-memory", "much"], "an amount of memory"), (["a.png", "--max-pixels", "x"], "--max-pixels"),
+    (["-", "--frame-size", "big"], "WIDTHxHEIGHT"), (["a.png", "--frame-size", "8x8"], "name - as the source"),
+    (["x.psd"], "export it as PNG"), (["a.png", "-o", "film.mp4"], "a clip is made of a clip"),
+])  # fmt: skip
+def test_mistakes_are_named_with_the_remedy(
+    folder: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(folder / "a.png", 1)
+    for name in ("m.pth", "m.ckpt", "x.psd"):
+        (folder / name).write_bytes(b"1234567890")
+    before = tree(folder)
+    style = [] if "-s" in words else ["-s", "wave"]
+    try:
+        code = stylize(*words, *style)
+    except SystemExit as ended:
+        code = int(str(ended.code))
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("impasto: ")]
+    assert code in (1, 2) and said in line and "_from" not in line and tree(folder) == before
+
+
+def test_a_tilde_after_an_equals_sign_is_the_home(folder: Path, painter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    photo(folder / "home/a.png", 1)
+    shutil.copy(painter, folder / "home/m.safetensors")
+    assert stylize("~/*.png", "--style=~/m.safetensors", "--output=~/x") == 0
+    assert tree(folder) == {"home/a.png", "home/m.safetensors", "home/x/a.m.png"}
+
+
+def test_heic_without_its_extra_gets_the_remedy(folder: Path, painter: Path) -> None:
+    photo(folder / "f/a.png", 1)
+    (folder / "f/p.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(64))
+    code = "import sys; sys.modules['pillow_heif'] = None; from impasto import cli; sys.exit(cli.main(sys.argv[1:]))"
+    for source, rc in (("f", 0), ("f/p.heic", 1)):
+        words = [sys.executable, "-c", code, "stylize", source, "-s", str(painter), "-o", "out/", "--device", "cpu"]
+        run = subprocess.run(words, capture_output=True, text=True, timeout=100)
+        assert run.returncode == rc and "pip install 'impasto[heic]'" in run.stderr
+
+
+def test_more_exif_than_a_jpeg_holds_costs_no_result(
+    folder: Path, painter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, tag in (("notes", 0x927C), ("story", 0x010E)):  # a maker's notes, a description
+        exif = Image.Exif()
+        exif[0x010F] = "Maker"
+        (exif.get_ifd(0x8769) if tag == 0x927C else exif)[tag] = "M" * 80_000 if tag == 0x010E else b"M" * 80_000
+        Image.fromarray(procedural_image(1, 32)).save(folder / f"{name}.png", exif=exif)
+        assert stylize(f"{name}.png", "-s", painter, "--keep-metadata", "-o", f"{name}.jpg") == 0
+        assert f"{name}.png: its EXIF is too long for a JPEG" in capsys.readouterr().err
+    assert Image.open("notes.jpg").getexif()[0x010F] == "Maker" and not Image.open("story.jpg").getexif()

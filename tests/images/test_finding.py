@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from helpers import hostile
+from helpers.stylizing import photo
 from impasto.errors import UsageError, printable
 from impasto.images.finding import find_images
 from impasto.images.formats import IMAGE_SUFFIXES
@@ -58,3 +59,16 @@ def test_every_suffix_is_lower_case_and_read() -> None:
     assert {".jpg", ".png", ".webp", ".tif", ".avif", ".jp2", ".ico", ".tga", ".ppm"} <= IMAGE_SUFFIXES
     assert not {".eps", ".svg", ".pdf", ".psd"} & IMAGE_SUFFIXES
     assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in IMAGE_SUFFIXES)
+
+
+def test_our_own_leavings_are_no_photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    photo(tmp_path / "f/a.png", 1)
+    photo(tmp_path / "f/contact_sheet.png", 2)
+    assert len(find_images(["f"])) == 2  # somebody's picture by that name
+    for word in ("f/report.json", "f/runs/x/metrics.csv"):
+        (tmp_path / word).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / word).touch()
+    photo(tmp_path / "f/runs/x/contact_sheet.png", 3)
+    photo(tmp_path / "f/curve.png", 3)
+    assert find_images(["f"]) == [Path("f/a.png")]
