@@ -27,9 +27,9 @@ from impasto.inference.blocks import blocks, each_block
 from impasto.inference.strokes import paint_at_stroke
 from impasto.system.choices import COLORS, DEFAULT_COLOR, MAX_STRENGTH, STROKES
 
-_STEPS = 6  # halvings on the way into the gamut
+_STEPS = tuple(np.float32(0.5**halving) for halving in range(1, 7))  # on the way into the gamut
 _GAMUT_SLACK = 1e-4  # of linear light: what clipping may take away unseen
-_STATISTICS_PIXELS = 2**15  # enough for a palette's mean and covariance
+_STATISTICS_PIXELS = 2**14  # enough for a palette's mean and covariance
 _MOST_GAIN = 3.0  # of a palette's spread, and its inverse the least
 _LEAST_SPREAD = 0.01  # of a palette, as a standard deviation: below it, there is noise and no palette
 
@@ -138,7 +138,9 @@ class Dials:
         return result.reshape(photograph.shape)
 
     def _recipe(self, photograph: np.ndarray, painting: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return two matrices (3, 3) and a shift (3, 1): which cones result from the photograph's and the painting's."""
+        """Return two matrices (3, 3) and a shift (3, 1) that make the result's cones of the photograph's and the
+        painting's.
+        """
         of_photograph, of_painting, shift = np.zeros((3, 3)), np.eye(3), np.zeros((3, 1))
         if self.color == "photo":
             of_photograph, of_painting = _CHROMA, _LIGHTNESS
@@ -146,8 +148,8 @@ class Dials:
             matrix, offset = palette_transport(_sample(painting), _sample(photograph))
             of_painting, shift = CONES_FROM_LAB @ matrix @ LAB_FROM_CONES, CONES_FROM_LAB @ offset[:, None]
         strength = self.strength
-        mixed = (1 - strength) * np.eye(3) + strength * of_photograph, strength * of_painting, strength * shift
-        return tuple(part.astype(np.float32) for part in mixed)
+        of_photograph = (1 - strength) * np.eye(3) + strength * of_photograph
+        return _single(of_photograph), _single(strength * of_painting), _single(strength * shift)
 
 
 def palette_transport(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -172,8 +174,12 @@ def palette_transport(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarra
 
 
 def _covariance(colours: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    apart = colours - mean
+    apart = np.ascontiguousarray((colours - mean).T).T
     return apart.T @ apart / len(colours) + _LEAST_SPREAD**2 * np.eye(3)
+
+
+def _single(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32)
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:
@@ -191,37 +197,52 @@ def _sample(picture: np.ndarray) -> np.ndarray:
 
 
 def _photograph_itself(photo: np.ndarray, paint: np.ndarray, cones: np.ndarray, where: np.ndarray) -> np.ndarray:
-    return photo[:, where]  # of the same a and b: lightness gives way, chroma stays
+    return photo.take(where, axis=1, mode="clip")  # of the same a and b: lightness gives way, chroma stays
 
 
 def _painting_itself(photo: np.ndarray, paint: np.ndarray, cones: np.ndarray, where: np.ndarray) -> np.ndarray:
-    return paint[:, where]  # less exaggerated in the same direction
+    return paint.take(where, axis=1, mode="clip")  # less exaggerated in the same direction
 
 
 def _grey_of_that_lightness(photo: np.ndarray, paint: np.ndarray, cones: np.ndarray, where: np.ndarray) -> np.ndarray:
-    lightness = LAB_FROM_CONES[0].astype(np.float32) @ cones[:, where]
+    lightness = LAB_FROM_CONES[0].astype(np.float32) @ cones.take(where, axis=1, mode="clip")
     return np.broadcast_to(lightness.clip(0, 1), (3, len(where)))  # grey has three equal cones: hue stays
 
 
 def _bring_into_gamut(light: np.ndarray, cones: np.ndarray, anchor: Callable[[np.ndarray], np.ndarray]) -> None:
     """Move the colours of `light` (3, n) that cannot be shown towards their anchors, no farther than they must."""
-    is_outside = np.abs(light - np.float32(0.5)).max(axis=0) > 0.5 + _GAMUT_SLACK
-    where = np.flatnonzero(is_outside)
+    where = np.flatnonzero(_excess(light - np.float32(0.5)) > _GAMUT_SLACK)
     if not where.size:
         return
     start = anchor(where)
-    way = cones[:, where] - start
+    way = cones.take(where, axis=1, mode="clip") - start
     # Along a way, each channel is a cubic.
     constant, cube = light_of(start), light_of(way)
     linear, square = light_of_responses(3 * start * start * way), light_of_responses(3 * start * way * way)
-    share, step = np.zeros(len(where), np.float32), np.float32(0.5)
-    for _ in range(_STEPS):
-        tried = share + step
-        tried_light = ((cube * tried + square) * tried + linear) * tried + constant
-        is_inside = np.abs(tried_light - np.float32(0.5)).max(axis=0) <= 0.5 + _GAMUT_SLACK
-        share[is_inside] = tried[is_inside]
-        step /= 2
-    light[:, where] = ((cube * share + square) * share + linear) * share + constant
+    constant -= np.float32(0.5)
+    share, tried_light = np.zeros(len(where), np.float32), np.empty_like(cube)
+    for step in _STEPS:
+        _along(cube, square, linear, constant, share + step, tried_light)
+        share += step * (_excess(tried_light) <= _GAMUT_SLACK)
+    light[:, where] = _along(cube, square, linear, constant, share, tried_light) + np.float32(0.5)
+
+
+def _along(
+    cube: np.ndarray, square: np.ndarray, linear: np.ndarray, constant: np.ndarray, share: np.ndarray, out: np.ndarray
+) -> np.ndarray:
+    """Return the cubics (3, n) of `share` (n,), in `out`."""
+    np.multiply(cube, share, out=out)
+    for coefficients in (square, linear):
+        out += coefficients
+        out *= share
+    out += constant
+    return out
+
+
+def _excess(light: np.ndarray) -> np.ndarray:
+    """By how much linear light (3, n), less a half, leaves the gamut; overwrites `light`."""
+    np.abs(light, out=light)
+    return np.maximum(np.maximum(light[0], light[1]), light[2]) - np.float32(0.5)
 
 
 def _is_within(value: object, low: float, high: float) -> bool:

@@ -18,6 +18,7 @@ from impasto.inference.blocks import blocks, each_block
 REFERENCE = 1024  # longer side, in pixels, at which a painter's strokes have the size 1
 _DETAIL = 0.5  # share of a second pass's fine lightness that an enlargement by 2 takes over
 _HARDLY_LARGER = 0.1  # octaves by which interpolation alone enlarges well enough
+_FLAT = 1e-9  # mean square of a lightness that is no detail but rounding
 
 Paint = Callable[[np.ndarray], np.ndarray]
 
@@ -43,8 +44,8 @@ def paint_at_stroke(paint: Paint, picture: np.ndarray, stroke: float) -> np.ndar
     Returns:
         The same kind, of the same size.
     """
-    target = picture.shape[-3:-1]
-    size = working_size(*target, stroke)
+    target: tuple[int, int] = picture.shape[-3:-1]
+    size = working_size(target[0], target[1], stroke)
     painting = paint(resized(picture, size))
     if max(size) >= max(target):
         return resized(painting, target)
@@ -132,25 +133,25 @@ def stroke_length(painting: np.ndarray) -> float:
     """Measure the strokes of a painting (H, W, 3): the correlation length of its fine lightness, in longer sides.
 
     It is the distance at which the autocorrelation of Oklab's L, without what is coarser than a 16th of the longer
-    side, averaged over all directions, falls to 1 / e. Only a comparison of paintings of the same photograph says
-    something.
+    side, averaged over all directions, falls to 1 / e. Compare paintings of the same photograph only. A painting of one
+    colour has strokes of length 0.
     """
     lightness = _lightness(painting)
     longer = max(lightness.shape)
-    detail = _fine(lightness, longer / 16) * np.outer(*(np.hanning(side + 2)[1:-1] for side in lightness.shape))
-    power = np.abs(np.fft.rfft2(detail, [2 * side for side in detail.shape])) ** 2
-    correlation = np.fft.irfft2(power)[: longer // 8 + 2, : longer // 8 + 2]
-    mirrored = np.fft.irfft2(power)[: -longer // 8 - 2 : -1, : longer // 8 + 2]
-    distance = np.hypot(*np.indices(correlation.shape)).round().astype(int)
-    others = np.hypot(*(np.indices(mirrored.shape) + np.array([1, 0])[:, None, None])).round().astype(int)
-    distances, values = (
-        np.concatenate([a.ravel(), b.ravel()]) for a, b in ((distance, others), (correlation, mirrored))
-    )
-    profile = np.bincount(distances, values) / np.maximum(1, np.bincount(distances))
-    profile = profile[: longer // 8] / (profile[0] or 1)
+    down, across = (np.hanning(side + 2)[1:-1] for side in lightness.shape)
+    detail = _fine(lightness, longer / 16) * np.outer(down, across)
+    power = np.abs(np.fft.rfft2(detail, [2 * side for side in detail.shape])) ** 2  # padded, lest ends meet
+    reach = min(longer // 8, min(detail.shape) - 1)
+    around = np.roll(np.fft.irfft2(power), (reach, reach), axis=(0, 1))[: 2 * reach + 1, : 2 * reach + 1]
+    offset = np.arange(around.shape[0])[:, None] - reach, np.arange(around.shape[1]) - reach
+    distance = np.rint(np.sqrt(offset[0] ** 2 + offset[1] ** 2)).astype(np.intp).ravel()
+    profile = np.bincount(distance, around.ravel())[:reach] / np.bincount(distance)[:reach]
+    if not profile.size or profile[0] < _FLAT * detail.size:
+        return 0.0
+    profile /= profile[0]
     below = int(np.argmax(profile < 1 / math.e))
     if below == 0:
-        return 0.0 if profile[0] == 0 else len(profile) / longer
+        return len(profile) / longer
     high, low = profile[below - 1], profile[below]
     return float((below - 1 + (high - 1 / math.e) / (high - low)) / longer)
 
