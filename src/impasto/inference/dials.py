@@ -28,7 +28,7 @@ from impasto.inference.strokes import paint_at_stroke
 from impasto.system.choices import COLORS, DEFAULT_COLOR, MAX_STRENGTH, STROKES
 
 _STEPS = tuple(np.float32(0.5**halving) for halving in range(1, 7))  # on the way into the gamut
-_GAMUT_SLACK = 1e-4  # of linear light: what clipping may take away unseen
+_GAMUT_SLACK = 1e-5  # of linear light: what clipping may take away unseen
 _STATISTICS_PIXELS = 2**14  # enough for a palette's mean and covariance
 _MOST_GAIN = 3.0  # of a palette's spread, and its inverse the least
 _LEAST_SPREAD = 0.01  # of a palette, as a standard deviation: below it, there is noise and no palette
