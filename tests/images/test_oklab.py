@@ -28,7 +28,9 @@ def test_primaries_black_and_white_have_their_known_values(name: str) -> None:
 
 
 def test_the_table_of_the_page_from_xyz() -> None:
-    from_xyz = np.array([[3.2404542, -1.5371385, -0.4985314], [-0.9692660, 1.8760108, 0.0415560], [0.0556434, -0.2040259, 1.0572252]])
+    from_xyz = np.array(
+        [[3.2404542, -1.5371385, -0.4985314], [-0.9692660, 1.8760108, 0.0415560], [0.0556434, -0.2040259, 1.0572252]]
+    )
     xyz = np.array([[0.950, 1.000, 1.089], [1, 0, 0], [0, 1, 0], [0, 0, 1]]).T
     expected = np.array([[1, 0, 0], [0.450, 1.236, -0.019], [0.922, -0.671, 0.263], [0.153, -1.415, -0.449]])
     wanted = np.linalg.inv(LAB_FROM_CONES) @ expected.T

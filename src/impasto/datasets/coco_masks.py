@@ -20,7 +20,8 @@ _FINE_PIXELS = 2**22  # of a picture, above which an edge is fine enough as it i
 def mask_of(coco: dict[str, Any], image_name: str, categories: Sequence[str], *, invert: bool = False) -> np.ndarray:
     """Return where the annotations of some categories lie in an image, as a mask for `inference.masks.compose`.
 
-    Polygons have edges of one soft pixel. Run lengths, compressed or not, are exact. The mask is of the annotated
+    Polygons have edges of one soft pixel. Run lengths, compressed or not, are exact. Where there is no segmentation,
+    the box counts. The mask is of the annotated
     size and turned as the annotations are: `coco.read_annotated` reads the image in the same way.
 
     Args:
@@ -43,7 +44,7 @@ def mask_of(coco: dict[str, Any], image_name: str, categories: Sequence[str], *,
     for annotation in coco.get("annotations", []):
         if annotation.get("image_id") == image["id"] and annotation.get("category_id") in wanted:
             try:
-                np.maximum(mask, drawn(annotation.get("segmentation"), height, width), out=mask)
+                np.maximum(mask, drawn(_outline(annotation), height, width), out=mask)
             except (ValueError, TypeError, IndexError, OverflowError) as error:
                 name = str(annotation.get("id", "without an id"))[:60]
                 raise DataError(f"annotation {name}", f"its segmentation cannot be read ({str(error)[:80]})") from error
@@ -86,6 +87,14 @@ def decompressed(counts: str | bytes) -> np.ndarray:
         number -= ((group[-1] - 48) & 16) << 5 * (len(group) - 1) + 1  # two's complement
         lengths.append(number + (lengths[-2] if len(lengths) > 2 else 0))
     return np.array(lengths, dtype=np.int64)
+
+
+def _outline(annotation: dict[str, Any]) -> Any:
+    """Return the segmentation of an annotation, or its box as a polygon."""
+    if annotation.get("segmentation") or not annotation.get("bbox"):
+        return annotation.get("segmentation") or []
+    left, top, width, height = annotation["bbox"]
+    return [[left, top, left + width, top, left + width, top + height, left, top + height]]
 
 
 def _polygons(polygons: Any, height: int, width: int) -> np.ndarray:

@@ -18,6 +18,7 @@ from impasto.inference.blocks import blocks, each_block
 REFERENCE = 1024  # longer side, in pixels, at which a painter's strokes have the size 1
 _DETAIL = 0.5  # share of a second pass's fine lightness that an enlargement by 2 takes over
 _HARDLY_LARGER = 0.1  # octaves by which interpolation alone enlarges well enough
+_MEASURED = 256  # longer side, in pixels, at which strokes are measured
 _FLAT = 1e-9  # mean square of a lightness that is no detail but rounding
 
 Paint = Callable[[np.ndarray], np.ndarray]
@@ -132,14 +133,17 @@ def resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def stroke_length(painting: np.ndarray) -> float:
     """Measure the strokes of a painting (H, W, 3): the correlation length of its fine lightness, in longer sides.
 
-    It is the distance at which the autocorrelation of Oklab's L, without what is coarser than a 16th of the longer
-    side, averaged over all directions, falls to 1 / e. Compare paintings of the same photograph only. A painting of one
-    colour has strokes of length 0.
+    It is the distance at which the autocorrelation of Oklab's L, without what is coarser than an 8th of the longer
+    side, averaged over all directions, falls to 1 / e. It is measured at 256 pixels, where the finest strokes of a
+    large picture are as invisible as to somebody who sees the whole of it. Compare paintings of the same photograph
+    only. A painting of one colour has strokes of length 0.
     """
-    lightness = _lightness(painting)
-    longer = max(lightness.shape)
+    scale = _MEASURED / max(painting.shape[:2])
+    size = max(1, round(painting.shape[0] * scale)), max(1, round(painting.shape[1] * scale))
+    lightness = _lightness(np.ascontiguousarray(resized(painting, size)))
+    longer = max(size)
     down, across = (np.hanning(side + 2)[1:-1] for side in lightness.shape)
-    detail = _fine(lightness, longer / 16) * np.outer(down, across)
+    detail = _fine(lightness, longer / 8) * np.outer(down, across)
     power = np.abs(np.fft.rfft2(detail, [2 * side for side in detail.shape])) ** 2  # padded, lest ends meet
     reach = min(longer // 8, min(detail.shape) - 1)
     around = np.roll(np.fft.irfft2(power), (reach, reach), axis=(0, 1))[: 2 * reach + 1, : 2 * reach + 1]
