@@ -27,7 +27,7 @@ from impasto.inference.blocks import blocks, each_block
 from impasto.inference.strokes import paint_at_stroke
 from impasto.system.choices import COLORS, DEFAULT_COLOR, MAX_STRENGTH, STROKES
 
-_STEPS = tuple(np.float32(0.5**halving) for halving in range(1, 7))  # on the way into the gamut
+_STEPS = tuple(np.float32(0.5**halving) for halving in range(1, 6))  # on the way into the gamut
 _GAMUT_SLACK = 1e-5  # of linear light: what clipping may take away unseen
 _STATISTICS_PIXELS = 2**14  # enough for a palette's mean and covariance
 _MOST_GAIN = 3.0  # of a palette's spread, and its inverse the least
@@ -164,18 +164,14 @@ def palette_transport(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarra
     Returns:
         `matrix` (3, 3), symmetric, with eigenvalues within `1 / 3` and `3`, and `offset` (3,).
     """
-    means = [colours.mean(axis=0, dtype=np.float64) for colours in (source, target)]
-    from_, to = (_covariance(colours, mean) for colours, mean in zip((source, target), means, strict=True))
+    planes = [np.ascontiguousarray(colours.T, np.float64) for colours in (source, target)]  # several times faster
+    means = [plane.mean(axis=1) for plane in planes]
+    from_, to = (np.cov(plane, bias=True) + _LEAST_SPREAD**2 * np.eye(3) for plane in planes)
     root = _root(from_)
     inverse = np.linalg.inv(root)
     values, axes = np.linalg.eigh(inverse @ _root(root @ to @ root) @ inverse)
     matrix = axes * values.clip(1 / _MOST_GAIN, _MOST_GAIN) @ axes.T
     return matrix, means[1] - matrix @ means[0]
-
-
-def _covariance(colours: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    apart = np.ascontiguousarray((colours - mean).T).T
-    return apart.T @ apart / len(colours) + _LEAST_SPREAD**2 * np.eye(3)
 
 
 def _single(values: np.ndarray) -> np.ndarray:

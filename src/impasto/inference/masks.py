@@ -188,8 +188,8 @@ def compose_regions(photograph: np.ndarray, regions: Sequence[tuple[np.ndarray, 
 def _weighted(pictures: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
     """Blend pixels (n, 3) by weights (n,) that add up to 1; where one of them is 1, its pixels are copied."""
     result = pictures[0].copy()
-    is_mixed = np.ones(len(result), bool)
-    for picture, weight in zip(pictures, weights, strict=True):
+    is_mixed = weights[0] != 1
+    for picture, weight in zip(pictures[1:], weights[1:], strict=True):
         is_alone = weight == 1
         np.copyto(result, picture, where=is_alone[:, None])
         is_mixed &= ~is_alone
@@ -199,7 +199,7 @@ def _weighted(pictures: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> 
         pixels = where[part]
         cones = np.zeros((3, len(pixels)), np.float32)
         for picture, weight in zip(pictures, weights, strict=True):
-            cones += cones_of(picture[pixels]) * weight[pixels]
+            cones += cones_of(picture.take(pixels, axis=0, mode="clip")) * weight[pixels]
         result[pixels] = encoded(light_of(cones), result.dtype)
 
     each_block(blend, blocks(len(where)))
