@@ -119,15 +119,18 @@ class Dials:
         anchor = {"photo": _photograph_itself, "match": _grey_of_that_lightness}.get(self.color, _painting_itself)
         can_leave_gamut = self.strength > 1 or self.color != "style"
 
+        needs_photograph = bool(of_photograph.any())  # not for a matched palette alone
+
         def mix_block(block: slice) -> None:
-            cones_photo, cones_paint = cones_of(photo[block]), cones_of(paint[block])
+            cones_paint = cones_of(paint[block])
+            cones_photo = cones_of(photo[block]) if needs_photograph else cones_paint
             if self.color == "style":  # a product of matrices that scale alone would take longer
                 cones = cones_paint - cones_photo
                 cones *= np.float32(self.strength)
                 cones += cones_photo
             else:
-                cones = of_photograph @ cones_photo
-                cones += of_painting @ cones_paint
+                cones = of_painting @ cones_paint
+                cones += of_photograph @ cones_photo
                 cones += shift
             light = light_of(cones)
             if can_leave_gamut:
