@@ -48,18 +48,20 @@ def read_picture(
     max_pixels: int = MAX_PIXELS,
     at_least: int = 0,
     upright: bool = True,
+    fill: bool = True,
 ) -> Picture:
     """Read the first picture of a file or of an open binary stream.
 
     With `at_least`, a much larger JPEG comes back reduced, several times faster; no side falls below that many pixels.
-    Not `upright`, a JPEG or PNG comes back as its pixels are stored, whatever its EXIF says.
+    Not `upright`, a JPEG or PNG comes back as its pixels are stored, whatever its EXIF says. Without `fill`, what is
+    fully transparent keeps the colour that the file has there: for those who look at the transparency alone.
 
     Raises:
         ImageError: whatever is wrong with the file, in one line that names it and the remedy.
     """
     try:
         with _opened(source) as stream:
-            return _picture(*_loaded(stream, readable_formats(source), max_pixels, at_least), upright)
+            return _picture(*_loaded(stream, readable_formats(source), max_pixels, at_least), upright, fill)
     except Exception as error:  # Pillow raises nearly every class there is on bad data
         remedy = isinstance(error, UnidentifiedImageError) and remedy_for(source)
         raise ImageError(source, remedy or reason_for(error)) from error
@@ -222,7 +224,7 @@ def _remarks(picture: Image.Image) -> list[str]:
     return notes
 
 
-def _picture(picture: Image.Image, notes: list[str], upright: bool = True) -> Picture:
+def _picture(picture: Image.Image, notes: list[str], upright: bool = True, fill: bool = True) -> Picture:
     picture.load()
     exif = turn_upright(picture) if upright else None
     colour, mask = split_alpha(picture)
@@ -238,4 +240,4 @@ def _picture(picture: Image.Image, notes: list[str], upright: bool = True) -> Pi
     if mask is None or is_opaque:
         return Picture(pixels, None, exif, tuple(notes))
     alpha = np.asarray(mask)[..., None].astype(np.float32) / np.float32(255)
-    return Picture(fill_hidden(pixels, alpha), alpha, exif, tuple(notes))
+    return Picture(fill_hidden(pixels, alpha) if fill else pixels, alpha, exif, tuple(notes))
