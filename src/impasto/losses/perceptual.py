@@ -27,7 +27,7 @@ _MEAN = ".mean"  # ends the name of a layer's mean among the style's targets
 
 
 class LossTerms(NamedTuple):
-    """Weighted terms of a loss, scalars averaged over the batch; they add up to `total`."""
+    """Weighted terms of a loss, averaged over the batch or (N,) of each image; they add up to `total`."""
 
     content: Tensor
     style: Tensor
@@ -124,6 +124,10 @@ class PerceptualLoss(nn.Module):
 
     def compare(self, output: Tensor, content_features: Mapping[str, Tensor]) -> LossTerms:
         """`forward` with the content image's features already at hand."""
+        return LossTerms(*(term.mean() for term in self.compare_each(output, content_features)))
+
+    def compare_each(self, output: Tensor, content_features: Mapping[str, Tensor]) -> LossTerms:
+        """`compare`, but the terms of each image, (N,). `style_targets` may hold a style for each, (N, ...)."""
         if not self.style_targets:
             raise UsageError("PerceptualLoss has no style yet; call set_style(image) first")
         pyramid = _pyramid(output, max(self.octaves, self.content_octave + 1))
@@ -131,13 +135,13 @@ class PerceptualLoss(nn.Module):
         return LossTerms(
             self.content_weight * self._content_loss(self._content(pyramid, seen), content_features),
             self.style_weight * self._style_loss(self._statistics(seen)),
-            self.tv_weight * total_variation(output).mean(),
+            self.tv_weight * total_variation(output),
         )
 
     def _content_loss(self, seen: Features, targets: Mapping[str, Tensor]) -> Tensor:
         """The mean over the layers of ‖F - F*‖² / ‖F* - mean of F*‖²; a star marks the content image's features."""
         losses = [relative_feature_loss(seen[layer].full(), target) for layer, target in targets.items()]
-        return torch.stack(losses).mean()
+        return torch.stack(losses).mean(dim=0)
 
     def _style_loss(self, statistics: Mapping[str, Tensor]) -> Tensor:
         """The mean over octaves and layers of ‖K - K*‖² / ‖K*‖² + ‖m - m*‖² / ‖m*‖², or of ‖G - G*‖² / ‖G*‖²;
@@ -148,9 +152,9 @@ class PerceptualLoss(nn.Module):
         for name, found in statistics.items():
             if (target := self.style_targets.get(name)) is not None:  # the style picture may have fewer octaves
                 distance = relative_mean_loss if name.endswith(_MEAN) else relative_gram_loss
-                losses.append(distance(found, target.to(found.device)).mean())
+                losses.append(distance(found, target.to(found.device)))
                 layers += not name.endswith(_MEAN)
-        return torch.stack(losses).sum() / layers
+        return torch.stack(losses).sum(dim=0) / layers
 
     def _content(self, pyramid: Sequence[Tensor], seen: Sequence[Features] = ()) -> Features:
         """The loss network's view of what counts as content; `seen` has its views of the first octaves, where they are
