@@ -1,6 +1,6 @@
 """Train the predictor of painters: pairs of a photograph and a style picture, a new style for every photograph.
 
-    python scripts/research/train_predictor.py --photographs DIR... --styles DIR... -o FILE [--minutes 60] [--held-out 10]
+    python scripts/research/train_predictor.py --photographs DIR... --styles DIR... -o FILE [--minutes 60]
 
 One style picture in ten is held out, by the SHA-256 of its name. The rest comes turned, cropped, scaled and recoloured;
 pictures made by code come with it. Progress is saved beside the output every few minutes; the same command goes on from
@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from many_painters import crop_pool
-from PIL import Image
 from torch import Tensor
 
 from impasto.any_style.predictor import StylePredictor
@@ -205,7 +204,7 @@ def main() -> None:
         for name in STYLES:
             for seed in range(6):
                 make_style(name, 640, seed).save(made / f"{name}-{seed}.png")
-    paths += [path for path in sorted(made.iterdir())]
+    paths += sorted(made.iterdir())
     bank = StyleBank(paths, PerceptualLoss(features), random, device)
     kept = options.output.with_name(f"bank-{options.bank}.pt")
     if kept.is_file():
@@ -269,7 +268,9 @@ def main() -> None:
         if step % options.renew == 0:
             bank.renew()
         if step % EVERY == EVERY - 1:
-            shown = ", ".join(f"{name} {value:.3f}" for name, value in zip(("content", "style", "tv", "grid"), running))
+            shown = ", ".join(
+                f"{name} {value:.3f}" for name, value in zip(("content", "style", "tv", "grid"), running, strict=True)
+            )
             print(f"{done} updates, {(time.monotonic() - started) / (step + 1):.2f} s each: {shown}, "
                   f"total {running[:3].sum():.3f}", flush=True)  # fmt: skip
         if step % (5 * EVERY) == 0:

@@ -5,23 +5,19 @@ Everything but tensors stands in one JSON string of the file's metadata, so noth
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import os
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError, safe_open
-
 from impasto.errors import ModelError, printable
 from impasto.images.formats import IMAGE_SUFFIXES
 from impasto.records import LossRecord, ReportSummary, StyleRecord, TrainingRecord
-from impasto.system.files import asset_dir, is_address, written_whole
+from impasto.system.files import asset_dir, is_address
 from impasto.system.lazy import lazy
+from impasto.tensor_file import check_digest, compact, finite, opened, read_description, read_like, write_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -33,9 +29,7 @@ else:
 
 FORMAT = 1  # raised when an older impasto could not read the file any more
 SUFFIX = ".safetensors"
-_KEY = "impasto"
-_MAX_JSON, _MAX_BYTES = 1_000_000, 500_000_000
-_MAX_TENSORS, _MAX_HEADER = 2000, 2_000_000
+_MAX_TENSORS = 2000
 _MAX_CHANNELS = 512  # of the loss network, hence of a Gram matrix
 _NETWORK, _STYLE = "network.", "style."
 
@@ -92,21 +86,11 @@ def save_style_model(path: Path, model: StyleModel) -> None:
     Half precision moves no pixel of an 8-bit picture by more than one level (tests/test_checkpoint.py measures it). A
     digest of the tensors goes with them, whatever order they are in and whatever the metadata say.
     """
-    from safetensors.torch import save_file
-
-    tensors = {_NETWORK + key: _compact(value) for key, value in model.network.state_dict().items()}
+    tensors = {_NETWORK + key: compact(value) for key, value in model.network.state_dict().items()}
     for loss_network, targets in model.style_targets.items():
         for name, target in targets.items():
             tensors[f"{_STYLE}{loss_network}.{name}"] = _packed(target)
-    description = _description(model, _digest_of(tensors, tensors.__getitem__))
-    if len(description) > _MAX_JSON:
-        raise ModelError(path, f"its description is too long ({len(description)} characters)")
-    try:
-        with written_whole(path) as temporary:
-            save_file(tensors, temporary, metadata={_KEY: description})
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ModelError(path, f"cannot be written ({reason})", "choose another place") from error
+    write_tensors(path, tensors, _description(model))
 
 
 def load_style_model(path: Path) -> StyleModel:
@@ -119,16 +103,16 @@ def load_style_model(path: Path) -> StyleModel:
     metadata = read_metadata(path)
     spec = networks.complete_spec(metadata.spec)
     network = _build(spec, path)
-    with _opened(path) as file:
+    with opened(path) as file:
         if len(file.keys()) > _MAX_TENSORS:
             raise ModelError(path, "too many tensors for a style model")
-        state = {key: _read_tensor(file, _NETWORK + key, value, path) for key, value in network.state_dict().items()}
+        state = {key: read_like(file, _NETWORK + key, value, path) for key, value in network.state_dict().items()}
         targets: dict[str, dict[str, Tensor]] = {}
         for key in sorted(file.keys()):
             if key.startswith(_STYLE):
                 loss_network, _, layer = key.removeprefix(_STYLE).partition(".")
                 targets.setdefault(loss_network, {})[layer] = _read_target(file, key, path)
-        _check_digest(file, metadata.digest, path)
+        check_digest(file, metadata.digest, path)
     network.load_state_dict(state, assign=True)
     return StyleModel(
         network.eval().requires_grad_(False), spec, metadata.name, metadata.loss, metadata.style,
@@ -138,26 +122,15 @@ def load_style_model(path: Path) -> StyleModel:
 
 def read_metadata(path: Path) -> Metadata:
     """Return the metadata of a style model without touching its weights; raises as `load_style_model`."""
-    if not path.is_file():
-        raise ModelError(path, "no such style model", "`impasto styles` lists those that are here")
-    if path.stat().st_size > _MAX_BYTES:
-        raise ModelError(path, f"too large for a style model ({path.stat().st_size >> 20} MB)")
-    with _opened(path) as file:
-        text = (file.metadata() or {}).get(_KEY, "")
-    if not text or len(text) > _MAX_JSON:
-        raise ModelError(path, "a safetensors file, but not a style model of impasto")
-    try:
-        metadata = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(path, "the description inside is damaged", "train or download the model again") from error
-    return _understood(metadata, path)
+    return _understood(read_description(path), path)
 
 
-def _description(model: StyleModel, digest: str) -> str:
-    """Return the metadata as the JSON text that `_understood` takes apart."""
-    records = {"loss": model.loss, "style": model.style, "training": model.training, "report": model.report}
-    facts = {name: record.to_dict() for name, record in records.items()}
-    return json.dumps({"format": FORMAT, "network": model.spec, "name": model.name, **facts, "digest": digest})
+def _description(model: StyleModel) -> dict[str, Any]:
+    """Return the metadata that `_understood` takes apart."""
+    return {
+        "format": FORMAT, "network": model.spec, "name": model.name, "loss": model.loss.to_dict(),
+        "style": model.style.to_dict(), "training": model.training.to_dict(), "report": model.report.to_dict(),
+    }  # fmt: skip
 
 
 def _understood(metadata: Any, path: Path) -> Metadata:
@@ -242,53 +215,12 @@ def _remedy_for(path: Path) -> str:
     return ""
 
 
-def _digest_of(keys: Iterable[str], tensor: Callable[[str], Tensor]) -> str:
-    """Return the SHA-256 of contiguous tensors on the CPU: of names, types, shapes and bytes, in the order of the
-    names.
-    """
-    digest = hashlib.sha256()
-    for key in sorted(keys):
-        value = tensor(key)
-        digest.update(json.dumps([key, str(value.dtype), list(value.shape)]).encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _compact(value: Tensor) -> Tensor:
-    """In half precision, unless that cannot hold it."""
-    half = value.half()
-    return (half if half.isfinite().all() else value.float()).contiguous().cpu()
-
-
-def _opened(path: Path) -> Any:
-    try:
-        with path.open("rb") as stream:
-            if int.from_bytes(stream.read(8), "little") > _MAX_HEADER:
-                raise SafetensorError("its header is too long for a style model")
-        return safe_open(path, framework="pt", device="cpu")
-    except PermissionError as error:
-        raise ModelError(path, "may not be read", "change its permissions") from error
-    except (SafetensorError, OSError) as error:
-        raise ModelError(path, "not a whole safetensors file", "train or download the model again") from error
-
-
 def _build(spec: dict[str, Any], path: Path) -> nn.Module:
     try:
         with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
             return networks.build_network(**spec)
     except (ModelError, TypeError) as error:
         raise ModelError(path, str(error)) from error
-
-
-def _read_tensor(file: Any, key: str, like: Tensor, path: Path) -> Tensor:
-    try:
-        part = file.get_slice(key)
-        if tuple(part.get_shape()) != tuple(like.shape) or part.get_dtype() not in ("F16", "BF16", "F32"):
-            raise ModelError(path, f"{key} does not fit the network described", "the file was altered")
-        value = file.get_tensor(key).float()
-    except SafetensorError as error:
-        raise ModelError(path, f"{key} is missing", "the file was altered") from error
-    return _finite(value, key, path)
 
 
 def _read_target(file: Any, key: str, path: Path) -> Tensor:
@@ -298,24 +230,8 @@ def _read_target(file: Any, key: str, path: Path) -> Tensor:
     fits = is_mean or channels * (channels + 1) // 2 == math.prod(shape)
     if not 0 < channels <= _MAX_CHANNELS or not fits or part.get_dtype() not in ("F32", "BF16"):
         raise ModelError(path, f"{key} is no mean or Gram matrix", "the file was altered")
-    value = _finite(file.get_tensor(key).float(), key, path)
+    value = finite(file.get_tensor(key).float(), key, path)
     return value[None] if is_mean else _full_matrix(value)
-
-
-def _check_digest(file: Any, digest: Any, path: Path) -> None:
-    """Refuse tensors that are not those that were written. Files from before the digest have None."""
-    try:
-        if digest is None or digest == _digest_of(file.keys(), file.get_tensor):
-            return
-    except (SafetensorError, RuntimeError, TypeError):  # of a type that no style model has
-        pass
-    raise ModelError(path, "its tensors are damaged", "train or download the model again")
-
-
-def _finite(value: Tensor, key: str, path: Path) -> Tensor:
-    if not torch.isfinite(value).all():
-        raise ModelError(path, f"{key} holds values that are not numbers", "train or download the model again")
-    return value
 
 
 def _expect(metadata: dict[str, Any], key: str, kind: type, path: Path) -> Any:
