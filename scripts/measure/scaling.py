@@ -23,12 +23,12 @@ import torch
 from torch import Tensor, nn
 
 from impasto import images
+from impasto.data.crops import CropDataset
+from impasto.data.sources import FolderImages
 from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
 from impasto.system.machine import has_fast_bfloat16, pick_device
-from impasto.training.data.crops import CropDataset
-from impasto.training.data.sources import FolderImages
 from impasto.training.muon import Muon
 
 

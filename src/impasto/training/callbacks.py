@@ -24,14 +24,12 @@ from tqdm import tqdm
 
 from impasto.checkpoint import StyleModel, save_style_model
 from impasto.errors import ModelError
-from impasto.images.contact_sheet import contact_sheet
+from impasto.images.contact_sheet import SHEET, contact_sheet
 from impasto.images.tensors import to_pil
 from impasto.images.writing import write_image
 from impasto.losses.defects import visible_defects
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.records import TrainingRecord
-
-SHEET = "contact_sheet.png"
 
 Kind = TypeVar("Kind", bound=Callback)
 

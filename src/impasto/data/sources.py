@@ -12,9 +12,9 @@ from torch import Tensor
 
 from impasto.datasets.coco import read_coco
 from impasto.errors import DataError, printable
+from impasto.images.contact_sheet import SHEET
 from impasto.images.finding import find_images
 from impasto.images.reading import read_image
-from impasto.training.callbacks import SHEET
 
 
 def list_images(
