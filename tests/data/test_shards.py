@@ -408,7 +408,7 @@ def test_a_hostile_index_is_one_line(copied: Path, change) -> None:  # noqa: ANN
     assert "\n" not in str(caught.value)
 
 
-def test_the_fingerprint_tells_sets_apart(packed: Path, copied: Path) -> None:
-    assert open_shards(str(packed)).fingerprint() == open_shards(str(copied)).fingerprint()
-    assert open_shards(str(packed)).fingerprint() != open_shards(f"{packed}/{{0000..0002}}.tar").fingerprint()
+def test_the_digest_of_the_listing_tells_sets_apart(packed: Path, copied: Path) -> None:
+    assert open_shards(str(packed)).listing_digest() == open_shards(str(copied)).listing_digest()
+    assert open_shards(str(packed)).listing_digest() != open_shards(f"{packed}/{{0000..0002}}.tar").listing_digest()
     assert len(np.unique(open_shards(str(packed)).chosen, axis=0)) == EACH

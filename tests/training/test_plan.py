@@ -24,7 +24,7 @@ from impasto.networks import build_network, complete_spec, network_spec
 from impasto.records import TrainingRecord
 from impasto.training import build
 from impasto.training.announce import announce
-from impasto.training.callbacks import KeepBest, ProgressLine, StyleModelWriter, judge_of
+from impasto.training.callbacks import KeepBest, ProgressLine, StyleModelWriter, measure_digest
 from impasto.training.checkpoint_io import is_whole
 from impasto.training.plan import (
     RunPlan,
@@ -246,13 +246,13 @@ def test_what_is_resumed_remembers_its_own_start(tmp_path: Path) -> None:
     assert resumed.history == {"start": "base"}
 
 
-def test_judges_differ_by_loss_style_and_photographs(loss: PerceptualLoss) -> None:
+def test_measures_differ_by_loss_style_and_photographs(loss: PerceptualLoss) -> None:
     style, photographs = torch.rand(3, 32, 32), list(torch.rand(2, 3, 32, 32))
-    judge = judge_of(loss, style, photographs)
-    assert judge == judge_of(loss, style.clone(), list(photographs))
+    measure = measure_digest(loss, style, photographs)
+    assert measure == measure_digest(loss, style.clone(), list(photographs))
     heavier = PerceptualLoss(loss.features, style_weight=11)
     others = (heavier, style, photographs), (loss, 1 - style, photographs), (loss, style, photographs[::-1])
-    assert len({judge, *(judge_of(*other) for other in others)}) == 4
+    assert len({measure, *(measure_digest(*other) for other in others)}) == 4
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", "trainer: 5", "trainer: {max_minutes: soon}", "\x00"])
@@ -265,13 +265,23 @@ def test_a_configuration_that_is_none_is_named(content: str, tmp_path: Path) -> 
 
 def test_the_best_of_another_style_is_forgotten() -> None:
     before, same, other = KeepBest(), KeepBest(), KeepBest()
-    before.judge = same.judge = "one"
-    other.judge = "two"
+    before.measure = same.measure = "one"
+    other.measure = "two"
     before.best, before.weights = 1.5, {"weight": torch.ones(1)}
     for callback in (same, other):
         callback.load_state_dict(before.state_dict())
     assert same.best == 1.5 and same.weights
-    assert other.best == float("inf") and not other.weights and other.judge == "two"
+    assert other.best == float("inf") and not other.weights and other.measure == "two"
+
+
+def test_the_best_of_an_older_checkpoint_is_known() -> None:
+    before, now = KeepBest(), KeepBest()
+    before.measure = now.measure = "one"
+    before.best = 1.5
+    state = before.state_dict()
+    state["judge"] = state.pop("measure")
+    now.load_state_dict(state)
+    assert now.best == 1.5 and now.measure == "one"
 
 
 def model_of(**papers: Any) -> StyleModel:

@@ -60,7 +60,7 @@ class ShardImages:
     def subset(self, indices: Sequence[int]) -> ShardImages:
         return ShardImages(self.shards, self.chosen[np.asarray(indices, dtype=np.int64)])
 
-    def fingerprint(self) -> str:
+    def listing_digest(self) -> str:
         told = [f"{last_part(shard.url)}\0{shard.size}\0{shard.sha256}\0{len(shard.places)}\n" for shard in self.shards]
         return hashlib.sha256("".join(told).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 

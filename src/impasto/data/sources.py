@@ -122,7 +122,7 @@ class Source(Protocol):
         """Return the photographs with these numbers, numbered afresh."""
         ...
 
-    def fingerprint(self) -> str:
+    def listing_digest(self) -> str:
         """Return twelve hex digits that tell one data set from another."""
         ...
 
@@ -151,11 +151,11 @@ class FolderImages:
     def subset(self, indices: Sequence[int]) -> FolderImages:
         return FolderImages([self.paths[index] for index in indices], self.root)
 
-    def fingerprint(self) -> str:
-        return fingerprint(self.paths, self.root)
+    def listing_digest(self) -> str:
+        return listing_digest(self.paths, self.root)
 
 
-def fingerprint(paths: Sequence[Path], root: Path | None = None) -> str:
+def listing_digest(paths: Sequence[Path], root: Path | None = None) -> str:
     """Return twelve hex digits over the names and sizes of all files: tells one data set from another."""
     digest = hashlib.sha256()
     for path in paths:

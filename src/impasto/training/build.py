@@ -180,7 +180,7 @@ def belongs_to(config: DictConfig, loss: PerceptualLoss, photographs: str) -> di
 def make_writer(config: DictConfig, plan: RunPlan, style: Style, loss: PerceptualLoss, data: Any) -> StyleModelWriter:
     """Return the callback that writes the style model."""
     spec, targets = network_spec(**config.network), style_targets_of(loss, style.picture)
-    training = {"data": data.fingerprint, "seed": plan.seed, "crop": config.data.crop}
+    training = {"data": data.listing_digest, "seed": plan.seed, "crop": config.data.crop}
     return StyleModelWriter(
         plan.output,
         history_of(plan.start),

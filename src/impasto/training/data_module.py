@@ -78,7 +78,7 @@ class ContentDataModule(LightningDataModule):
         if self.prepared:
             return
         source = self._source()
-        self.fingerprint = source.fingerprint()
+        self.listing_digest = source.listing_digest()
         self.bad = BadImages(len(source), self.max_bad, rank_zero_print)
         for name, reason, count in source.faults():
             self.bad.add(name, reason, count)

@@ -41,7 +41,7 @@ def train_alone(config: DictConfig) -> Path:
     loss = build.make_loss(config, style)
     network = build.make_network(config, plan.start)
     module = build.make_module(config, network, loss, style)
-    belongs = build.belongs_to(config, loss, data.fingerprint)
+    belongs = build.belongs_to(config, loss, data.listing_digest)
     build.check_start(config, plan, module, belongs)
     writer = build.make_writer(config, plan, style, loss, data)
     beginning = BeginRun(lambda: begin(plan), build.make_loggers(config, plan), belongs)
