@@ -10,8 +10,11 @@ import os
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from pytorch_lightning.loggers import Logger, WandbLogger
 
 from impasto.training.callbacks import rank_zero_print
 
@@ -41,6 +44,13 @@ def last_wandb_id(run: Path) -> str | None:
     """Return the id of the last W&B run that logged into a run's folder."""
     names = sorted(path.name.partition("run-")[2] for path in (run / "wandb").glob("*run-*-*"))
     return names[-1].partition("-")[2] if names else None
+
+
+def end_wandb_run(loggers: Sequence[Logger]) -> None:
+    """End the run of W&B, which the next training of this process would otherwise log into, too."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.experiment.finish()
 
 
 def _has_no_key(server: str) -> bool:
