@@ -129,14 +129,15 @@ def make_network(config: DictConfig, plan: RunPlan) -> nn.Module:
     Raises:
         UsageError: that has another network, or the pictures' sizes do not go with this one.
     """
-    network = build_network(**plan.spec)
     if plan.start is not None:
         model = load_style_model(plan.start)
         if model.spec != plan.spec:
             raise UsageError(
                 f"init={config.init} has another network than {plan.spec}; name one that has it, or init=none"
             )
-        network.load_state_dict(model.network.state_dict())
+        network = model.network.requires_grad_(True).train()
+    else:
+        network = build_network(**plan.spec)
     network.to(memory_format=torch.channels_last)
     if config.compile:
         network.compile()

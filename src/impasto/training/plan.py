@@ -178,14 +178,14 @@ def find_start(config: DictConfig) -> Path | None:
     """
     if config.init in ("none", None):
         return None
-    if config.init == "auto":
-        spec = network_spec(**config.network)
-        base = asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}"
-        return base if base.is_file() and complete_spec(read_metadata(base).spec) == spec else None
-    try:
-        return find_style_model(config.init)
-    except ModelError as error:
-        raise UsageError(f"init={error}") from error
+    if config.init != "auto":
+        try:
+            return find_style_model(config.init)
+        except ModelError as error:
+            raise UsageError(f"init={error}") from error
+    spec = network_spec(**config.network)
+    base = asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}"
+    return base if base.is_file() and complete_spec(read_metadata(base).spec) == spec else None
 
 
 def find_duration(config: DictConfig, checkpoint: Path | None) -> Duration:

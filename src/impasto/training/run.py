@@ -13,12 +13,11 @@ from impasto.training import build
 from impasto.training.announce import announce, warn_of_defects
 from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of, rank_zero_print
 from impasto.training.module import StyleModule
-from impasto.training.plan import RunPlan, make_plan, output_of, places_of, refuse_sweep_over_ranks, with_style_name
+from impasto.training.plan import RunPlan, make_plan, places_of, refuse_sweep_over_ranks, with_style_name
 from impasto.training.run_folder import BeginRun, alone, begin, refuse_needed
 from impasto.training.setting_rules import check_devices, check_settings
 from impasto.training.signals import LAUNCHER, say_goodbye, signal_received
 from impasto.training.stages import Stage, is_finished, mark_finished, stages_of
-from impasto.training.tracking import end_wandb_run
 
 
 def train(config: DictConfig) -> Path:
@@ -37,7 +36,6 @@ def train(config: DictConfig) -> Path:
 
 def train_stages(stages: Sequence[Stage]) -> Path:
     """Train one stage after the other, until the last one ends or a signal comes; return the newest painter's path."""
-    output = output_of(stages[-1].config)
     for number, stage in enumerate(stages, start=1):
         if is_finished(stage):
             rank_zero_print(f"stage {stage.name}: finished already, passed over")
@@ -45,9 +43,9 @@ def train_stages(stages: Sequence[Stage]) -> Path:
         if stage.name:
             rank_zero_print(f"stage {stage.name}, {number} of {len(stages)}")
         if not train_alone(stage.config, stage.name):
-            return output_of(stage.config)
+            return stage.output
         mark_finished(stage, stages[number:])
-    return output
+    return stages[-1].output
 
 
 def train_alone(config: DictConfig, stage: str | None = None) -> bool:
@@ -79,7 +77,6 @@ def train_alone(config: DictConfig, stage: str | None = None) -> bool:
         say_goodbye(stopped, trainer.global_step)
     else:
         finish(trainer, module, data, plan, writer)
-    end_wandb_run(trainer.loggers)
     return not stopped
 
 

@@ -37,6 +37,10 @@ class Stage(NamedTuple):
     def folder(self) -> Path:
         return Path(self.config.paths.run)
 
+    @property
+    def output(self) -> Path:
+        return output_of(self.config)
+
 
 def stages_of(config: DictConfig) -> list[Stage]:
     """Return the stages of a run, whose style is named.
@@ -56,7 +60,7 @@ def stages_of(config: DictConfig) -> list[Stage]:
     for name, settings in wanted.items():
         check_name(name, f"stages.{name}")
         folder = Path(config.paths.run) / name
-        before = stages[-1].config.output if stages else config.init
+        before = str(stages[-1].output) if stages else config.init
         output = output_of(config) if name == list(wanted)[-1] else folder / f"{name}{SUFFIX}"
         own = {"paths": {"run": str(folder)}, "output": str(output), "init": before, "stages": None}
         stages.append(Stage(name, _merged(config, name, settings, own)))

@@ -8,13 +8,11 @@ import http.client
 import netrc
 import os
 import ssl
+import sys
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
-
-from pytorch_lightning.loggers import Logger, WandbLogger
 
 from impasto.training.callbacks import rank_zero_print
 
@@ -46,11 +44,10 @@ def last_wandb_id(run: Path) -> str | None:
     return names[-1].partition("-")[2] if names else None
 
 
-def end_wandb_run(loggers: Sequence[Logger]) -> None:
-    """End the run of W&B, which the next training of this process would otherwise log into, too."""
-    for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            logger.experiment.finish()
+def end_wandb_run() -> None:
+    """End what an earlier training of this process, a stage or one of a sweep, logs to W&B: the next one would join."""
+    if wandb := sys.modules.get("wandb"):
+        wandb.finish()
 
 
 def _has_no_key(server: str) -> bool:
