@@ -25,8 +25,8 @@ from impasto.checkpoint import SUFFIX
 from impasto.errors import ImpastoError, UsageError, printable
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.system.files import written_whole
+from impasto.system.lock import locked
 from impasto.training.callbacks import callbacks_of, is_rank_zero, rank_zero_print
-from impasto.training.lock import locked
 from impasto.training.plan import RunPlan
 from impasto.training.tracking import end_wandb_run
 

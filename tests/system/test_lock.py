@@ -14,13 +14,13 @@ import pytest
 
 from helpers.commands import training_command, wait_for
 from impasto.errors import UsageError
-from impasto.training import lock
-from impasto.training.lock import locked
+from impasto.system import lock
+from impasto.system.lock import locked
 
 HOLDER = """if True:
     import os, sys, time
     from pathlib import Path
-    from impasto.training.lock import locked
+    from impasto.system.lock import locked
     with locked(Path(sys.argv[1]), "paths.run"):
         if os.fork() == 0:
             time.sleep(30)  # a worker that outlives a killed training
