@@ -15,12 +15,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from helpers.pictures import photograph
+from helpers.trainings import model_of
 from impasto import cli
 from impasto.checkpoint import StyleModel, find_style_model, load_style_model, save_style_model
 from impasto.errors import ModelError
 from impasto.images.writing import write_image
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
+from impasto.records import TrainingRecord
 
 
 def metadata_of(path: Path) -> dict[str, Any]:
@@ -182,3 +184,17 @@ def test_a_failed_write_leaves_the_old_model(painter: Path, tmp_path: Path, monk
         save_style_model(path, load_style_model(path))
     assert path.read_bytes() == painter.read_bytes()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_written_can_be_read(tmp_path: Path) -> None:
+    model = model_of()
+    with torch.no_grad():
+        next(model.network.parameters()).mul_(1e6)  # before an instance norm: it paints as before
+    save_style_model(tmp_path / "large.safetensors", model)
+    had, wanted = load_style_model(tmp_path / "large.safetensors").network.state_dict(), model.network.state_dict()
+    assert all(torch.allclose(had[key], wanted[key], rtol=1e-3, atol=1e-4) for key in wanted)
+    with pytest.raises(ModelError, match=r"long.safetensors: its description is too long"):
+        save_style_model(
+            tmp_path / "long.safetensors", model_of(training=TrainingRecord.from_dict({"x": "a" * 1_000_000}))
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["large.safetensors"]

@@ -22,6 +22,8 @@ import _head
 import torch
 from torch import Tensor, nn
 
+from impasto.data.crops import CropDataset
+from impasto.data.sources import FolderImages
 from impasto.images.finding import find_images
 from impasto.images.geometry import resize, size_of
 from impasto.images.reading import read_image, read_levels
@@ -30,8 +32,6 @@ from impasto.inference.stylizer import Stylizer
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network
 from impasto.system.machine import has_fast_bfloat16, pick_device
-from impasto.training.data.crops import CropDataset
-from impasto.training.data.sources import FolderImages
 from impasto.training.muon import Muon
 
 

@@ -23,10 +23,10 @@ from typing import Any
 import _head
 from torch.utils.data import DataLoader
 
-from impasto.training.data.crops import CropDataset, StreamSampler
-from impasto.training.data.module import ContentDataModule
-from impasto.training.data.shards import open_shards
-from impasto.training.data.sources import FolderImages, Source, list_images
+from impasto.data.crops import CropDataset, StreamSampler
+from impasto.data.shards import open_shards
+from impasto.data.sources import FolderImages, Source, list_images
+from impasto.training.data_module import ContentDataModule
 
 
 class Numbered(CropDataset):

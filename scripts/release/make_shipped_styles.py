@@ -32,7 +32,8 @@ def make(name: str, options: argparse.Namespace) -> None:
         run(
             "-m", "impasto", "train", f"experiment={name}", f"style.image={picture}",
             f"data.root={options.photographs}",
-            f"loss.features.weights={options.vgg}", f"output={painter}", f"paths.run={painter.with_suffix('')}",
+            f"stages.strokes.loss.features.weights={options.vgg}",
+            f"output={painter}", f"paths.run={painter.with_suffix('')}",
             "ckpt_path=last",
             *options.override,
         )  # fmt: skip
@@ -54,7 +55,9 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--photographs", type=Path, required=True, help="to train on")
     parser.add_argument("--images", type=Path, required=True, help="to compare on")
-    parser.add_argument("--vgg", default="torchvision", help="the loss network trained on: torchvision, slim or a path")
+    parser.add_argument(
+        "--vgg", default="torchvision", help="the first stage's loss network: torchvision, slim or a path"
+    )
     parser.add_argument("--judge", default="slim", help="the loss network compared by: torchvision, slim or a path")
     parser.add_argument("--steps", type=int, default=60, help="of the optimiser")
     parser.add_argument("--limit", type=int, default=8, help="of the images")

@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from impasto.data.crops import CropDataset, random_crop
+from impasto.data.sources import FolderImages
 from impasto.images.tensors import to_pil
 from impasto.losses.defects import grid_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.system.machine import has_fast_bfloat16, usable_cores
-from impasto.training.data.crops import CropDataset, random_crop
-from impasto.training.data.sources import FolderImages
 from impasto.training.muon import Muon
 from impasto.training.plain import inner
 from impasto.training.schedule import WARMUP_STEPS

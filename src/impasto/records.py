@@ -133,6 +133,8 @@ class TrainingRecord(Record):
     """Name of the style model that the weights came from, or "random weights"."""
     before: dict[str, Any] | None = None
     """Training record of that style model, as its file has it; `runs` reads it."""
+    stage: str | None = None
+    """Name of the stage, where the run was one of several."""
     steps: int | None = None
     """Of the optimiser. Base weights have none: they are not a run's."""
     seconds: float | None = None

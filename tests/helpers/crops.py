@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from impasto.data.crops import CropDataset
+from impasto.data.sources import FolderImages
 from impasto.images.finding import find_images
-from impasto.training.data.crops import CropDataset
-from impasto.training.data.sources import FolderImages
 
 
 def dataset(folder: Path, seed: int = 0) -> CropDataset:

@@ -61,3 +61,9 @@ def test_a_file_from_before_an_option_means_what_it_meant() -> None:
 def test_a_spec_out_of_bounds_is_refused(spec: dict) -> None:
     with pytest.raises(ModelError):
         build_network(**spec)
+
+
+def test_a_specification_is_completed_by_defaults_and_by_what_older_files_meant() -> None:
+    assert complete_spec({"name": "johnson"}) == network_spec("johnson")
+    assert complete_spec({"name": "swift", "width": 8}) == {**network_spec("swift", width=8), "reach": 2}
+    assert complete_spec({"name": "nobody"}) == {"name": "nobody"}

@@ -15,6 +15,7 @@ import impasto
 from impasto import cli
 from impasto.cli.options import wants_bfloat16
 from impasto.compare.compare import compare
+from impasto.data.write_shards import write_shards
 from impasto.datasets.augment import augment
 from impasto.exchange.pytorch_examples import import_model
 from impasto.images.reading import read_picture
@@ -26,7 +27,6 @@ from impasto.optimize import optimize_image
 from impasto.synthetic.styles import make_style
 from impasto.system import choices
 from impasto.system.machine import pick_device
-from impasto.training.data.write_shards import write_shards
 
 CALLS: dict[str, list[Callable[..., Any]]] = {
     "stylize": [Stylizer, impasto.load, build_engine, read_picture, paint_video],

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.trainer.states import TrainerFn
 
-from impasto.training.callbacks import KeepBest
+from helpers.trainings import model_of
+from impasto.losses.perceptual import PerceptualLoss
+from impasto.training.callbacks import KeepBest, ProgressLine, StyleModelWriter, measure_digest
 
 
 class _Judged:
@@ -38,3 +45,53 @@ def test_the_best_weights_are_kept_and_resumed() -> None:
     assert trainer.should_stop
     assert resumed.restore(trainer, module)
     assert module.ema.bias.item() == 2.0 == module.report["total"], "1.9 shows a screen"
+
+
+def test_the_best_of_another_style_is_forgotten() -> None:
+    before, same, other = KeepBest(), KeepBest(), KeepBest()
+    before.measure = same.measure = "one"
+    other.measure = "two"
+    before.best, before.weights = 1.5, {"weight": torch.ones(1)}
+    for callback in (same, other):
+        callback.load_state_dict(before.state_dict())
+    assert same.best == 1.5 and same.weights
+    assert other.best == float("inf") and not other.weights and other.measure == "two"
+
+
+def test_the_best_of_an_older_checkpoint_is_known() -> None:
+    before, now = KeepBest(), KeepBest()
+    before.measure = now.measure = "one"
+    before.best = 1.5
+    state = before.state_dict()
+    state["judge"] = state.pop("measure")
+    now.load_state_dict(state)
+    assert now.best == 1.5 and now.measure == "one"
+
+
+def test_measures_differ_by_loss_style_and_photographs(loss: PerceptualLoss) -> None:
+    style, photographs = torch.rand(3, 32, 32), list(torch.rand(2, 3, 32, 32))
+    measure = measure_digest(loss, style, photographs)
+    assert measure == measure_digest(loss, style.clone(), list(photographs))
+    heavier = PerceptualLoss(loss.features, style_weight=11)
+    others = (heavier, style, photographs), (loss, 1 - style, photographs), (loss, style, photographs[::-1])
+    assert len({measure, *(measure_digest(*other) for other in others)}) == 4
+
+
+def test_what_is_resumed_remembers_its_own_start(tmp_path: Path) -> None:
+    first, resumed = (StyleModelWriter(tmp_path / "x", {"start": start}, model_of) for start in ("base", "itself"))
+    resumed.load_state_dict(first.state_dict())
+    assert resumed.history == {"start": "base"}
+    resumed.load_state_dict({"seconds": 1.0})  # as older checkpoints have it
+    assert resumed.history == {"start": "base"}
+
+
+def test_the_progress_line_shows_the_mean_of_the_last_losses(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ProgressLine()
+    trainer: Any = SimpleNamespace(global_step=0, is_global_zero=True, world_size=1, accumulate_grad_batches=1)
+    module = SimpleNamespace(progress=lambda step: step / 60)
+    line.on_train_start(trainer, module)  # type: ignore[arg-type]
+    for step in range(1, 61):
+        trainer.global_step = step
+        line.on_train_batch_end(trainer, module, {"loss": torch.tensor(100.0 - step)}, [None], step)
+    assert "loss 50.000" in line.line.postfix  # steps 40, 45, …, 60
+    line.line.close()

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
-from helpers.commands import training_command
+from helpers.commands import STEPS, finish, free_port, start, trained, training_command, wait_for
 from impasto.checkpoint import load_style_model, read_metadata
 from impasto.losses.defects import DEFECTS
-from impasto.networks import network_spec
-from impasto.system.files import asset_dir
-from impasto.training.plan import find_start
 
 
 def run(*arguments: object) -> str:
@@ -171,18 +169,6 @@ def test_a_run_starts_from_what_init_names(photographs: Path, random_vgg: Path, 
     assert now.start == painter.stem and now.before == before.to_dict()
 
 
-@pytest.mark.parametrize("name", ["brush", "swift"])
-def test_auto_starts_from_the_base_weights_of_that_very_network(name: str) -> None:
-    config = OmegaConf.create({"init": "auto", "network": network_spec(name)})
-    start = find_start(config)
-    assert start == asset_dir("checkpoints") / "base" / f"{name}.safetensors"
-    assert load_style_model(start).spec == config.network
-    config.network.width = 4
-    assert find_start(config) is None
-    config.init = "none"
-    assert find_start(config) is None
-
-
 @pytest.mark.slow
 def test_train_by_the_clock_keeps_earlier_work_and_goes_on(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     def train(*words: str) -> subprocess.CompletedProcess[str]:
@@ -220,3 +206,71 @@ def test_an_output_that_cannot_be_written_is_found_before_the_training(
         words = [*training_command(tmp_path, photographs, random_vgg), f"output={output}"]
         result = subprocess.run(words, capture_output=True, text=True, timeout=280)
         assert result.returncode == 2 and "must be a file that ends in .safetensors" in result.stderr
+
+
+def assert_same(one: Any, other: Any, where: str = "") -> None:
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            assert_same(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, (list, tuple)):
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            assert_same(left, right, f"{where}[{number}]")
+    else:
+        assert one == other or (one != one and other != other), where
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_with_the_bits_of_a_straight_one(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    finish(start(straight, photographs, random_vgg, "trainer.max_steps=13"))
+    for number in range(2):
+        process = start(broken, photographs, random_vgg, "trainer.max_steps=13", "ckpt_path=last")
+        wait_for(broken / "run" / ("last.ckpt", "last-1.ckpt")[number])
+        process.kill()
+        process.wait()
+    finish(start(broken, photographs, random_vgg, "trainer.max_steps=13", "ckpt_path=last"))
+    one, other = trained(straight), trained(broken)
+    assert one["global_step"] == other["global_step"] == 13
+    best = next(key for key in one["callbacks"] if "KeepBest" in key)
+    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+        assert_same(one[part], other[part], part)
+    assert_same(one["callbacks"][best], other["callbacks"][best], best)
+    weights = (load_style_model(folder / "style.safetensors").network.state_dict() for folder in (straight, broken))
+    assert_same(*weights)
+
+
+def test_a_torn_checkpoint_is_passed_over(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    finish(start(tmp_path, photographs, random_vgg, "trainer.max_steps=7"))
+    last = tmp_path / "run" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-100])
+    errors = finish(start(tmp_path, photographs, random_vgg, "trainer.max_steps=9", "ckpt_path=last"))
+    assert f"passed over: {last} is torn" in errors
+    assert trained(tmp_path)["global_step"] == 9
+
+
+@pytest.mark.slow
+def test_torchrun_says_how_many_nodes_and_ranks_there_are(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+    python, *words = training_command(tmp_path, photographs, random_vgg, "init=none", *STEPS, "trainer.max_steps=4")
+    port = str(free_port())
+    nodes = [
+        subprocess.Popen(
+            [python, "-m", "torch.distributed.run", "--nnodes=2", f"--node-rank={node}", "--nproc-per-node=2",
+             "--master-addr=127.0.0.1", f"--master-port={port}", *words, "trainer=torchrun", "trainer.accelerator=cpu"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        for node in range(2)
+    ]  # fmt: skip
+    for node in nodes:
+        finish(node)
+    training = load_style_model(tmp_path / "style.safetensors").training
+    assert training.steps == 4 and training.images == 4 * 2 * 2 * 2  # steps, crops, ranks, nodes
+
+
+def test_without_torchrun_its_settings_are_refused_in_one_line(
+    photographs: Path, random_vgg: Path, tmp_path: Path
+) -> None:
+    errors = finish(start(tmp_path, photographs, random_vgg, "trainer=torchrun"), code=2)
+    assert "LOCAL_WORLD_SIZE" in errors and "Traceback" not in errors

@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
 def _shards(options: argparse.Namespace) -> int:
     if importlib.util.find_spec("pytorch_lightning") is None:
         raise UsageError("shards are for training, which needs more packages; pip install 'impasto[train]'")
-    from impasto.training.data.write_shards import write_shards
+    from impasto.data.write_shards import write_shards
 
     written = write_shards(options.folder, options.output, options.shards, options.size, options.jobs)
     if options.json:

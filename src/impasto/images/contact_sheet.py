@@ -15,6 +15,8 @@ from impasto.images.tensors import from_array, to_pil
 if TYPE_CHECKING:
     from torch import Tensor
 
+SHEET = "contact_sheet.png"  # the name of its file beside a run or a comparison
+
 
 def contact_sheet(rows: Sequence[Sequence[Tensor]], *, titles: Sequence[str] = (), tile: int = 256) -> Tensor:
     """Lay `rows` of pictures (3, h, w) out on white, each fitted to a tile, a title over each column: (3, H, W)."""

@@ -28,7 +28,7 @@ from impasto.images.reading import read_image
 from impasto.losses import build_loss
 from impasto.losses.features import MIN_SIDE
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.networks import build_network, network_spec
+from impasto.networks import build_network
 from impasto.system.machine import has_fast_bfloat16, pick_device
 from impasto.training.callbacks import StyleModelWriter
 from impasto.training.module import StyleModule
@@ -74,7 +74,8 @@ def read_style(config: DictConfig) -> Style:
         UsageError: an address, or too narrow a picture.
         ImageError: it cannot be read.
     """
-    picture = resize(_read_picture(config.style.image, config.style.size), config.style.size)
+    read = _read_picture(config.style.image, config.style.size)
+    picture = resize(read, config.style.size)
     if min(picture.shape[1:]) < MIN_SIDE:
         raise UsageError(
             f"{config.style.image}: too narrow, {picture.shape[2]} x {picture.shape[1]} pixels at "
@@ -105,8 +106,9 @@ def make_data(config: DictConfig) -> Any:
 
 def make_loss(config: DictConfig, style: Style) -> PerceptualLoss:
     """Return the loss, its style set."""
+    spec = loss_spec(config)
     try:
-        loss = build_loss(**loss_spec(config))
+        loss = build_loss(**spec)
     except WeightsError as error:
         weights = config.loss.features.weights
         named = f"loss.features.weights={weights}" if str(weights) in str(error) else "loss"
@@ -121,18 +123,21 @@ def loss_spec(config: DictConfig) -> dict[str, Any]:
     return {**spec.pop("features"), **spec, "style_weight": spec["style_weight"] * config.style.strength}
 
 
-def make_network(config: DictConfig, start: Path | None) -> nn.Module:
-    """Build the network, with random weights or those of the style model `start`.
+def make_network(config: DictConfig, plan: RunPlan) -> nn.Module:
+    """Build the network, with random weights or those of the style model that the run starts from.
 
     Raises:
         UsageError: that has another network, or the pictures' sizes do not go with this one.
     """
-    network, spec = build_network(**config.network), network_spec(**config.network)
-    if start is not None:
-        model = load_style_model(start)
-        if model.spec != spec:
-            raise UsageError(f"init={config.init} has another network than {spec}; name one that has it, or init=none")
-        network.load_state_dict(model.network.state_dict())
+    if plan.start is not None:
+        model = load_style_model(plan.start)
+        if model.spec != plan.spec:
+            raise UsageError(
+                f"init={config.init} has another network than {plan.spec}; name one that has it, or init=none"
+            )
+        network = model.network.requires_grad_(True).train()
+    else:
+        network = build_network(**plan.spec)
     network.to(memory_format=torch.channels_last)
     if config.compile:
         network.compile()
@@ -159,7 +164,7 @@ def make_module(config: DictConfig, network: nn.Module, loss: PerceptualLoss, st
         return make(network, loss, make_optimizer, style=style.picture)
 
 
-def check_start(config: DictConfig, plan: RunPlan, module: StyleModule, belongs: dict[str, str]) -> None:
+def check_start(plan: RunPlan, module: StyleModule, belongs: dict[str, str]) -> None:
     """Find out whether the optimizer can be made, and whether the run can go on from its checkpoint.
 
     Raises:
@@ -168,7 +173,7 @@ def check_start(config: DictConfig, plan: RunPlan, module: StyleModule, belongs:
     with naming("optimizer"):
         optimizer = module.make_optimizer(module.network.parameters())  # the module makes its own when training begins
     if plan.checkpoint:
-        check_checkpoint(plan.checkpoint, module.network, network_spec(**config.network), optimizer, belongs)
+        check_checkpoint(plan.checkpoint, module.network, plan.spec, optimizer, belongs)
 
 
 def belongs_to(config: DictConfig, loss: PerceptualLoss, photographs: str) -> dict[str, str]:
@@ -179,12 +184,12 @@ def belongs_to(config: DictConfig, loss: PerceptualLoss, photographs: str) -> di
 
 def make_writer(config: DictConfig, plan: RunPlan, style: Style, loss: PerceptualLoss, data: Any) -> StyleModelWriter:
     """Return the callback that writes the style model."""
-    spec, targets = network_spec(**config.network), style_targets_of(loss, style.picture)
-    training = {"data": data.fingerprint, "seed": plan.seed, "crop": config.data.crop}
+    targets = style_targets_of(loss, style.picture)
+    training = {"data": data.listing_digest, "seed": plan.seed, "crop": config.data.crop, "stage": plan.stage}
     return StyleModelWriter(
         plan.output,
         history_of(plan.start),
-        lambda module: trained_style_model(module, spec, style, targets, training),
+        lambda module: trained_style_model(module, plan.spec, style, targets, training),
     )
 
 

@@ -24,14 +24,12 @@ from tqdm import tqdm
 
 from impasto.checkpoint import StyleModel, save_style_model
 from impasto.errors import ModelError
-from impasto.images.contact_sheet import contact_sheet
+from impasto.images.contact_sheet import SHEET, contact_sheet
 from impasto.images.tensors import to_pil
 from impasto.images.writing import write_image
 from impasto.losses.defects import visible_defects
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.records import TrainingRecord
-
-SHEET = "contact_sheet.png"
 
 Kind = TypeVar("Kind", bound=Callback)
 
@@ -113,12 +111,12 @@ class KeepBest(Callback):
         min_gain: what counts as a gain, as a fraction of the loss.
 
     Attributes:
-        judge: see `judge_of`, of the module's loss and style and the data's photographs. The best of a checkpoint with
-            another is forgotten.
+        measure: `measure_digest` of the module's loss and style and the data's photographs. The best of a checkpoint
+            with another one is forgotten.
     """
 
     def __init__(self, patience: int = 8, min_gain: float = 0.002):
-        self.patience, self.min_gain, self.judge = patience, min_gain, ""
+        self.patience, self.min_gain, self.measure = patience, min_gain, ""
         self.best = self.mark = math.inf
         self.step, self.stale = 0, 0
         self.weights: dict[str, Tensor] = {}
@@ -129,7 +127,7 @@ class KeepBest(Callback):
         # A checkpoint is loaded after this.
         if stage == TrainerFn.FITTING:
             photographs = trainer.datamodule.heldout_images  # type: ignore[attr-defined]
-            self.judge = judge_of(pl_module.loss, pl_module.style, photographs)
+            self.measure = measure_digest(pl_module.loss, pl_module.style, photographs)
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         total = pl_module.report.get("total", math.inf)
@@ -156,17 +154,19 @@ class KeepBest(Callback):
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        kept = ("judge", "best", "mark", "step", "stale", "weights", "report", "defects")
+        kept = ("measure", "best", "mark", "step", "stale", "weights", "report", "defects")
         return {name: getattr(self, name) for name in kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        if state_dict.get("judge") == self.judge:
-            for name, value in state_dict.items():
+        kept = dict(state_dict)
+        measure = kept.pop("judge", None)  # as older checkpoints call it
+        if kept.setdefault("measure", measure) == self.measure:
+            for name, value in kept.items():
                 setattr(self, name, value)
 
 
-def judge_of(loss: PerceptualLoss, style: Tensor | None, photographs: Sequence[Tensor]) -> str:
-    """Return what tells one measure of held-out loss from another: of the loss, the style and the photographs."""
+def measure_digest(loss: PerceptualLoss, style: Tensor | None, photographs: Sequence[Tensor]) -> str:
+    """Return twelve hex digits of what held-out losses are measured with: the loss, the style and the photographs."""
     digest = hashlib.sha256(json.dumps([loss.spec(), loss.features.fingerprint()], sort_keys=True).encode())
     for picture in photographs if style is None else (style, *photographs):
         digest.update(picture.numpy().tobytes())

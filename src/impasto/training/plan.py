@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -44,6 +44,8 @@ class RunPlan:
         start: the style model whose weights a run begins with; None stands for random weights.
         duration: when it ends.
         seed: of the first weights, the crops and their order.
+        spec: of the network, what `build_network` takes.
+        stage: its name, where it is one of several.
         earlier_output: the style model's path of the run that `folder` holds already, if there is one that says so.
         settings: the configuration with what was decided, in YAML, as the run's folder keeps it.
     """
@@ -53,7 +55,9 @@ class RunPlan:
     checkpoint: Path | None
     start: Path | None
     duration: Duration
-    seed: int = 0
+    seed: int
+    spec: dict[str, Any]
+    stage: str | None = None
     earlier_output: Path | None = None
     settings: str = ""
 
@@ -63,8 +67,8 @@ class RunPlan:
         return self.checkpoint is not None and self.checkpoint.parent.resolve() == self.folder.resolve()
 
 
-def make_plan(config: DictConfig) -> RunPlan:
-    """Decide all that is open in the configuration of a run, whose style is named.
+def make_plan(config: DictConfig, stage: str | None = None) -> RunPlan:
+    """Decide all that is open in the configuration of a run, whose style is named, or of one of its stages.
 
     Raises:
         UsageError: `init`, `ckpt_path` or the run that it belongs to cannot be used.
@@ -79,6 +83,8 @@ def make_plan(config: DictConfig) -> RunPlan:
         find_start(config),
         duration,
         config.seed,
+        network_spec(**config.network),
+        stage,
         earlier_output=earlier_output_of(folder),
         settings=settings_of(config, duration),
     )
@@ -123,12 +129,16 @@ def refuse_sweep_over_ranks(config: DictConfig) -> None:
     Raises:
         UsageError: both were asked for.
     """
-    many = "strategy" in config.trainer or str(config.trainer.devices) not in ("1", "auto")
-    if many and HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+    if has_several_ranks(config) and HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         raise UsageError(
             "--multirun does not go with several ranks (trainer=ddp): every rank would begin a sweep of its own; "
             "run one training after the other, or sweep with trainer=auto"
         )
+
+
+def has_several_ranks(config: DictConfig) -> bool:
+    """Whether more than one process may train."""
+    return "strategy" in config.trainer or str(config.trainer.devices) not in ("1", "auto")
 
 
 def find_checkpoint(config: DictConfig, folder: Path) -> Path | None:
@@ -168,14 +178,14 @@ def find_start(config: DictConfig) -> Path | None:
     """
     if config.init in ("none", None):
         return None
-    if config.init == "auto":
-        spec = network_spec(**config.network)
-        base = asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}"
-        return base if base.is_file() and complete_spec(read_metadata(base).spec) == spec else None
-    try:
-        return find_style_model(config.init)
-    except ModelError as error:
-        raise UsageError(f"init={error}") from error
+    if config.init != "auto":
+        try:
+            return find_style_model(config.init)
+        except ModelError as error:
+            raise UsageError(f"init={error}") from error
+    spec = network_spec(**config.network)
+    base = asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}"
+    return base if base.is_file() and complete_spec(read_metadata(base).spec) == spec else None
 
 
 def find_duration(config: DictConfig, checkpoint: Path | None) -> Duration:

@@ -109,10 +109,9 @@ def loss_record(loss: PerceptualLoss) -> LossRecord:
 
 def style_targets_of(loss: PerceptualLoss, style: Tensor) -> dict[str, dict[str, Tensor]]:
     """Return the style's Gram matrices in `loss`, and in the slim loss network, where that has all of its layers."""
-    targets = {loss.features.fingerprint(): loss.style_targets}
-    if not {*loss.style_layers, *loss.content_layers} <= set(SLIM_LAYERS):
-        return targets
-    return {**targets, **slim_targets_of(loss, style)}
+    has_layers = {*loss.style_layers, *loss.content_layers} <= set(SLIM_LAYERS)
+    slim = slim_targets_of(loss, style) if has_layers else {}
+    return {loss.features.fingerprint(): loss.style_targets, **slim}
 
 
 def slim_targets_of(loss: PerceptualLoss, style: Tensor) -> dict[str, dict[str, Tensor]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -10,12 +11,13 @@ from pytorch_lightning import LightningDataModule, Trainer, seed_everything
 
 from impasto.training import build
 from impasto.training.announce import announce, warn_of_defects
-from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of
+from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of, rank_zero_print
 from impasto.training.module import StyleModule
 from impasto.training.plan import RunPlan, make_plan, places_of, refuse_sweep_over_ranks, with_style_name
 from impasto.training.run_folder import BeginRun, alone, begin, refuse_needed
 from impasto.training.setting_rules import check_devices, check_settings
 from impasto.training.signals import LAUNCHER, say_goodbye, signal_received
+from impasto.training.stages import Stage, is_finished, mark_finished, stages_of
 
 
 def train(config: DictConfig) -> Path:
@@ -27,22 +29,37 @@ def train(config: DictConfig) -> Path:
     check_devices(config)
     refuse_sweep_over_ranks(config)
     config = with_style_name(config)
+    stages = stages_of(config)
     with alone(*places_of(config)):
-        return train_alone(config)
+        return train_stages(stages)
 
 
-def train_alone(config: DictConfig) -> Path:
-    """Train where no other process does."""
+def train_stages(stages: Sequence[Stage]) -> Path:
+    """Train one stage after the other, until the last one ends or a signal comes; return the newest painter's path."""
+    for number, stage in enumerate(stages, start=1):
+        if is_finished(stage):
+            rank_zero_print(f"stage {stage.name}: finished already, passed over")
+            continue
+        if stage.name:
+            rank_zero_print(f"stage {stage.name}, {number} of {len(stages)}")
+        if not train_alone(stage.config, stage.name):
+            return stage.output
+        mark_finished(stage, stages[number:])
+    return stages[-1].output
+
+
+def train_alone(config: DictConfig, stage: str | None = None) -> bool:
+    """Train where no other process does; return whether it went to its end, and no signal came."""
     style = build.read_style(config)
-    plan = make_plan(config)
+    plan = make_plan(config, stage)
     refuse_needed(plan, style.image)
     seed_everything(plan.seed, verbose=False)
     data = build.make_data(config)
     loss = build.make_loss(config, style)
-    network = build.make_network(config, plan.start)
+    network = build.make_network(config, plan)
     module = build.make_module(config, network, loss, style)
-    belongs = build.belongs_to(config, loss, data.fingerprint)
-    build.check_start(config, plan, module, belongs)
+    belongs = build.belongs_to(config, loss, data.listing_digest)
+    build.check_start(plan, module, belongs)
     writer = build.make_writer(config, plan, style, loss, data)
     beginning = BeginRun(lambda: begin(plan), build.make_loggers(config, plan), belongs)
     trainer = build.make_trainer(config, plan.duration, beginning, writer)
@@ -60,7 +77,7 @@ def train_alone(config: DictConfig) -> Path:
         say_goodbye(stopped, trainer.global_step)
     else:
         finish(trainer, module, data, plan, writer)
-    return plan.output
+    return not stopped
 
 
 def fit(trainer: Trainer, module: StyleModule, data: LightningDataModule, plan: RunPlan, beginning: BeginRun) -> None:

@@ -25,9 +25,10 @@ from impasto.checkpoint import SUFFIX
 from impasto.errors import ImpastoError, UsageError, printable
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.system.files import written_whole
+from impasto.system.lock import locked
 from impasto.training.callbacks import callbacks_of, is_rank_zero, rank_zero_print
-from impasto.training.lock import locked
 from impasto.training.plan import RunPlan
+from impasto.training.tracking import end_wandb_run
 
 _ANEW = "or begin anew with ckpt_path=null"
 _REMEDIES = {
@@ -100,6 +101,7 @@ class BeginRun(Callback):
             return
         self.begin()
         self.has_begun = True
+        end_wandb_run()
         for logger in self.loggers:
             _start(logger)
         trainer.loggers = self.loggers

@@ -67,6 +67,10 @@ def _list_of(rule: Rule, what: str) -> Rule:
 _NULL = _one_of(None)
 _FLAG = Rule("true or false", lambda value: isinstance(value, bool))
 _GROUP = Rule("a group of settings", lambda value: isinstance(value, dict))
+_STAGES = Rule(
+    "a group of stages, each a group of settings",
+    lambda value: isinstance(value, dict) and all(stage is None or isinstance(stage, dict) for stage in value.values()),
+)
 _TEXT = Rule("text; a number needs quotes", lambda value: isinstance(value, str))
 _WORD = Rule(
     "text that is not empty; a number needs quotes", lambda value: isinstance(value, str) and value.strip() != ""
@@ -113,6 +117,7 @@ _RULES: dict[str, Rule] = {
     "compile": _FLAG,
     "output": _either(_PATH, _NULL),
     "ckpt_path": _either(_PATH, _NULL),
+    "stages": _either(_NULL, _STAGES),
     "paths.run": _PATH,
     "style.image": _PATH,
     "style.name": _either(_LABEL, _NULL),
@@ -225,6 +230,9 @@ def _check(name: str, value: Any, rule: Rule) -> None:
 
 def _rule_of(name: str, config: DictConfig) -> Rule | None:
     group, _, option = name.partition(".")
+    if group == "stages" and option:  # a stage sets what the run sets, by the same rules
+        _, _, setting = option.partition(".")
+        return (_rule_of(setting, config) or _GROUP) if setting else _either(_GROUP, _NULL)
     if group == "network" and option != "name":
         limits = importlib.import_module(f"impasto.networks.{config.network.name}").Network.limits
         return _whole(*limits[option]) if option in limits else None

@@ -8,6 +8,7 @@ import http.client
 import netrc
 import os
 import ssl
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -41,6 +42,12 @@ def last_wandb_id(run: Path) -> str | None:
     """Return the id of the last W&B run that logged into a run's folder."""
     names = sorted(path.name.partition("run-")[2] for path in (run / "wandb").glob("*run-*-*"))
     return names[-1].partition("-")[2] if names else None
+
+
+def end_wandb_run() -> None:
+    """End what an earlier training of this process, a stage or one of a sweep, logs to W&B: the next one would join."""
+    if wandb := sys.modules.get("wandb"):
+        wandb.finish()
 
 
 def _has_no_key(server: str) -> bool:

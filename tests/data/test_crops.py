@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from helpers.crops import dataset
-from impasto.training.data.crops import StreamSampler, random_crop
+from impasto.data.crops import StreamSampler, random_crop
 
 
 def test_a_sample_is_a_pure_function_of_seed_epoch_and_index(photographs: Path) -> None:

@@ -13,13 +13,14 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from impasto.data.bad_images import BadImages
+from impasto.data.crops import SCALES, UNSET, CropDataset, StreamSampler
+from impasto.data.shards import open_shards
+from impasto.data.sources import FolderImages, Source, list_images, words_of
 from impasto.errors import DataError, ImageError
 from impasto.images.geometry import centre_square
 from impasto.system.machine import usable_cores
-from impasto.training.data.bad_images import BadImages
-from impasto.training.data.crops import SCALES, UNSET, CropDataset, StreamSampler
-from impasto.training.data.shards import open_shards
-from impasto.training.data.sources import FolderImages, Source, list_images, words_of
+from impasto.training.callbacks import rank_zero_print
 
 _CACHE_BYTES = 1 << 30
 
@@ -77,8 +78,8 @@ class ContentDataModule(LightningDataModule):
         if self.prepared:
             return
         source = self._source()
-        self.fingerprint = source.fingerprint()
-        self.bad = BadImages(len(source), self.max_bad)
+        self.listing_digest = source.listing_digest()
+        self.bad = BadImages(len(source), self.max_bad, rank_zero_print)
         for name, reason, count in source.faults():
             self.bad.add(name, reason, count)
         self.heldout_images, rest = self._hold_out(source)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from impasto.data.tar_headers import Torn
 from impasto.errors import DataError, printable
-from impasto.training.data.tar_headers import Torn
 
 _MAX_INDEX = 1 << 29  # bytes
 _PAUSES = (0.2, 0.6, 1.8)  # seconds between tries

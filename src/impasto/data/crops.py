@@ -10,11 +10,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import BatchSampler, Dataset
 
+from impasto.data.sources import Source
 from impasto.errors import DataError, ImageError, printable
 from impasto.images.reading import from_pil
 from impasto.images.tensors import to_pil
 from impasto.synthetic.contents import procedural_image
-from impasto.training.data.sources import Source
 
 SCALES = (1.0, 1.6)  # a crop shows between all and 1/1.6 of the shorter side, but is not magnified
 UNSET = -1

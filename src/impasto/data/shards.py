@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from impasto.data.shard_index import INDEX, read_index
+from impasto.data.shard_store import Unavailable, folder_of, is_remote, joined, last_part, patiently, store_of
+from impasto.data.tar_headers import Place, Torn, scan
 from impasto.errors import DataError, ImageError, printable
 from impasto.images.reading import read_image
 from impasto.system.files import cache_dir, written_whole
-from impasto.training.data.shard_index import INDEX, read_index
-from impasto.training.data.shard_store import Unavailable, folder_of, is_remote, joined, last_part, patiently, store_of
-from impasto.training.data.tar_headers import Place, Torn, scan
 
 _MAX_SHARDS = 1 << 16
 _LISTERS = 16  # threads: what they wait for is far away
@@ -60,7 +60,7 @@ class ShardImages:
     def subset(self, indices: Sequence[int]) -> ShardImages:
         return ShardImages(self.shards, self.chosen[np.asarray(indices, dtype=np.int64)])
 
-    def fingerprint(self) -> str:
+    def listing_digest(self) -> str:
         told = [f"{last_part(shard.url)}\0{shard.size}\0{shard.sha256}\0{len(shard.places)}\n" for shard in self.shards]
         return hashlib.sha256("".join(told).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 

@@ -24,15 +24,15 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from impasto import cli
+from impasto.data.crops import CropDataset, StreamSampler
+from impasto.data.shard_index import records
+from impasto.data.shards import Shard, ShardImages, expand, open_shards
+from impasto.data.tar_headers import Place, Torn, scan
 from impasto.errors import DataError
 from impasto.images.finding import find_images
 from impasto.images.reading import read_image
 from impasto.images.writing import write_image
-from impasto.training.data.crops import CropDataset, StreamSampler
-from impasto.training.data.module import ContentDataModule
-from impasto.training.data.shard_index import records
-from impasto.training.data.shards import Shard, ShardImages, expand, open_shards
-from impasto.training.data.tar_headers import Place, Torn, scan
+from impasto.training.data_module import ContentDataModule
 from impasto.training.overrides import to_overrides
 
 EACH = 12  # photographs in the folder that the fixture packs
@@ -40,7 +40,7 @@ EACH = 12  # photographs in the folder that the fixture packs
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("impasto.training.data.shard_store._PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("impasto.data.shard_store._PAUSES", (0.0, 0.0, 0.0))
     monkeypatch.setenv("IMPASTO_CACHE", str(tmp_path / "cache"))
 
 
@@ -408,7 +408,7 @@ def test_a_hostile_index_is_one_line(copied: Path, change) -> None:  # noqa: ANN
     assert "\n" not in str(caught.value)
 
 
-def test_the_fingerprint_tells_sets_apart(packed: Path, copied: Path) -> None:
-    assert open_shards(str(packed)).fingerprint() == open_shards(str(copied)).fingerprint()
-    assert open_shards(str(packed)).fingerprint() != open_shards(f"{packed}/{{0000..0002}}.tar").fingerprint()
+def test_the_digest_of_the_listing_tells_sets_apart(packed: Path, copied: Path) -> None:
+    assert open_shards(str(packed)).listing_digest() == open_shards(str(copied)).listing_digest()
+    assert open_shards(str(packed)).listing_digest() != open_shards(f"{packed}/{{0000..0002}}.tar").listing_digest()
     assert len(np.unique(open_shards(str(packed)).chosen, axis=0)) == EACH

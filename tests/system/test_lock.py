@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from helpers.commands import training_command
+from helpers.commands import training_command, wait_for
 from impasto.errors import UsageError
-from impasto.training import lock
-from impasto.training.lock import locked
+from impasto.system import lock
+from impasto.system.lock import locked
 
 HOLDER = """if True:
     import os, sys, time
     from pathlib import Path
-    from impasto.training.lock import locked
+    from impasto.system.lock import locked
     with locked(Path(sys.argv[1]), "paths.run"):
         if os.fork() == 0:
             time.sleep(30)  # a worker that outlives a killed training
@@ -83,13 +83,6 @@ def start(folder: Path, photographs: Path, vgg: Path, *words: str) -> subprocess
         folder, photographs, vgg, "init=none", "callbacks.checkpoint.every_n_train_steps=3", *words
     )
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + 200
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never came"
-        time.sleep(0.05)
 
 
 @pytest.mark.slow

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from impasto.data.shard_store import joined, patiently, read_small
+from impasto.data.tar_headers import MAX_IMAGE, MAX_IMAGES, Place
 from impasto.errors import DataError, printable
-from impasto.training.data.shard_store import joined, patiently, read_small
-from impasto.training.data.tar_headers import MAX_IMAGE, MAX_IMAGES, Place
 
 INDEX = "index.json"
 INDEX_FORMAT = "impasto shards 1"

@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 
 from helpers.crops import dataset
+from impasto.data.bad_images import BadImages
 from impasto.errors import DataError
-from impasto.training.data.bad_images import BadImages
-from impasto.training.data.module import ContentDataModule
+from impasto.training.callbacks import rank_zero_print
+from impasto.training.data_module import ContentDataModule
 
 
 def folder_with_bad_files(folder: Path, total: int, bad: int) -> Path:
@@ -41,7 +42,7 @@ def test_many_bad_images_end_the_run_with_the_list(tmp_path: Path) -> None:
 
 
 def test_thousands_of_bad_images_take_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    bad = BadImages(3000, 0.05)
+    bad = BadImages(3000, 0.05, rank_zero_print)
     for number in range(3000):
         bad.add(f"{number}.png", f"{number}.png: no such file")
         bad.add(f"{number}.png", "the same again")

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from impasto.errors import DataError, printable
-from impasto.training.callbacks import rank_zero_print
 
 
 class BadImages:
     """Remembers the images that could not be used: names the first, counts all, and ends the run when there are too
     many.
+
+    Args:
+        total: how many images there are.
+        allowed: fraction of them that may be bad.
+        say: takes each line for people to read.
     """
 
     named = 10  # of them; then a line each time that their number has doubled
 
-    def __init__(self, total: int, allowed: float):
-        self.total, self.allowed = total, allowed
+    def __init__(self, total: int, allowed: float, say: Callable[[str], None]):
+        self.total, self.allowed, self.say = total, allowed, say
         self.reasons: dict[str, str] = {}
         self.count = 0
 
     def add(self, name: str, reason: str, count: int = 1) -> None:
-        """Set `name`, an image or a shard of `count` images, aside, with a line on stderr if it is among the first."""
+        """Set `name`, an image or a shard of `count` images, aside; say so if it is among the first."""
         if name in self.reasons:
             return
         self.reasons[name] = reason
         self.count += count
         tens, rest = divmod(len(self.reasons), self.named)
         if len(self.reasons) <= self.named:
-            rank_zero_print(f"set aside: {reason}")
+            self.say(f"set aside: {reason}")
         elif rest == 0 and tens.bit_count() == 1:
-            rank_zero_print(f"set aside: {len(self.reasons)} by now, the last one {reason}")
+            self.say(f"set aside: {len(self.reasons)} by now, the last one {reason}")
 
     def check(self) -> None:
         """End the run if too many are bad.

@@ -22,6 +22,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from impasto.data.crops import reduced
+from impasto.data.shard_index import INDEX, INDEX_FORMAT, records
+from impasto.data.sources import listing_digest
+from impasto.data.tar_headers import scan
 from impasto.errors import ImageError, UsageError
 from impasto.images.finding import find_images
 from impasto.images.reading import read_image
@@ -30,10 +34,6 @@ from impasto.images.writing import write_image
 from impasto.system.choices import SHARD_COUNT, SHARD_SIZE
 from impasto.system.files import written_whole
 from impasto.system.machine import usable_cores
-from impasto.training.data.crops import reduced
-from impasto.training.data.shard_index import INDEX, INDEX_FORMAT, records
-from impasto.training.data.sources import fingerprint
-from impasto.training.data.tar_headers import scan
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def plan(folder: Path, output: Path, shards: int, size: int) -> list[Task]:
     tasks = []
     for number in range(min(shards, len(found))):
         dealt = found[number::shards]
-        source = f"{fingerprint([path for _, path in dealt], folder)}/{size}/{shards}"
+        source = f"{listing_digest([path for _, path in dealt], folder)}/{size}/{shards}"
         tasks.append(Task(output / f"{number:04}.tar", dealt, size, source))
     strange = {path.name for path in output.glob("*.tar")} - {task.path.name for task in tasks}
     if strange:

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from impasto.datasets.coco import read_coco
 from impasto.errors import DataError, printable
+from impasto.images.contact_sheet import SHEET
 from impasto.images.finding import find_images
 from impasto.images.reading import read_image
-from impasto.training.callbacks import SHEET
 
 
 def list_images(
@@ -122,7 +122,7 @@ class Source(Protocol):
         """Return the photographs with these numbers, numbered afresh."""
         ...
 
-    def fingerprint(self) -> str:
+    def listing_digest(self) -> str:
         """Return twelve hex digits that tell one data set from another."""
         ...
 
@@ -151,11 +151,11 @@ class FolderImages:
     def subset(self, indices: Sequence[int]) -> FolderImages:
         return FolderImages([self.paths[index] for index in indices], self.root)
 
-    def fingerprint(self) -> str:
-        return fingerprint(self.paths, self.root)
+    def listing_digest(self) -> str:
+        return listing_digest(self.paths, self.root)
 
 
-def fingerprint(paths: Sequence[Path], root: Path | None = None) -> str:
+def listing_digest(paths: Sequence[Path], root: Path | None = None) -> str:
     """Return twelve hex digits over the names and sizes of all files: tells one data set from another."""
     digest = hashlib.sha256()
     for path in paths:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from impasto.data.sources import list_images
 from impasto.errors import DataError
-from impasto.training.data.sources import list_images
 
 
 def test_a_coco_file_chooses_the_images(photographs: Path, tmp_path: Path) -> None:
