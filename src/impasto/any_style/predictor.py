@@ -17,52 +17,75 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional as F
 
 from impasto.networks import build_network
 
 _RANK = 64  # directions in which a kernel may change
-_PROJECTED = 12  # directions in which a covariance is looked at
-_WIDTH = 64  # numbers that a layer at an octave comes down to
-_HIDDEN = 256
+_PROJECTED = 8  # directions in which a covariance is looked at
+_FARTHEST = 4.0  # standard deviations from the mean of all styles
 _EPSILON = 1e-6
 
 
 class StatisticsReader(nn.Module):
-    """Reads one layer at one octave: its mean, its deviations, and its correlations along a few learned directions.
+    """Statistics of the style loss -> the principal components in which styles differ most, of mean 0 and deviation 1.
 
-    Shape:
-        mean (N, C) and covariance (N, C, C) -> (N, 64).
+    Of each layer at each octave it takes the means, the logarithms of the deviations, and the correlations along a few
+    fixed directions. Nothing in it is learned by gradients: `fit` sets it once, over many styles.
+
+    Args:
+        channels: those of each style layer at each octave, under the names of `PerceptualLoss.style_targets`.
+        size: how many components.
     """
 
     centre: Tensor
     spread: Tensor
-    rows: Tensor
+    basis: Tensor
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: Mapping[str, int], size: int):
         super().__init__()
+        self.channels = dict(channels)
         pairs = _PROJECTED * (_PROJECTED + 1) // 2
-        self.directions = nn.Parameter(torch.randn(channels, _PROJECTED) * channels**-0.5)
-        self.linear = nn.Linear(2 * channels + pairs, _WIDTH)
-        # Of means and deviations over many styles, set once: they differ by orders of magnitude.
-        self.register_buffer("centre", torch.zeros(2 * channels))
-        self.register_buffer("spread", torch.ones(2 * channels))
-        self.register_buffer("rows", torch.triu_indices(_PROJECTED, _PROJECTED), persistent=False)
+        count = sum(2 * each + pairs for each in channels.values())
+        self.register_buffer("centre", torch.zeros(count))
+        self.register_buffer("spread", torch.ones(count))
+        self.register_buffer("basis", torch.zeros(count, size))
 
-    def measured(self, mean: Tensor, covariance: Tensor) -> Tensor:
-        """Means, then deviations: (N, 2 C)."""
-        return torch.cat([mean, covariance.diagonal(dim1=1, dim2=2).clamp_min(0).sqrt()], dim=1)
+    def forward(self, statistics: Mapping[str, Tensor]) -> Tensor:
+        """(N, ...) each -> (N, size)."""
+        scaled = (self.measured(statistics) - self.centre) / self.spread
+        return (scaled.clamp(-_FARTHEST, _FARTHEST) @ self.basis).clamp(-_FARTHEST, _FARTHEST)
 
-    def forward(self, mean: Tensor, covariance: Tensor) -> Tensor:
-        measured = ((self.measured(mean, covariance) - self.centre) / self.spread).clamp(-5, 5)
-        usual = self.spread[mean.shape[1] :] + _EPSILON
-        projected = self.directions.T @ (covariance / (usual[:, None] * usual)) @ self.directions
-        pairs = projected[:, self.rows[0], self.rows[1]] / covariance.shape[1]
-        return F.silu(self.linear(torch.cat([measured, _signed_root(pairs)], dim=1)))
+    def measured(self, statistics: Mapping[str, Tensor]) -> Tensor:
+        """All numbers that are looked at, side by side."""
+        found: list[Tensor] = []
+        for name, channels in self.channels.items():
+            covariance = statistics[name].float()
+            deviations = covariance.diagonal(dim1=1, dim2=2).clamp_min(0).sqrt()
+            directions = _directions(channels).to(covariance) / (deviations + _EPSILON)[:, :, None]
+            correlations = directions.mT @ covariance @ directions
+            rows, columns = torch.triu_indices(_PROJECTED, _PROJECTED)
+            found += [statistics[f"{name}.mean"].float(), (deviations + 1e-4).log(), correlations[:, rows, columns]]
+        return torch.cat(found, dim=1)
+
+    @torch.no_grad()
+    def fit(self, statistics: Mapping[str, Tensor]) -> None:
+        """Set centre, spread and basis over the styles given."""
+        measured = self.measured(statistics)
+        self.centre.copy_(measured.mean(dim=0))
+        self.spread.copy_(measured.std(dim=0).clamp_min(_EPSILON))
+        scaled = ((measured - self.centre) / self.spread).clamp(-_FARTHEST, _FARTHEST)
+        _, values, axes = torch.linalg.svd(scaled - scaled.mean(dim=0), full_matrices=False)
+        size = self.basis.shape[1]
+        deviations = values[:size] / len(measured) ** 0.5
+        # The last components are little more than noise: they are brought to less than 1.
+        self.basis.copy_(axes[:size].T / (deviations.square() + deviations[-1].square()).sqrt())
 
 
-def _signed_root(x: Tensor) -> Tensor:
-    return x.sign() * x.abs().add(_EPSILON).sqrt()
+def _directions(channels: int) -> Tensor:
+    """Fixed directions, (channels, 8), that look random and hang on no random generator."""
+    number = torch.arange(channels * _PROJECTED, dtype=torch.float64).view(channels, _PROJECTED)
+    angle = ((number + 1) * 12.9898).sin() * 43758.5453 % 1 * 2 - 1
+    return (angle * (3 / channels) ** 0.5).float()
 
 
 class StylePredictor(nn.Module):
@@ -78,30 +101,31 @@ class StylePredictor(nn.Module):
         super().__init__()
         self.spec, self.channels, self.size = dict(spec), dict(channels), size
         self.painter = build_network(**spec)  # what every prediction is a change of
-        self.readers = nn.ModuleList(StatisticsReader(count) for count in channels.values())
-        self.trunk = nn.Sequential(nn.Linear(_WIDTH * len(channels), _HIDDEN), nn.SiLU(), nn.Linear(_HIDDEN, size))
+        self.reader = StatisticsReader(channels, size)
+        self.bend = nn.Sequential(nn.Linear(size, size), nn.SiLU(), nn.Linear(size, size))
+        nn.init.zeros_(self.bend[2].weight)
         self.shapes = {name: parameter.shape for name, parameter in self.painter.named_parameters()}
-        *self.low_rank, _ = (name for name, shape in self.shapes.items() if len(shape) == 4 and shape[2] > 1)
-        self.outward = nn.ParameterList(self._directions(name)[0] for name in self.low_rank)
-        self.inward = nn.ParameterList(self._directions(name)[1] for name in self.low_rank)
+        *self.low_rank, self.last = (name for name, shape in self.shapes.items() if len(shape) == 4 and shape[2] > 1)
+        self.outward = nn.ParameterList(self._change_of(name)[0] for name in self.low_rank)
+        self.inward = nn.ParameterList(self._change_of(name)[1] for name in self.low_rank)
         self.counts = {name: self._count(name) for name in self.shapes if not self._is_idle(name)}
         self.head = nn.Linear(size, sum(self.counts.values()), bias=False)
         nn.init.zeros_(self.head.weight)
 
     def vector(self, statistics: Mapping[str, Tensor]) -> Tensor:
         """The vectors of N styles, (N, size), from their `PerceptualLoss.style_targets`."""
-        seen = [
-            reader(statistics[f"{name}.mean"].float(), statistics[name].float())
-            for name, reader in zip(self.channels, self.readers, strict=True)
-        ]
-        return F.layer_norm(self.trunk(torch.cat(seen, dim=1)), (self.size,))
+        seen = self.reader(statistics)
+        return seen + self.bend(seen)
 
     def weights(self, vector: Tensor) -> dict[str, Tensor]:
         """The painter's weights for one vector, (size,)."""
-        changes = dict(zip(self.counts, self.head(vector).split(list(self.counts.values())), strict=True))
+        pieces = self.head(vector).split(list(self.counts.values()))
+        changes: dict[str, Tensor] = {
+            name: piece * self._reach(name) for name, piece in zip(self.counts, pieces, strict=True)
+        }
         for name, outward, inward in zip(self.low_rank, self.outward, self.inward, strict=True):
             changes[name] = (outward * changes[name]) @ inward
-        own = dict(self.painter.named_parameters())
+        own: dict[str, Tensor] = dict(self.painter.named_parameters())
         return own | {name: own[name] + change.view_as(own[name]) for name, change in changes.items()}
 
     def forward(self, statistics: Mapping[str, Tensor], photographs: Tensor) -> Tensor:
@@ -118,7 +142,13 @@ class StylePredictor(nn.Module):
         """How many numbers a change of that parameter takes."""
         return min(self.shapes[name][0], _RANK) if name in self.low_rank else self.shapes[name].numel()
 
-    def _directions(self, name: str) -> tuple[nn.Parameter, nn.Parameter]:
+    def _reach(self, name: str) -> float:
+        """How large a usual change is, beside which the head's weights are of one size: about that of the parameter."""
+        if name in self.low_rank:
+            return 0.5
+        return 1.0 if len(self.shapes[name]) == 1 and f"{name.rpartition('.')[0]}.weight" != self.last else 0.1
+
+    def _change_of(self, name: str) -> tuple[nn.Parameter, nn.Parameter]:
         rows, columns, rank = self.shapes[name][0], self.shapes[name][1:].numel(), self._count(name)
         return (
             nn.Parameter(torch.randn(rows, rank) * rank**-0.5),
