@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,8 +28,10 @@ def foreign() -> Foreign:
     for name, parameter in network.named_parameters():
         if name.startswith("in"):
             parameter.add_(0.3 * torch.randn_like(parameter))
-    network.deconv3.conv2d.weight.mul_(120)
-    network.deconv3.conv2d.bias.fill_(110.0)
+    last = network.deconv3.conv2d
+    assert last.bias is not None
+    last.weight.mul_(120)
+    last.bias.fill_(110.0)
     return network
 
 
@@ -52,7 +55,7 @@ class Touch:
     def __init__(self, path: Path):
         self.path = path
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (self.path,)
 
 
