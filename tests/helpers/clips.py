@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def scene(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
 
 
 def make_clip(path: Path, *, times: list[int] | None = None, time_base: Fraction = Fraction(1, 30), size: tuple[int, int] = (WIDTH, HEIGHT),
-              codec: str = "libx264", pix_fmt: str = "yuv420p", matrix: str = "", full: bool = False, turn: tuple = (),
+              codec: str = "libx264", pix_fmt: str = "yuv420p", matrix: str = "", full: bool = False, turn: tuple[Any, ...] = (),
               sounds: int = 0, options: dict[str, str] | None = None) -> Path:  # fmt: skip
     times = list(range(20)) if times is None else times
     with av.open(str(path), "w", options=options or {}) as out:

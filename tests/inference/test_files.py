@@ -89,5 +89,5 @@ def test_results_are_named_after_source_and_style() -> None:
 def test_many_images_are_paired_with_their_results_in_no_time() -> None:
     sources = [Found(Path(f"{number}/same.png")) for number in range(20_000)]
     out = files.Destination(folder=Path("out"))
-    targets = [target for _, target in files.paired(sources, "tiny", out, lambda path: ".png", cache(files.Records))]
+    targets = [target for _, target in files.paired(sources, "tiny", out, lambda path: ".png", cache(Records))]
     assert len(set(targets)) == 20_000

@@ -112,7 +112,8 @@ def test_the_longest_unused_goes_first(painter: Path, cache: Path, monkeypatch: 
     for age, name in ((20, "old"), (30, "oldest")):
         path = first.with_name(f"{name}.onnx")
         path.write_bytes(b"another")
-        os.utime(path, (first.stat().st_mtime - age,) * 2)
+        written = first.stat().st_mtime - age
+        os.utime(path, (written, written))
     first.write_bytes(b"damaged, so that it is written again")
     Stylizer(painter, "cpu")
     assert [path.stem for path in graphs(cache)] == sorted([first.stem, "old"])
