@@ -28,7 +28,7 @@ def metadata_of(path: Path) -> dict[str, Any]:
         return json.loads(file.metadata()["impasto"])
 
 
-def first_data_byte(data: bytes) -> int:
+def first_data_byte(data: bytes | bytearray) -> int:
     return 8 + int.from_bytes(data[:8], "little")
 
 

@@ -109,9 +109,11 @@ def test_later_steps_are_those_of_lbfgs_with_learning_rate_1(loss: PerceptualLos
 def test_starts_are_what_they_say(loss: PerceptualLoss) -> None:
     content = photograph(2, 32)[None]
 
-    def start(**options: object) -> torch.Tensor:
+    def start(init: str | torch.Tensor, seed: int = 0) -> torch.Tensor:
         seen: list[torch.Tensor] = []
-        optimize_image(content, loss, steps=1, callback=lambda iterate: seen.append(iterate.image.clone()), **options)
+        optimize_image(
+            content, loss, steps=1, init=init, seed=seed, callback=lambda iterate: seen.append(iterate.image.clone())
+        )
         return seen[0]
 
     assert torch.equal(start(init="content"), content)
