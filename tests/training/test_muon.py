@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -25,7 +27,7 @@ def test_orthogonalized_zero_is_zero() -> None:
     assert not orthogonalized(torch.zeros(8, 12)).any()
 
 
-def stepped(start: Tensor, gradients: list[Tensor], **options: float) -> Tensor:
+def stepped(start: Tensor, gradients: list[Tensor], **options: Any) -> Tensor:
     parameter = nn.Parameter(start.clone())
     optimizer = Muon([parameter], **options)
     for gradient in gradients:

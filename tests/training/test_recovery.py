@@ -83,8 +83,8 @@ def test_a_killed_run_ends_with_the_bits_of_a_straight_one(photographs: Path, ra
     for part in ("state_dict", "optimizer_states", "lr_schedulers"):
         assert_same(one[part], other[part], part)
     assert_same(one["callbacks"][best], other["callbacks"][best], best)
-    weights = (load_style_model(folder / "style.safetensors").network.state_dict() for folder in (straight, broken))
-    assert_same(*weights)
+    weights = [load_style_model(folder / "style.safetensors").network.state_dict() for folder in (straight, broken)]
+    assert_same(weights[0], weights[1])
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_a_signal_ends_a_run_in_good_order(number: int, photographs: Path, rando
     errors = finish(process)
     steps = load_style_model(tmp_path / "style.safetensors").training.steps
     assert f"stopped by {signal.Signals(number).name} after step {steps}" in errors
-    assert trained(tmp_path)["global_step"] == steps
+    assert steps is not None and trained(tmp_path)["global_step"] == steps
     finish(start(tmp_path, photographs, random_vgg, f"trainer.max_steps={steps + 3}", "ckpt_path=last"))
     assert trained(tmp_path)["global_step"] == steps + 3
 

@@ -28,7 +28,9 @@ def run(*arguments: object) -> str:
 
 
 def steps_of(folder: Path) -> int:
-    return load_style_model(folder / "style.safetensors").training.steps
+    steps = load_style_model(folder / "style.safetensors").training.steps
+    assert steps is not None
+    return steps
 
 
 def test_a_run_leaves_style_model_checkpoint_metrics_and_contact_sheet(
@@ -47,6 +49,7 @@ def test_a_run_leaves_style_model_checkpoint_metrics_and_contact_sheet(
     model = load_style_model(tmp_path / "style.safetensors")
     assert model.training.steps == 6 and model.training.images == 12
     assert model.style["title"] == "A, title" and len(model.style["thumbnail"]) > 100
+    assert model.report.heldout is not None
     assert {"content", "style", "tv", "total", "screen"} == set(model.report.heldout)
     assert model.loss["fingerprint"] in model.style_targets
     for grams in model.style_targets.values():
@@ -176,7 +179,7 @@ def test_auto_starts_from_the_base_weights_of_that_very_network(name: str) -> No
     config = OmegaConf.create({"init": "auto", "network": network_spec(name)})
     start = find_start(config)
     assert start == asset_dir("checkpoints") / "base" / f"{name}.safetensors"
-    assert load_style_model(start).spec == config.network
+    assert start is not None and load_style_model(start).spec == config.network
     config.network.width = 4
     assert find_start(config) is None
     config.init = "none"
@@ -209,7 +212,8 @@ def test_a_run_that_gains_nothing_ends_early(photographs: Path, random_vgg: Path
     words = ("trainer.max_steps=40", "trainer.val_check_interval=2", "callbacks.keep_best.patience=2", "optimizer.lr=0")
     run(tmp_path, photographs, random_vgg, *words)
     model = load_style_model(tmp_path / "style.safetensors")
-    assert model.training.steps <= 26
+    assert steps_of(tmp_path) <= 26
+    assert model.report.defects is not None
     assert set(model.report.defects) == set(DEFECTS)
 
 
