@@ -65,11 +65,14 @@ def dataset() -> dict[str, Any]:
                    for n, name in enumerate(FILES)],
         "annotations": [
             {"id": 9, "image_id": 70, "category_id": 1, **polygon},
-            {"id": 2, "image_id": 69, "category_id": 2, "segmentation": crowd, "bbox": [7, 5, 23, 15], "area": 345, "iscrowd": 1},
-            {"id": 3, "image_id": 68, "category_id": 1, **points}, {"id": 4, "image_id": 68, "category_id": 2, **polygon},
+            {"id": 2, "image_id": 69, "category_id": 2, "segmentation": crowd, "bbox": [7, 5, 23, 15], "area": 345,
+             "iscrowd": 1},
+            {"id": 3, "image_id": 68, "category_id": 1, **points},
+            {"id": 4, "image_id": 68, "category_id": 2, **polygon},
             {"id": 5, "image_id": 67, "category_id": 2, **polygon},
         ],
-        "categories": [{"id": 1, "name": "person", "keypoints": ["a", "b"], "skeleton": [[1, 2]]}, {"id": 2, "name": "dog"}],
+        "categories": [{"id": 1, "name": "person", "keypoints": ["a", "b"], "skeleton": [[1, 2]]},
+                       {"id": 2, "name": "dog"}],
     }  # fmt: skip
 
 
@@ -135,7 +138,9 @@ def test_the_result_is_a_coco_data_set_with_the_same_annotations(run: Callable[.
         assert {e["style"] for e in images_of(after) if e["source_id"] == old["id"]} == {None, "tiny", "other"}
 
 
-def test_a_painting_is_blended_by_its_strength(run: Callable[..., int], photos: Path, painter: Path, tmp_path: Path) -> None:  # fmt: skip
+def test_a_painting_is_blended_by_its_strength(
+    run: Callable[..., int], photos: Path, painter: Path, tmp_path: Path
+) -> None:
     from impasto.inference.stylizer import Stylizer
 
     photo = read_image(photos / "002.png")
@@ -204,11 +209,13 @@ IMAGE = {"id": 1, "file_name": "000.jpg", "width": 64, "height": 40}
 @pytest.mark.parametrize("coco", [
     "", "[]", "{}", "[" * 100_000, '{"images": [{"id": 1e999, "file_name": "x"}]}', '{"images": [], "x": NaN}',
     "\x00", '{"images": ' + "9" * 5000 + "}", {"images": {}}, {"images": [5]},
-    *[changed(images=[IMAGE | {"file_name": name}]) for name in ("../x.jpg", "/etc/x.jpg", "a\nb.jpg", "x/../y.jpg", "", ".", 5, None, "x" * 1001)],
+    *[changed(images=[IMAGE | {"file_name": name}])
+      for name in ("../x.jpg", "/etc/x.jpg", "a\nb.jpg", "x/../y.jpg", "", ".", 5, None, "x" * 1001)],
     *[changed(images=[IMAGE | {"id": number}]) for number in (None, [1], {}, 1.5, True)],
     changed(images=[IMAGE, IMAGE]), changed(annotations=7),
     changed(annotations=[{"image_id": [1]}]), changed(annotations=[{"image_id": 1, "category_id": {}}]),
-    changed(annotations=[{"image_id": 1, "bbox": [1, 2, 3]}]), changed(annotations=[{"image_id": 1, "bbox": [1, 2, 3, "\x1b[2J"]}]),
+    changed(annotations=[{"image_id": 1, "bbox": [1, 2, 3]}]),
+    changed(annotations=[{"image_id": 1, "bbox": [1, 2, 3, "\x1b[2J"]}]),
     changed(categories=[{"id": 1}]), changed(categories=[{"id": 1, "name": "a"}] * 2), changed(categories="person"),
 ])  # fmt: skip
 def test_hostile_annotations_get_one_line(
@@ -309,8 +316,10 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def started(many: Path, styles: list[Path], out: Path, *words: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "impasto", "augment", "--annotations", many / "instances.json", "--images", many,
-               "-s", styles[0], "-s", styles[1], "-o", out, "--device", "cpu", "--strength", "0.5:1", *words]  # fmt: skip
+    command = [
+        sys.executable, "-m", "impasto", "augment", "--annotations", many / "instances.json", "--images", many,
+        "-s", styles[0], "-s", styles[1], "-o", out, "--device", "cpu", "--strength", "0.5:1", *words,
+    ]  # fmt: skip
     return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -389,15 +398,16 @@ def renumbered(kind: Callable[[int], Any]) -> Callable[[dict[str, Any]], None]:
     lambda coco: [image.update(width=None, height=None) for image in coco["images"]],
     lambda coco: [image.update(width=str(image["width"]), height=float(image["height"])) for image in coco["images"]],
     lambda coco: [image.update(file_name=image["file_name"].replace("/", "\\")) for image in coco["images"]],
-    lambda coco: [image.update(file_name="C:\\data\\x\\" + image["file_name"].replace("/", "\\")) for image in coco["images"]],
+    lambda coco: [image.update(file_name="C:\\data\\x\\" + image["file_name"].replace("/", "\\"))
+                  for image in coco["images"]],
     lambda coco: [image.update(file_name="/home/somebody/data/" + image["file_name"]) for image in coco["images"]],
     lambda coco: [image.update(file_name="../../data/" + image["file_name"]) for image in coco["images"]],
     lambda coco: [image.update(file_name="https://example.org/a/" + image["file_name"]) for image in coco["images"]],
     lambda coco: [image.update(coco_url="http://example.org/" + image.pop("file_name")) for image in coco["images"]],
 ], ids=[
-    "ids as text", "ids as floats", "images' ids as text", "images' ids as floats", "one id for all", "no ids", "float ids",
-    "categories as text", "no sizes", "sizes of -1", "sizes of null", "sizes as text", "Windows", "drive", "absolute", "above",
-    "address", "LVIS",
+    "ids as text", "ids as floats", "images' ids as text", "images' ids as floats", "one id for all", "no ids",
+    "float ids", "categories as text", "no sizes", "sizes of -1", "sizes of null", "sizes as text", "Windows", "drive",
+    "absolute", "above", "address", "LVIS",
 ])  # fmt: skip
 def test_annotations_as_tools_write_them(
     run: Callable[..., int], tmp_path: Path, change: Callable[[dict[str, Any]], object]
