@@ -117,7 +117,8 @@ def test_models_are_taken_out_of_what_they_were_wrapped_in(foreign: Foreign, tmp
         save_file(state, path)
     else:
         torch.save({
-            "DataParallel": prefixed("module."), "compiled": prefixed("_orig_mod."), "both": prefixed("_orig_mod.module."),
+            "DataParallel": prefixed("module."), "compiled": prefixed("_orig_mod."),
+            "both": prefixed("_orig_mod.module."),
             "checkpoint": {"epoch": 2, "state_dict": state, "optimizer": {"lr": 1e-3, "betas": (0.9, 0.999)}},
             "lightning": {"state_dict": prefixed("model."), "global_step": 7},
             "nested": {"model": {"model_state_dict": prefixed("module.")}},
