@@ -3,7 +3,8 @@
     python tests/fuzz/fuzz.py images --minutes 10 --seed 0      python tests/fuzz/fuzz.py models --minutes 10 --seed 0
 
 Input number i is a pure function of (seed, i): a whole file with a few random changes. A worker process loads it, so
-that a crash, a hang or a greedy input costs that one input; such inputs are kept in --keep. Exit code 1 if there are any.
+that a crash, a hang or a greedy input costs that one input; such inputs are kept in --keep. Exit code 1 if there are
+any.
 """
 
 from __future__ import annotations
@@ -237,8 +238,10 @@ def model_samples() -> Samples:
     with tempfile.TemporaryDirectory() as folder:
         for name in network_names():
             model = StyleModel(
-                build_network(name, **smallest(name)), network_spec(name, **smallest(name)), "fuzzed", style={"title": "A title", "size": 256},
-                style_targets={"0123abcd": {"relu1_2": torch.eye(4)[None]}}, report=ReportSummary.from_dict({"loss": 1.5, "equal_iterations": {"noise": 50, "content": 8}}),
+                build_network(name, **smallest(name)), network_spec(name, **smallest(name)), "fuzzed",
+                style={"title": "A title", "size": 256},
+                style_targets={"0123abcd": {"relu1_2": torch.eye(4)[None]}},
+                report=ReportSummary.from_dict({"loss": 1.5, "equal_iterations": {"noise": 50, "content": 8}}),
             )  # fmt: skip
             path = Path(folder, f"{name}.safetensors")
             save_style_model(path, model)
