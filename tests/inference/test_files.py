@@ -55,7 +55,8 @@ def test_a_number_is_a_camera_unless_a_file_is_called_so(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("source", "target", "clip"), [
-    ("a.png", "b.png", False), ("a.mp4", "b.mp4", True), ("a.gif", "b.mp4", True), ("a.gif", "b.gif", False), (0, "b.mp4", True),
+    ("a.png", "b.png", False), ("a.mp4", "b.mp4", True), ("a.gif", "b.mp4", True), ("a.gif", "b.gif", False),
+    (0, "b.mp4", True),
 ])  # fmt: skip
 def test_clip_or_picture(source: str | int, target: str, clip: bool) -> None:
     job = Job(source if isinstance(source, int) else Path(source), Path(target))

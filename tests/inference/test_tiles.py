@@ -155,8 +155,9 @@ def test_a_full_disk_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
         tiled(small("swift"), 0, picture(40, 40))
 
 
-@pytest.mark.parametrize(("text", "size"), [("1G", 2**30), ("1.5GB", 3 * 2**29), ("500M", 500 * 2**20), ("64 MiB", 2**26),
-                                            ("2048k", 2**21), ("7", 7)])  # fmt: skip
+@pytest.mark.parametrize(("text", "size"), [
+    ("1G", 2**30), ("1.5GB", 3 * 2**29), ("500M", 500 * 2**20), ("64 MiB", 2**26), ("2048k", 2**21), ("7", 7),
+])  # fmt: skip
 def test_amounts_of_memory(text: str, size: int) -> None:
     assert memory_from(text) == size
 

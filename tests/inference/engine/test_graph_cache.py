@@ -1,4 +1,6 @@
-"""The graphs that are kept from one start to the next: torch stays away, the picture stays the same, and nothing is trusted blindly."""
+"""The graphs that are kept from one start to the next: torch stays away, the picture stays the same, and nothing is
+trusted blindly.
+"""
 
 from __future__ import annotations
 

@@ -53,7 +53,8 @@ def pixels(frame: Any, matrix: str = "601", full: bool = False) -> np.ndarray:
     """A frame as a player that knows its colours shows it, however it is tagged."""
     space = Colorspace.ITU709 if matrix == "709" else Colorspace.ITU601
     rgb = frame.reformat(
-        format="rgb24", src_colorspace=space, src_color_range=2 if full else 1, dst_color_range=2, interpolation=CAREFUL,
+        format="rgb24", src_colorspace=space, src_color_range=2 if full else 1, dst_color_range=2,
+        interpolation=CAREFUL,
     )  # fmt: skip
     return rgb.to_ndarray().astype(int)
 
