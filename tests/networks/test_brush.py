@@ -1,4 +1,6 @@
-"""The network for large strokes: its canvas is the same everywhere and always, and gives flat areas something to paint."""
+"""The network for large strokes: its canvas is the same everywhere and always, and gives flat areas something to
+paint.
+"""
 
 from __future__ import annotations
 
