@@ -1,4 +1,6 @@
-"""Runs that are killed, stopped, or find the disk full: nothing is lost, and what is resumed ends where it would have."""
+"""Runs that are killed, stopped, or find the disk full: nothing is lost, and what is resumed ends where it would
+have.
+"""
 
 from __future__ import annotations
 
@@ -121,7 +123,8 @@ def test_a_job_of_slurm_saves_and_goes_back_into_the_queue(photographs: Path, ra
     queue.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/queue"\n')
     queue.chmod(0o755)
     job = {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}", "MASTER_PORT": str(free_port()), "SLURM_JOB_ID": "77", "SLURM_NODEID": "0",
+        "PATH": f"{tmp_path}:{os.environ['PATH']}", "MASTER_PORT": str(free_port()), "SLURM_JOB_ID": "77",
+        "SLURM_NODEID": "0",
         "SLURM_JOB_NAME": "paint", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1",
         "SLURM_NODELIST": "localhost",
     }  # fmt: skip

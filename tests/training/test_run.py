@@ -21,8 +21,9 @@ from impasto.system.files import asset_dir
 from impasto.training.plan import find_start
 
 
-def run(*arguments: object) -> str:
-    result = subprocess.run(training_command(*arguments), capture_output=True, text=True, timeout=280)  # type: ignore[arg-type]
+def run(folder: Path, photographs: Path, vgg: Path, *overrides: str) -> str:
+    command = training_command(folder, photographs, vgg, *overrides)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 

@@ -358,7 +358,8 @@ def test_members_that_are_no_images_are_passed_over_and_names_lead_nowhere(tmp_p
         member("link.jpg", kind=tarfile.SYMTYPE, linkname="/etc/passwd"), member("hard.jpg", kind=tarfile.LNKTYPE),
         member("device.jpg", kind=tarfile.CHRTYPE), member("pipe.jpg", kind=tarfile.FIFOTYPE),
         member("folder.jpg", kind=tarfile.DIRTYPE), member("empty.jpg"), member("notes.txt", b"x"),
-        member("../../up.jpg", JPEG.getvalue()), member("/root.jpg", JPEG.getvalue()), member("bad\x1b[2J.jpg", b"rubbish"),
+        member("../../up.jpg", JPEG.getvalue()), member("/root.jpg", JPEG.getvalue()),
+        member("bad\x1b[2J.jpg", b"rubbish"),
     ]  # fmt: skip
     (tmp_path / "a.tar").write_bytes(b"".join(odd) + GOOD + END)
     before = {path for path in tmp_path.parent.rglob("*") if path.is_file()}
