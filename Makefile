@@ -32,7 +32,7 @@ test-oldest:
 	$(PYTHON) -m venv $(OLDEST)
 	$(PYTHON) scripts/release/oldest_versions.py > $(OLDEST)/constraints.txt
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(OLDEST)/constraints.txt --editable '.[dev]'
-	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -m "not slow" -n auto --dist worksteal
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -m "not slow" -W ignore::DeprecationWarning -n auto --dist worksteal
 
 check: $(INSTALLED)
 	$(BIN)/ruff check
