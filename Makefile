@@ -1,13 +1,15 @@
 # make demo   set everything up, train a style, paint photographs with it, compare it with the optimiser
 # make test   set everything up, run all tests
 # make check  lint, format and types
+# make test-oldest  run the quick tests with the oldest versions that pyproject.toml allows, in an environment outside the project
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+OLDEST ?= $(or $(TMPDIR),/tmp)/impasto-oldest
 PHOTOGRAPHS = $(shell $(BIN)/python -c 'import skimage, pathlib; print(pathlib.Path(skimage.__file__).parent / "data")')
 SAMPLES = $(addprefix $(PHOTOGRAPHS)/,astronaut.png chelsea.png coffee.png)
 
-.PHONY: demo test check clean
+.PHONY: demo test test-oldest check clean
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -25,6 +27,12 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
+test-oldest:
+	$(PYTHON) -m venv $(OLDEST)
+	$(PYTHON) scripts/release/oldest_versions.py > $(OLDEST)/constraints.txt
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(OLDEST)/constraints.txt --editable '.[dev]'
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -m "not slow" -W ignore::DeprecationWarning -n auto --dist worksteal
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

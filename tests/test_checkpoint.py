@@ -30,7 +30,7 @@ def metadata_of(path: Path) -> dict[str, Any]:
         return json.loads(file.metadata()["impasto"])
 
 
-def first_data_byte(data: bytes) -> int:
+def first_data_byte(data: bytes | bytearray) -> int:
     return 8 + int.from_bytes(data[:8], "little")
 
 
@@ -69,7 +69,8 @@ def test_tensors_renamed_added_or_of_another_type_are_refused(painter: Path, tmp
     altered = {
         "swapped": {**tensors, weight: tensors[twin], twin: tensors[weight]},
         "added": {**tensors, "another": torch.zeros(2)},
-        "of odd types": {**tensors, "a": torch.zeros((), dtype=torch.complex64), "b": torch.zeros(2, dtype=torch.float8_e5m2)},
+        "of odd types": {**tensors, "a": torch.zeros((), dtype=torch.complex64),
+                         "b": torch.zeros(2, dtype=torch.float8_e5m2)},
         "another type": {**tensors, weight: tensors[weight].float()},
     }  # fmt: skip
     for label, state in altered.items():

@@ -34,11 +34,11 @@ def imports(path: Path) -> list[tuple[str, bool]]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     found = []
     for node in ast.walk(tree):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        names = [alias.name for alias in node.names]
         if isinstance(node, ast.ImportFrom):
-            names = [node.module or ""]
-            if node.module == "impasto":
-                names = [f"impasto.{alias.name}" for alias in node.names]
+            names = [f"impasto.{name}" for name in names] if node.module == "impasto" else [node.module or ""]
         found += [(name, node.col_offset == 0) for name in names]
     return found
 

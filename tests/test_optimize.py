@@ -58,7 +58,10 @@ def test_an_interrupted_optimize_writes_its_picture(number: int, tmp_path: Path)
     for seed, name in enumerate(("photo.png", "style.png")):
         to_pil(photograph(seed, 64)).save(tmp_path / name)
     words = ["optimize", "photo.png", "-s", "style.png", "-o", "out.png", "--steps", "100000", "--size", "64", "--json"]
-    code = f"import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from impasto.cli import main; raise SystemExit(main({words}))"
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"from impasto.cli import main; raise SystemExit(main({words}))"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
     )
@@ -86,7 +89,9 @@ def test_one_iteration_is_one_update(loss: PerceptualLoss) -> None:
 
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_later_steps_are_those_of_lbfgs_with_learning_rate_1(loss: PerceptualLoss, bfloat16: bool) -> None:
-    """The second step is H g with H = (s·y / y·y) in place of the identity, corrected by the pair (s, y) (Nocedal 1980)."""
+    """The second step is H g with H = (s·y / y·y) in place of the identity, corrected by the pair (s, y) (Nocedal
+    1980).
+    """
     content, seen, gradients = photograph(2, 32)[None], [], []
     target = loss.content_features(content)
     optimize_image(
@@ -109,9 +114,11 @@ def test_later_steps_are_those_of_lbfgs_with_learning_rate_1(loss: PerceptualLos
 def test_starts_are_what_they_say(loss: PerceptualLoss) -> None:
     content = photograph(2, 32)[None]
 
-    def start(**options: object) -> torch.Tensor:
+    def start(init: str | torch.Tensor, seed: int = 0) -> torch.Tensor:
         seen: list[torch.Tensor] = []
-        optimize_image(content, loss, steps=1, callback=lambda iterate: seen.append(iterate.image.clone()), **options)
+        optimize_image(
+            content, loss, steps=1, init=init, seed=seed, callback=lambda iterate: seen.append(iterate.image.clone())
+        )
         return seen[0]
 
     assert torch.equal(start(init="content"), content)

@@ -16,8 +16,8 @@ from PIL import Image
 from helpers.commands import training_command
 from impasto.synthetic.contents import procedural_image
 
-# Runs in every Python that a command starts: writes down each name that is looked up and each address that is called. What
-# libraries in C call, only strace sees.
+# Runs in every Python that a command starts: writes down each name that is looked up and each address that is called.
+# What libraries in C call, only strace sees.
 WATCH = """
 import os, sys
 def watch(event, arguments, _busy=[]):
@@ -35,7 +35,9 @@ PYTHON = [sys.executable, "-m"]
 
 
 def watched(command: list[str], folder: Path) -> tuple[subprocess.CompletedProcess[str], list[str], list[str]]:
-    """Run a command in `folder`; return what it gave back, whom it called, and the files that it left in the user's home."""
+    """Run a command in `folder`; return what it gave back, whom it called, and the files that it left in the user's
+    home.
+    """
     watch, home, log = folder / "watch", folder / "home", folder / "called.txt"
     for place in (watch, home):
         place.mkdir(exist_ok=True)
@@ -69,7 +71,10 @@ def test_painting_calls_nobody(painter: Path, tmp_path: Path, backend: str) -> N
 
 
 def test_painting_from_python_calls_nobody(painter: Path, tmp_path: Path) -> None:
-    code = f"import impasto, numpy as n; impasto.load({str(painter)!r}, 'cpu')(n.zeros((16, 16, 3), n.uint8)); import openvino"
+    code = (
+        "import impasto, numpy as n; "
+        f"impasto.load({str(painter)!r}, 'cpu')(n.zeros((16, 16, 3), n.uint8)); import openvino"
+    )
     run, called, left = watched([sys.executable, "-c", code], tmp_path)
     assert run.returncode == 0 and (called, left) == ([], []), run.stderr
 
@@ -106,7 +111,8 @@ def test_a_user_without_a_home_paints(painter: Path, tmp_path: Path) -> None:
         "import os, pwd, sys\n"
         "def nobody(uid): raise KeyError(uid)\n"
         "pwd.getpwuid = nobody\n"
-        "for name in ('HOME', 'USER', 'LOGNAME', 'LNAME', 'USERNAME', 'IMPASTO_CACHE', 'XDG_CACHE_HOME'): os.environ.pop(name, None)\n"
+        "for name in ('HOME', 'USER', 'LOGNAME', 'LNAME', 'USERNAME', 'IMPASTO_CACHE', 'XDG_CACHE_HOME'):\n"
+        "    os.environ.pop(name, None)\n"
         "from impasto import cli\n"
         f"sys.exit(cli.main(['stylize', 'a.png', '-s', {str(painter)!r}, '--device', 'cpu']))"
     )

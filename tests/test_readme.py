@@ -1,4 +1,6 @@
-"""The README is short, and what it tells people to type works. The commands of docs/ are read by the command line, too."""
+"""The README is short, and what it tells people to type works. The commands of docs/ are read by the command line,
+too.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ QUICK = {
     "benchmark": ["--sizes", "32x32", "--runs", "1", "--backends", "torch"],
     "sample-style": ["--size", "64"],
     "shards": ["--shards", "2", "--size", "48"],
-    "train": ["--minutes", "0.05", "data.crop=64", "data.batch_size=1", "data.heldout_size=48", "style.size=64", "margin=8"],
+    "train": ["--minutes", "0.05", "data.crop=64", "data.batch_size=1", "data.heldout_size=48", "style.size=64",
+              "margin=8"],
 }  # fmt: skip
 TRAINED = {  # the other trainings are composed
     "impasto train painting.jpg",
@@ -164,8 +167,10 @@ def place(tmp_path: Path, painter: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 def model_of_pytorch_examples(width: int, blocks: int) -> dict[str, torch.Tensor]:
     """A state dict with the names and shapes of its fast_neural_style, random weights."""
     w, state = width, {}
-    convolutions = {"conv1": (w, 3, 9), "conv2": (2 * w, w, 3), "conv3": (4 * w, 2 * w, 3), "deconv1": (2 * w, 4 * w, 3),
-                    "deconv2": (w, 2 * w, 3), "deconv3": (3, w, 9)}  # fmt: skip
+    convolutions = {
+        "conv1": (w, 3, 9), "conv2": (2 * w, w, 3), "conv3": (4 * w, 2 * w, 3),
+        "deconv1": (2 * w, 4 * w, 3), "deconv2": (w, 2 * w, 3), "deconv3": (3, w, 9),
+    }  # fmt: skip
     norms = {"in1": w, "in2": 2 * w, "in3": 4 * w, "in4": 2 * w, "in5": w}
     for block in range(1, blocks + 1):
         convolutions |= {f"res{block}.conv{i}": (4 * w, 4 * w, 3) for i in (1, 2)}

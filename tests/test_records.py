@@ -26,7 +26,7 @@ JSON = st.recursive(
 )
 ITERATIONS = {"noise": 20, "content": None}
 CURVE = {"0": {"content": 0.0, "style": 9.0, "tv": 0.5, "total": 9.5}, "2": {"total": 4.0}}
-OLD = {  # as the first version wrote it
+OLD: dict[str, Any] = {  # as the first version wrote it
     "style": "wave",
     "judge": {"network": "vgg19", "weights": "vgg.pth", "fingerprint": "12ab"},
     "equal_iterations": ITERATIONS,

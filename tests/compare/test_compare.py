@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,8 @@ def test_comparison_scores_network_and_optimiser_with_one_loss(
 ) -> None:
     paths, stylizer = sorted(photographs.glob("*.png"))[:2], Stylizer(painter, "cpu")
     loss, updates = judging_loss(stylizer.model), []
-    options = {"steps": 6, "size": 48}
-    report, results = compare(paths, stylizer, loss, **options, progress=lambda *call: updates.append(call))
+    compared = partial(compare, paths, stylizer, loss, steps=6, size=48)
+    report, results = compared(progress=lambda *call: updates.append(call))
     assert len(updates) == 2 * 3 * 7
     for result, entry in zip(results, report.images, strict=True):
         with torch.no_grad():
@@ -33,9 +34,9 @@ def test_comparison_scores_network_and_optimiser_with_one_loss(
     written = report.to_dict()
     assert set(written["equal_iterations"]) == set(written["median_iterations"]) == {"noise", "content"}
     assert report.judge.fingerprint == loss.features.fingerprint()
-    again, _ = compare(paths, stylizer, loss, **options, progress=lambda *call: pytest.fail("not taken from the cache"))
+    again, _ = compared(progress=lambda *call: pytest.fail("not taken from the cache"))
     assert again.loss == report.loss
-    short, _ = compare(paths, stylizer, loss, **options, polish=False)
+    short, _ = compared(polish=False)
     assert "polish" not in short.to_dict()["loss"] and short.gap == report.gap
     for path in write_report(tmp_path / "report", report, results):
         assert path.stat().st_size > 500

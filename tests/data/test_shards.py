@@ -7,21 +7,22 @@ import json
 import os
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-import webdataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
+from webdataset.compat import WebDataset
+from webdataset.writer import TarWriter
 
 from impasto import cli
 from impasto.data.crops import CropDataset, StreamSampler
@@ -83,7 +84,7 @@ def crops(source: ShardImages, seed: int = 0) -> CropDataset:
 class _Numbered(CropDataset):
     """Tells with each crop which image it is of."""
 
-    def __getitem__(self, number: int) -> dict:
+    def __getitem__(self, number: int) -> dict[str, Any]:
         epoch, position = divmod(number, len(self))
         return {**super().__getitem__(number), "index": int(self.order(epoch)[position])}
 
@@ -126,13 +127,14 @@ def test_without_an_index_the_headers_say_the_same(copied: Path) -> None:
 
 def test_webdataset_reads_them(packed: Path) -> None:
     urls = [str(path) for path in sorted(packed.glob("*.tar"))]
-    samples = list(webdataset.WebDataset(urls, shardshuffle=False, empty_check=False).decode("pil"))
+    decoded: Any = WebDataset(urls, shardshuffle=False, empty_check=False).decode("pil")  # its type cannot be iterated
+    samples = list(decoded)
     assert len(samples) == EACH == len({sample["__key__"] for sample in samples})
     assert {sample["jpg"].size for sample in samples} == {(64, 64)}
 
 
 def test_what_webdataset_writes_is_read(tmp_path: Path, photographs: Path) -> None:
-    with webdataset.TarWriter(str(tmp_path / "a.tar")) as sink:
+    with TarWriter(str(tmp_path / "a.tar")) as sink:
         for path in find_images([photographs]):
             sink.write({"__key__": "x" * 150 + path.stem, "png": path.read_bytes(), "json": {"seen": 1}})
     source = open_shards(str(tmp_path / "a.tar"))
@@ -224,7 +226,7 @@ class _Server(SimpleHTTPRequestHandler):
 
     ranges = True
 
-    def log_message(self, *_: object) -> None: ...
+    def log_message(self, format: str, *args: object) -> None: ...
 
     def do_GET(self) -> None:
         wanted, path = self.headers.get("Range"), Path(self.translate_path(self.path))
@@ -288,7 +290,10 @@ def test_mistakes_are_one_line(tmp_path: Path, packed: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(DataError, match=told):
             open_shards(shards)
-    for options in ({}, {"root": packed, "shards": "x.tar"}, {"shards": "x.tar", "include": ["*.jpg"]}):
+    mistakes: list[dict[str, Any]] = [
+        {}, {"root": packed, "shards": "x.tar"}, {"shards": "x.tar", "include": ["*.jpg"]},
+    ]  # fmt: skip
+    for options in mistakes:
         with pytest.raises(DataError, match="give one"):
             ContentDataModule(**options)
 
@@ -353,7 +358,8 @@ def test_members_that_are_no_images_are_passed_over_and_names_lead_nowhere(tmp_p
         member("link.jpg", kind=tarfile.SYMTYPE, linkname="/etc/passwd"), member("hard.jpg", kind=tarfile.LNKTYPE),
         member("device.jpg", kind=tarfile.CHRTYPE), member("pipe.jpg", kind=tarfile.FIFOTYPE),
         member("folder.jpg", kind=tarfile.DIRTYPE), member("empty.jpg"), member("notes.txt", b"x"),
-        member("../../up.jpg", JPEG.getvalue()), member("/root.jpg", JPEG.getvalue()), member("bad\x1b[2J.jpg", b"rubbish"),
+        member("../../up.jpg", JPEG.getvalue()), member("/root.jpg", JPEG.getvalue()),
+        member("bad\x1b[2J.jpg", b"rubbish"),
     ]  # fmt: skip
     (tmp_path / "a.tar").write_bytes(b"".join(odd) + GOOD + END)
     before = {path for path in tmp_path.parent.rglob("*") if path.is_file()}
@@ -398,7 +404,7 @@ def test_no_damage_to_a_header_does_worse_than_a_line(place: int, junk: bytes) -
     lambda index: index["shards"]["0000.tar"].pop("sha256"),
     lambda index: index.update(format="other"), lambda index: index.update(shards=[1]),
 ])  # fmt: skip
-def test_a_hostile_index_is_one_line(copied: Path, change) -> None:  # noqa: ANN001
+def test_a_hostile_index_is_one_line(copied: Path, change: Callable[[dict[str, Any]], object]) -> None:
     index = json.loads((copied / "index.json").read_bytes())
     assert len(records((copied / "index.json").read_bytes())) == 4
     change(index)

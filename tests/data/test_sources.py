@@ -38,11 +38,12 @@ def test_a_coco_file_chooses_the_images(photographs: Path, tmp_path: Path) -> No
 
 def test_annotations_are_understood_as_tools_write_them(photographs: Path, tmp_path: Path) -> None:
     coco = {
-        "images": [{"id": 0, "file_name": "below\\\\00.png"}, {"id": 1, "file_name": "01.png"}, {"id": "2", "file_name": "02.png"},
-                   {"id": 3, "file_name": "01.png"}, {"id": 4, "file_name": "04.png"}],
+        "images": [{"id": 0, "file_name": "below\\\\00.png"}, {"id": 1, "file_name": "01.png"},
+                   {"id": "2", "file_name": "02.png"}, {"id": 3, "file_name": "01.png"},
+                   {"id": 4, "file_name": "04.png"}],
         "categories": [{"id": 7, "name": "mouse"}, {"id": "8", "name": "mouse"}, {"id": 9, "name": "cat"}],
-        "annotations": [{"image_id": "0", "category_id": "7"}, {"image_id": 1, "category_id": 8}, {"image_id": 2, "category_id": 8},
-                        {"image_id": 4, "category_id": 9}],
+        "annotations": [{"image_id": "0", "category_id": "7"}, {"image_id": 1, "category_id": 8},
+                        {"image_id": 2, "category_id": 8}, {"image_id": 4, "category_id": 9}],
     }  # fmt: skip
     file = tmp_path / "instances.json"
     file.write_text(json.dumps(coco).replace("\\\\\\\\", "\\\\"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,8 +28,10 @@ def foreign() -> Foreign:
     for name, parameter in network.named_parameters():
         if name.startswith("in"):
             parameter.add_(0.3 * torch.randn_like(parameter))
-    network.deconv3.conv2d.weight.mul_(120)
-    network.deconv3.conv2d.bias.fill_(110.0)
+    last = network.deconv3.conv2d
+    assert last.bias is not None
+    last.weight.mul_(120)
+    last.bias.fill_(110.0)
     return network
 
 
@@ -52,7 +55,7 @@ class Touch:
     def __init__(self, path: Path):
         self.path = path
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return Path.touch, (self.path,)
 
 
@@ -114,7 +117,8 @@ def test_models_are_taken_out_of_what_they_were_wrapped_in(foreign: Foreign, tmp
         save_file(state, path)
     else:
         torch.save({
-            "DataParallel": prefixed("module."), "compiled": prefixed("_orig_mod."), "both": prefixed("_orig_mod.module."),
+            "DataParallel": prefixed("module."), "compiled": prefixed("_orig_mod."),
+            "both": prefixed("_orig_mod.module."),
             "checkpoint": {"epoch": 2, "state_dict": state, "optimizer": {"lr": 1e-3, "betas": (0.9, 0.999)}},
             "lightning": {"state_dict": prefixed("model."), "global_step": 7},
             "nested": {"model": {"model_state_dict": prefixed("module.")}},

@@ -3,7 +3,8 @@
     python tests/fuzz/fuzz.py images --minutes 10 --seed 0      python tests/fuzz/fuzz.py models --minutes 10 --seed 0
 
 Input number i is a pure function of (seed, i): a whole file with a few random changes. A worker process loads it, so
-that a crash, a hang or a greedy input costs that one input; such inputs are kept in --keep. Exit code 1 if there are any.
+that a crash, a hang or a greedy input costs that one input; such inputs are kept in --keep. Exit code 1 if there are
+any.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,9 +24,20 @@ def scene(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
     return picture
 
 
-def make_clip(path: Path, *, times: list[int] | None = None, time_base: Fraction = Fraction(1, 30), size: tuple[int, int] = (WIDTH, HEIGHT),
-              codec: str = "libx264", pix_fmt: str = "yuv420p", matrix: str = "", full: bool = False, turn: tuple = (),
-              sounds: int = 0, options: dict[str, str] | None = None) -> Path:  # fmt: skip
+def make_clip(
+    path: Path,
+    *,
+    times: list[int] | None = None,
+    time_base: Fraction = Fraction(1, 30),
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    matrix: str = "",
+    full: bool = False,
+    turn: tuple[Any, ...] = (),
+    sounds: int = 0,
+    options: dict[str, str] | None = None,
+) -> Path:
     times = list(range(20)) if times is None else times
     with av.open(str(path), "w", options=options or {}) as out:
         picture = out.add_stream(codec, rate=30, time_base=time_base, width=size[0], height=size[1], pix_fmt=pix_fmt)

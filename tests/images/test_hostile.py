@@ -18,6 +18,7 @@ from impasto.images.finding import find_images
 from impasto.images.reading import read_image, read_picture
 from impasto.images.tensors import from_levels
 from impasto.images.writing import write_image
+from impasto.system.choices import MAX_PIXELS
 
 pytestmark = pytest.mark.filterwarnings("ignore::Warning:PIL", "ignore::PIL.Image.DecompressionBombWarning")
 
@@ -34,11 +35,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def refusal(path: Path, **limits: int) -> str:
+def refusal(path: Path, max_pixels: int = MAX_PIXELS) -> str:
     """Return the message with which `path` is refused, having watched its manners."""
     before, start = resident_peak(reset=True), time.process_time()
     with pytest.raises(ImageError) as caught:
-        read_picture(path, **limits)
+        read_picture(path, max_pixels=max_pixels)
     seconds, megabytes = time.process_time() - start, resident_peak() - before
     message = str(caught.value)
     assert message.startswith(printable(path) + ": ") and "; " in message, "it names the file and the remedy"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
+from PIL.JpegImagePlugin import JpegImageFile
 from torch import Tensor
 
 from helpers import hostile
@@ -34,11 +35,11 @@ def test_alpha_is_composited_on_white_elsewhere(tmp_path: Path, suffix: str) -> 
 
 def test_jpeg_is_95_without_subsampling(tmp_path: Path) -> None:
     write_image(tmp_path / "a.jpg", from_pil(hostile.quad()))
+    expected = Image.open(stream(hostile.encoded(hostile.quad(), "JPEG", quality=95)))
     with Image.open(tmp_path / "a.jpg") as picture:
+        assert isinstance(picture, JpegImageFile) and isinstance(expected, JpegImageFile)
         assert JpegImagePlugin.get_sampling(picture) == 0
-        assert (
-            picture.quantization == Image.open(stream(hostile.encoded(hostile.quad(), "JPEG", quality=95))).quantization
-        )
+        assert picture.quantization == expected.quantization
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "avif"])

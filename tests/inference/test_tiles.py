@@ -27,6 +27,7 @@ from impasto.inference.receptive_field import reach, working_memory
 from impasto.inference.stylizer import Stylizer
 from impasto.inference.tiles import TiledPainter
 from impasto.networks import StagedNetwork, build_network, network_names
+from impasto.networks.swift import SwiftNet
 
 
 def small(name: str) -> StagedNetwork:
@@ -41,11 +42,13 @@ def small(name: str) -> StagedNetwork:
 
 
 def whole(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
-    around = padding(*image.shape[1:], network.stride, getattr(network, "surround", 0))
+    assert isinstance(network.stride, int)
+    _, height, width = image.shape
+    around = padding(height, width, network.stride, getattr(network, "surround", 0))
     with torch.inference_mode():
         sides = ((0, 0), (around.top, around.bottom), (around.left, around.right))
         larger = torch.from_numpy(np.pad(image.numpy(), sides, "reflect" if around.mirror else "edge"))
-        return network(larger[None])[0, :, around.top :, around.left :][:, : image.shape[1], : image.shape[2]]
+        return network(larger[None])[0, :, around.top :, around.left :][:, :height, :width]
 
 
 def tiled(network: StagedNetwork, memory: int, image: torch.Tensor) -> torch.Tensor:
@@ -90,6 +93,7 @@ def test_reach_follows_the_layers() -> None:
     # Pixels of the input: 3x3 (or 5x5) at half size sees 2 (or 4), 3x3 from half to quarter 2 more, rounded up to 4.
     for ends, seen, drawn in ((1, 4, 1), (2, 8, 2)):
         network = build_network("swift", width=4, blocks=1, reach=ends)
+        assert isinstance(network, SwiftNet)
         assert reach(network.encoder)[:3] == (seen, 4, Fraction(1, 4))
         assert reach(network.body[0])[:3] == (2, 1, 1)
         assert reach(network.decoder)[:3] == (drawn, 1, 4)
@@ -151,8 +155,9 @@ def test_a_full_disk_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
         tiled(small("swift"), 0, picture(40, 40))
 
 
-@pytest.mark.parametrize(("text", "size"), [("1G", 2**30), ("1.5GB", 3 * 2**29), ("500M", 500 * 2**20), ("64 MiB", 2**26),
-                                            ("2048k", 2**21), ("7", 7)])  # fmt: skip
+@pytest.mark.parametrize(("text", "size"), [
+    ("1G", 2**30), ("1.5GB", 3 * 2**29), ("500M", 500 * 2**20), ("64 MiB", 2**26), ("2048k", 2**21), ("7", 7),
+])  # fmt: skip
 def test_amounts_of_memory(text: str, size: int) -> None:
     assert memory_from(text) == size
 

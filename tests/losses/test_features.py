@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 from torch.nn import functional as F
 
 from helpers.pictures import photograph
@@ -19,6 +21,7 @@ def test_layers_have_torchvisions_indices_and_values(random_vgg: Path) -> None:
     from torchvision.models import vgg19
 
     reference = vgg19(weights=None).features.eval()
+    assert isinstance(reference, nn.Sequential)
     state = {key.removeprefix("features."): value.float() for key, value in load_file(random_vgg).items()}
     reference.load_state_dict(state)
     image = photograph(1, 48)[None]
@@ -67,7 +70,7 @@ def test_unknown_and_missing_layers_are_named(random_vgg: Path, tmp_path: Path) 
 
 def test_a_pth_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     class Attack:
-        def __reduce__(self) -> tuple:
+        def __reduce__(self) -> tuple[Any, ...]:
             return (Path(tmp_path / "ran").touch, ())
 
     torch.save({"features.0.weight": Attack()}, tmp_path / "attack.pth")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from helpers.pictures import checkerboard
 from impasto.losses.functional import (
@@ -43,6 +44,10 @@ def test_gram_matrix_has_the_gradient_of_its_formula(memory_format: torch.memory
     torch.testing.assert_close(gradient, expected)
 
 
+def weighted_total(weights: tuple[Tensor, Tensor], pair: tuple[Tensor, Tensor]) -> Tensor:
+    return (weights[0] * pair[0]).sum() + (weights[1] * pair[1]).sum()
+
+
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_mean_and_covariance_are_those_of_the_mapped_features(memory_format: torch.memory_format) -> None:
     features = (3 + torch.randn(2, 5, 3, 4)).contiguous(memory_format=memory_format).requires_grad_()
@@ -55,9 +60,7 @@ def test_mean_and_covariance_are_those_of_the_mapped_features(memory_format: tor
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(gram_of(*found), flat @ flat.mT / (7 * 12))
     weights = torch.randn(2, 7), torch.randn(2, 7, 7)
-    totals = [
-        sum((factor * value).sum() for factor, value in zip(weights, pair, strict=True)) for pair in (found, expected)
-    ]
+    totals = [weighted_total(weights, pair) for pair in (found, expected)]
     torch.testing.assert_close(*(torch.autograd.grad(total, features)[0] for total in totals))
 
 
@@ -67,8 +70,7 @@ def test_mean_and_covariance_have_their_gradients_in_half_precision_too() -> Non
     for dtype in (torch.float32, torch.bfloat16):
         narrow = features.to(dtype).requires_grad_()
         found = mapped_mean_and_covariance(narrow, weight, bias)
-        total = sum((factor * value).sum() for factor, value in zip(weights, found, strict=True))
-        (gradient,) = torch.autograd.grad(total, narrow)
+        (gradient,) = torch.autograd.grad(weighted_total(weights, found), narrow)
         assert gradient.dtype == dtype
         gradients.append(gradient.float())
     assert (gradients[1] - gradients[0]).norm() < 0.02 * gradients[0].norm()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -101,7 +102,7 @@ def test_colours_and_contrast_are_no_content(loss: PerceptualLoss) -> None:
 @pytest.mark.parametrize(
     "mistake", [{"octaves": 0}, {"octaves": 1.5}, {"content_octave": -1}, {"centred": 1}, {"grey_content": "no"}]
 )
-def test_octaves_that_make_no_loss_are_one_clear_error(random_vgg: Path, mistake: dict) -> None:
+def test_octaves_that_make_no_loss_are_one_clear_error(random_vgg: Path, mistake: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(mistake))):
         PerceptualLoss.from_spec(str(random_vgg), **mistake)
 

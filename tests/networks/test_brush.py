@@ -1,4 +1,6 @@
-"""The network for large strokes: its canvas is the same everywhere and always, and gives flat areas something to paint."""
+"""The network for large strokes: its canvas is the same everywhere and always, and gives flat areas something to
+paint.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from helpers.networks import gradients_of
 from helpers.pictures import photograph
 from impasto.images.tensors import as_array, as_tensor
 from impasto.inference.engine import build_engine, is_installed
@@ -84,4 +87,4 @@ def test_a_small_crop_keeps_a_middle_for_the_loss(side: int, left: int) -> None:
 def test_small_crops_can_be_trained_on(side: int) -> None:
     network = build_network("brush")
     network(torch.rand(1, 3, side, side)).sum().backward()
-    assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
+    assert all(torch.isfinite(gradient).all() for gradient in gradients_of(network))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
+from helpers.networks import gradients_of
 from impasto.errors import ModelError
 from impasto.networks import build_network, complete_spec, network_names, network_spec
 
@@ -12,6 +15,7 @@ from impasto.networks import build_network, complete_spec, network_names, networ
 @pytest.mark.parametrize("name", network_names())
 def test_every_network_keeps_size_and_range(name: str) -> None:
     network = build_network(name)
+    assert isinstance(network.stride, int)
     size = 5 * network.stride
     output = network(torch.rand(2, 3, size, 2 * size))
     assert output.shape == (2, 3, size, 2 * size)
@@ -27,7 +31,7 @@ def test_gradients_do_not_depend_on_the_memory_format(name: str, batch: int) -> 
     for memory_format in (torch.contiguous_format, torch.channels_last):
         network.to(memory_format=memory_format).zero_grad()
         (network(image.contiguous(memory_format=memory_format)) * direction).sum().backward()
-        gradients.append(torch.cat([parameter.grad.flatten() for parameter in network.parameters()]))
+        gradients.append(torch.cat([gradient.flatten() for gradient in gradients_of(network)]))
     assert (gradients[0] - gradients[1]).norm() < 1e-4 * gradients[0].norm()
 
 
@@ -58,7 +62,7 @@ def test_a_file_from_before_an_option_means_what_it_meant() -> None:
 
 @pytest.mark.parametrize("spec", [{"name": "nobody"}, {"name": "johnson", "width": 10**9}, {"name": "johnson", "x": 1},
                                   {"name": "johnson", "width": "32"}, {"name": "../johnson"}])  # fmt: skip
-def test_a_spec_out_of_bounds_is_refused(spec: dict) -> None:
+def test_a_spec_out_of_bounds_is_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(ModelError):
         build_network(**spec)
 

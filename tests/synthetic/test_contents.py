@@ -41,7 +41,7 @@ def test_every_seed_gives_another_picture_with_something_in_it() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_each_kind_has_light_and_dark_and_colour(kind: Callable) -> None:
+def test_each_kind_has_light_and_dark_and_colour(kind: Callable[[np.random.Generator, int], np.ndarray]) -> None:
     pictures = np.stack(
         [developed(np.random.default_rng(seed), kind(np.random.default_rng(seed), 64)) for seed in range(8)]
     )

@@ -14,7 +14,9 @@ def sample_style(*words: object) -> int:
     return cli.main(["sample-style", *map(str, words)])
 
 
-def test_every_listed_style_is_written_and_is_full_of_colour(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_every_listed_style_is_written_and_is_full_of_colour(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert sample_style("--list") == 0
     names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert len(names) >= 10
@@ -43,7 +45,7 @@ def test_a_small_style_picture_is_a_preview_of_a_large_one(name: str) -> None:
 
 
 def test_an_unknown_style_is_a_usage_error_that_names_the_known_ones(
-    tmp_path: Path, capsys: pytest.CaptureFixture
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sample_style("oil_slick", "-o", tmp_path) == 2
     assert "no style named oil_slick" in capsys.readouterr().err

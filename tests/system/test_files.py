@@ -61,11 +61,13 @@ def test_every_command_writes_there(
     words, made = {
         "stylize": (["stylize", "a.png", *style], "a.tiny.png"),
         "clip": (["stylize", "c.mp4", *style], "c.tiny.mp4"),
-        "optimize": (["optimize", "a.png", "-s", "a.png", "-o", "o.png", "--loss-weights", str(random_vgg), *small], "o.png"),
+        "optimize": (["optimize", "a.png", "-s", "a.png", "-o", "o.png", "--loss-weights", str(random_vgg), *small],
+                     "o.png"),
         "compare": (["compare", "a.png", *style, "-o", "report", *small, "--no-polish"], "report/report.json"),
         "augment": (["augment", "--annotations", "c.json", "--images", ".", *style, "-o", "out", "--keep-originals",
                      "--workers", "1"], "out/annotations.json"),
-        "train": (["train", *training_command(tmp_path, photographs, random_vgg)[3:], "trainer.max_steps=2"], "style.safetensors"),
+        "train": (["train", *training_command(tmp_path, photographs, random_vgg)[3:], "trainer.max_steps=2"],
+                  "style.safetensors"),
     }[name]  # fmt: skip
     world = {**os.environ, "LD_PRELOAD": str(refusing), "IMPASTO_CACHE": str(tmp_path / "cache")}
     command = [sys.executable, "-m", "impasto", *words]

@@ -113,7 +113,8 @@ def test_a_second_training_is_refused_while_the_first_lives(
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="asks /proc")
 def test_ranks_end_with_their_launcher_however_it_ends(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     launcher = start(
-        tmp_path, photographs, random_vgg, "trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "trainer.max_steps=1000000",
+        tmp_path, photographs, random_vgg, "trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu",
+        "trainer.max_steps=1000000",
     )  # fmt: skip
     wait_for(tmp_path / "run" / "last.ckpt")
     ranks = [int(name) for name in Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split()]

@@ -38,11 +38,13 @@ def commands(painter: Path, photographs: Path, random_vgg: Path, tmp_path: Path)
         "stylize": (["a.png", "b.png", *style], "b.tiny.png"),
         "optimize": (["a.png", "-s", "b.png", "-o", "o.png", "--loss-weights", str(random_vgg), *small], "o.png"),
         "compare": (["a.png", *style, "-o", "report", *small, "--no-polish"], "report/report.json"),
-        "augment": (["--annotations", "c.json", "--images", ".", *style, "-o", "out", "--workers", "1"], "out/annotations.json"),
+        "augment": (["--annotations", "c.json", "--images", ".", *style, "-o", "out", "--workers", "1"],
+                    "out/annotations.json"),
         "import": (["m.pth", "-o", "m.safetensors"], "m.safetensors"),
         "styles": ([], "a.png"),
         "benchmark": (["--sizes", "32x32", "--backends", "torch", "--runs", "1"], "a.png"),
-        "train": ([*training_command(tmp_path, photographs, random_vgg)[3:], "trainer.max_steps=2"], "style.safetensors"),
+        "train": ([*training_command(tmp_path, photographs, random_vgg)[3:], "trainer.max_steps=2"],
+                  "style.safetensors"),
     }  # fmt: skip
     return {name: ([*IMPASTO, name, *rest], tmp_path / made) for name, (rest, made) in words.items()}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 
 from impasto.losses.defects import grid_energy
 from impasto.losses.perceptual import PerceptualLoss
@@ -18,13 +19,16 @@ def test_the_learning_rate_follows_the_steps(loss: PerceptualLoss) -> None:
 
     module = StyleModule(build_network("johnson", width=4, blocks=1), loss, torch.optim.Adam)
     module._trainer = Run()  # type: ignore[assignment]
-    optimizer, scheduler = module.configure_optimizers().values()
-    assert scheduler["interval"] == "step"
+    found = module.configure_optimizers()
+    optimizer, schedule = found["optimizer"], found["lr_scheduler"]
+    assert isinstance(schedule, dict) and schedule.get("interval") == "step"
+    scheduler = schedule["scheduler"]
+    assert isinstance(scheduler, LambdaLR)
     for step in range(101):
         wanted = rate_factor(step, step / 100) * optimizer.defaults["lr"]
         assert optimizer.param_groups[0]["lr"] == pytest.approx(wanted, abs=1e-12)
         optimizer.step()
-        scheduler["scheduler"].step()
+        scheduler.step()
 
 
 def test_training_adds_what_repeats_with_the_stride(loss: PerceptualLoss) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -25,7 +27,7 @@ def test_orthogonalized_zero_is_zero() -> None:
     assert not orthogonalized(torch.zeros(8, 12)).any()
 
 
-def stepped(start: Tensor, gradients: list[Tensor], **options: float) -> Tensor:
+def stepped(start: Tensor, gradients: list[Tensor], **options: Any) -> Tensor:
     parameter = nn.Parameter(start.clone())
     optimizer = Muon([parameter], **options)
     for gradient in gradients:
@@ -38,7 +40,8 @@ def test_the_step_of_a_kernel_has_one_size_whatever_the_gradient() -> None:
     start, gradient = torch.zeros(32, 32, 3, 3), torch.randn(32, 32, 3, 3)
     small, large = (stepped(start, [scale * gradient], lr=0.01) for scale in (1e-4, 1e4))
     assert float((small - large).norm() / large.norm()) < 0.1
-    # The singular values of an orthogonal (32, 288) step are 1, so its mean square is 32 / (32 * 288); times 0.2 lr √288.
+    # The singular values of an orthogonal (32, 288) step are 1, so its mean square is 32 / (32 * 288); times 0.2 lr
+    # √288.
     assert float(small.square().mean().sqrt()) == pytest.approx(0.2 * 0.01, rel=0.15)
 
 

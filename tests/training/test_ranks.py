@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import multiprocessing
+from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 from helpers.pictures import photograph
@@ -49,15 +49,15 @@ def _gradient_of_all(vgg: str, folder: str) -> None:
     torch.save([parameter.grad for parameter in network.parameters()], f"{folder}/all.pt")
 
 
-def _gradients(port: int, vgg: str, folder: str) -> None:
-    multiprocessing.spawn(_gradient_of_rank, (port, vgg, folder), nprocs=2)
+def save_gradients(port: int, vgg: str, folder: str) -> None:
+    spawn(_gradient_of_rank, (port, vgg, folder), nprocs=2)
     _gradient_of_all(vgg, folder)
 
 
 @pytest.mark.slow
 def test_two_ranks_of_two_have_the_gradient_of_one_rank_of_four(random_vgg: Path, tmp_path: Path) -> None:
     port = 29_500 + os.getpid() % 500
-    code = f"import test_ranks as t; t._gradients({port}, {str(random_vgg)!r}, {str(tmp_path)!r})"
+    code = f"import test_ranks as t; t.save_gradients({port}, {str(random_vgg)!r}, {str(tmp_path)!r})"
     folders = os.pathsep.join(map(str, (Path(__file__).parent, ROOT / "tests")))
     environment = {**os.environ, "PYTHONPATH": folders}  # another test may have set PYTHONSAFEPATH
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=280)

@@ -19,14 +19,17 @@ from impasto.checkpoint import load_style_model, read_metadata
 from impasto.losses.defects import DEFECTS
 
 
-def run(*arguments: object) -> str:
-    result = subprocess.run(training_command(*arguments), capture_output=True, text=True, timeout=280)  # type: ignore[arg-type]
+def run(folder: Path, photographs: Path, vgg: Path, *overrides: str) -> str:
+    command = training_command(folder, photographs, vgg, *overrides)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
 
 def steps_of(folder: Path) -> int:
-    return load_style_model(folder / "style.safetensors").training.steps
+    steps = load_style_model(folder / "style.safetensors").training.steps
+    assert steps is not None
+    return steps
 
 
 def test_a_run_leaves_style_model_checkpoint_metrics_and_contact_sheet(
@@ -195,7 +198,8 @@ def test_a_run_that_gains_nothing_ends_early(photographs: Path, random_vgg: Path
     words = ("trainer.max_steps=40", "trainer.val_check_interval=2", "callbacks.keep_best.patience=2", "optimizer.lr=0")
     run(tmp_path, photographs, random_vgg, *words)
     model = load_style_model(tmp_path / "style.safetensors")
-    assert model.training.steps <= 26
+    assert steps_of(tmp_path) <= 26
+    assert model.report.defects is not None
     assert set(model.report.defects) == set(DEFECTS)
 
 

@@ -7,10 +7,11 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from impasto.errors import UsageError
 from impasto.system.choices import DEFAULT_DEVICE
@@ -58,7 +59,13 @@ def has_fast_bfloat16(device: torch.device | str) -> bool:
 def _has_avx512_bf16() -> bool:
     with suppress(OSError):  # as on Linux; elsewhere torch knows
         return re.search(r"^flags\s*:.*\bavx512_bf16\b", Path("/proc/cpuinfo").read_text(), re.MULTILINE) is not None
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    return bool(_cpu_capabilities().get("avx512_bf16"))
+
+
+def _cpu_capabilities() -> Mapping[str, Any]:
+    """Return what torch knows of this CPU; an older torch, such as 2.6, knows nothing."""
+    known: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    return known()
 
 
 def thread_count() -> int:
@@ -125,7 +132,7 @@ def device_name(device: torch.device) -> str:
     """Return the marketing name of `device`, for reports."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return str(torch.cpu.get_capabilities().get("cpu_name") or platform.machine())
+    return str(_cpu_capabilities().get("cpu_name") or platform.machine())
 
 
 def _version(package: str) -> str:

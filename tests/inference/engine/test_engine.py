@@ -43,8 +43,9 @@ def contrasting(name: str) -> nn.Module:
             nn.init.normal_(parameter, 0.5, 0.3)
     if name == "fast_neural_style":  # its last convolution makes pixels up to 255
         *_, last = (module for module in network.modules() if isinstance(module, nn.Conv2d))
-        last.weight *= 100
-        last.bias += 100
+        assert last.bias is not None
+        last.weight.mul_(100)
+        last.bias.add_(100)
     return network
 
 

@@ -1,4 +1,6 @@
-"""The graphs that are kept from one start to the next: torch stays away, the picture stays the same, and nothing is trusted blindly."""
+"""The graphs that are kept from one start to the next: torch stays away, the picture stays the same, and nothing is
+trusted blindly.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +114,8 @@ def test_the_longest_unused_goes_first(painter: Path, cache: Path, monkeypatch: 
     for age, name in ((20, "old"), (30, "oldest")):
         path = first.with_name(f"{name}.onnx")
         path.write_bytes(b"another")
-        os.utime(path, (first.stat().st_mtime - age,) * 2)
+        written = first.stat().st_mtime - age
+        os.utime(path, (written, written))
     first.write_bytes(b"damaged, so that it is written again")
     Stylizer(painter, "cpu")
     assert [path.stem for path in graphs(cache)] == sorted([first.stem, "old"])

@@ -53,7 +53,8 @@ def pixels(frame: Any, matrix: str = "601", full: bool = False) -> np.ndarray:
     """A frame as a player that knows its colours shows it, however it is tagged."""
     space = Colorspace.ITU709 if matrix == "709" else Colorspace.ITU601
     rgb = frame.reformat(
-        format="rgb24", src_colorspace=space, src_color_range=2 if full else 1, dst_color_range=2, interpolation=CAREFUL,
+        format="rgb24", src_colorspace=space, src_color_range=2 if full else 1, dst_color_range=2,
+        interpolation=CAREFUL,
     )  # fmt: skip
     return rgb.to_ndarray().astype(int)
 
@@ -141,7 +142,7 @@ def untagged(source: Path, target: Path) -> Path:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("turn", [(90,), (-90,), (180,), (0, True, False), (90, True, False), (90, False, True)])
-def test_turned_and_mirrored_clips_come_out_upright(tmp_path: Path, suffix: str, turn: tuple) -> None:
+def test_turned_and_mirrored_clips_come_out_upright(tmp_path: Path, suffix: str, turn: tuple[Any, ...]) -> None:
     source = make_clip(tmp_path / f"in{suffix}", turn=turn, times=[0, 1, 2])
     paint_video(identity, source, tmp_path / "out.mp4")
     upright = np.rot90(scene(0), turn[0] // 90)

@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from helpers.pictures import photograph
@@ -36,6 +37,7 @@ def test_a_kernel_on_blocks_of_pixels_sees_the_same_on_the_picture(transplant: M
 def test_planted_channels_do_what_they_did_whatever_the_others_hold(transplant: ModuleType) -> None:
     layer, wider = ConvLayer(4, 6, 3), ConvLayer(9, 11, 3)
     for norm in (layer[1], wider[1]):
+        assert isinstance(norm, nn.InstanceNorm2d)
         norm.weight.normal_()
         norm.bias.normal_()
     transplant.plant(layer, wider)
