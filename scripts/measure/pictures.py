@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument("--others", type=Path, help="paintings of the same photographs by another program")
     parser.add_argument("--limit", type=int, default=12, help="of the photographs")
     parser.add_argument("-o", "--output", type=Path, help="keep the paintings there")
+    parser.add_argument("--name", default="pictures", help="of the tables (default: %(default)s)")
     options = parser.parse_args()
     options.models = dict(options.models)
     judge = load_judge(options.judge)
@@ -155,11 +156,11 @@ def main() -> None:
         print(f"{_head.stamp()}; deep style distance / structure lost")
         found = anchors(options, judge, folder)
         show("chicago.jpg", found)
-        _head.save(options.results, "pictures", f"{FIGURES}, chicago.jpg", flat(found))
+        _head.save(options.results, options.name, f"{FIGURES}, chicago.jpg", flat(found))
         if options.photographs:
             found, title = means(options, judge, folder), f"means over {options.limit} photographs"
             show(title, found)
-            _head.save(options.results, "pictures_means", f"{FIGURES}, {title}", flat(found))
+            _head.save(options.results, f"{options.name}_means", f"{FIGURES}, {title}", flat(found))
 
 
 if __name__ == "__main__":
