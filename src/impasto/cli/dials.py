@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def add(command: argparse.ArgumentParser) -> None:
     dials = command.add_argument_group("dials", "by default as the style says, everywhere")
     dials.add_argument("--strength", type=_between(0, MAX_STRENGTH), metavar="SHARE",
-                       help=f"0 is the photograph, 1 the painting, up to {MAX_STRENGTH} more than that")  # fmt: skip
+                       help=f"0 is the photograph, 1 the painting; above it, to {MAX_STRENGTH}, an "
+                            "exaggeration")  # fmt: skip
     add_stroke_and_color(dials)
     where = dials.add_mutually_exclusive_group()
     where.add_argument("--mask", type=path_from, metavar="FILE|DIR",
@@ -33,7 +34,8 @@ def add(command: argparse.ArgumentParser) -> None:
     dials.add_argument("--annotations", type=path_from, metavar="FILE",
                        help="a COCO annotation file, for --paint and --keep")  # fmt: skip
     dials.add_argument("--region", type=_region_from, action="append", metavar="MASK=STYLE",
-                       help="paint where this mask is white in another style; repeatable, later ones on top")  # fmt: skip
+                       help="paint where this mask is white in another style; repeatable, later ones "
+                            "on top")  # fmt: skip
 
 
 def add_stroke_and_color(command: argparse._ActionsContainer) -> None:
