@@ -45,7 +45,7 @@ class CocoMasks:
 
     def __init__(self, annotations: Path, categories: Sequence[str], *, invert: bool = False):
         coco = read_coco(annotations)
-        _ids_of(coco, categories)
+        check_categories(coco, categories)
         self.annotations, self.categories, self.invert = annotations, tuple(categories), invert
         self._parts = parts_of(coco)
         self._named: defaultdict[str, list[int | str]] = defaultdict(list)
@@ -82,6 +82,11 @@ class CocoMasks:
         if len(numbers) != 1:
             raise DataError(source, f"{'several such images' if numbers else 'no such image'} in the annotations")
         return self._parts[numbers[0]]
+
+
+def check_categories(coco: dict[str, Any], names: Sequence[str]) -> None:
+    """Raise DataError, which names those that there are, for a category that is not in a data set."""
+    _ids_of(coco, names)
 
 
 def parts_of(coco: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
