@@ -107,7 +107,7 @@ def _augment(options: argparse.Namespace) -> int:
         report = augment(
             options.annotations, options.images, options.style, options.output, per_image=options.per_image,
             seed=options.seed, strength=options.strength, stroke=options.stroke, color=options.color,
-            paint=options.paint or (), keep=options.keep or (), keep_originals=options.keep_originals,
+            paint=options.paint, keep=options.keep, keep_originals=options.keep_originals,
             resume=options.resume, workers=options.workers, engine=options.engine, device=options.device,
             progress=progress, failed=failures,
         )  # fmt: skip

@@ -41,8 +41,8 @@ def augment(
     strength: tuple[float, float] = AUGMENT_STRENGTH,
     stroke: float | None = None,
     color: str | None = None,
-    paint: Sequence[str] = (),
-    keep: Sequence[str] = (),
+    paint: Sequence[str] | None = None,
+    keep: Sequence[str] | None = None,
     keep_originals: bool = False,
     resume: bool = False,
     workers: int | None = None,
@@ -120,11 +120,11 @@ def augment(
     }  # fmt: skip
 
 
-def _touch(stroke: float | None, color: str | None, paint: Sequence[str], keep: Sequence[str]) -> Touch:
+def _touch(stroke: float | None, color: str | None, paint: Sequence[str] | None, keep: Sequence[str] | None) -> Touch:
     Dials().given(stroke=stroke, color=color)  # raises UsageError for what is out of range
     if paint and keep:
         raise UsageError("paint and keep exclude each other; give one of them")
-    return Touch(stroke, color, tuple(paint or keep), bool(keep))
+    return Touch(stroke, color, tuple(paint or keep or ()), bool(keep))
 
 
 def _styles_by_name(styles: Sequence[str | Path]) -> dict[str, Path]:
