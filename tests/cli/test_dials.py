@@ -162,6 +162,12 @@ def test_wrong_dials_get_one_line(
     assert code == UsageError.exit_code and reason in err and len(err.splitlines()) == 1
 
 
+def test_a_camera_takes_no_folder_of_masks(folder: Path, painter: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mask(folder / "masks" / "a.png")
+    assert stylize("0", "-s", painter, "-o", "film.mp4", "--mask", "masks") == 2
+    assert "a camera has no last frame" in capsys.readouterr().err
+
+
 def test_an_unknown_category_and_a_photograph_without_annotations_are_named(
     folder: Path, painter: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

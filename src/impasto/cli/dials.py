@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from impasto.cli.options import path_from
 from impasto.errors import UsageError, printable
+from impasto.inference.files import camera_number
 from impasto.system.choices import COLORS, MAX_STRENGTH, STROKES
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def check(options: argparse.Namespace) -> None:
     for path in [options.mask, *(mask for mask, _ in options.region or ())]:
         if path and not path.exists():
             raise UsageError(f"{printable(path)}: no such mask; give a picture, or a folder of them")
+        if path and path.is_dir() and camera_number(options.sources[0]) is not None:
+            raise UsageError(f"{printable(path)}: a camera has no last frame; give one mask, not a folder")
 
 
 def hands_of(painter: Stylizer, options: argparse.Namespace) -> Hands:
