@@ -152,6 +152,9 @@ def place(tmp_path: Path, painter: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
         Image.fromarray(procedural_image(seed, 96)).save(tmp_path / "photographs" / f"{seed}.png")
     for seed, name in enumerate(("holiday.jpg", "painting.jpg")):
         Image.fromarray(procedural_image(seed + 7, 96)).save(tmp_path / name)
+    sky = Image.new("L", (96, 96))
+    sky.paste(255, (0, 0, 96, 40))
+    sky.save(tmp_path / "sky.png")
     shutil.copy(painter, tmp_path / "painting.safetensors")
     images = [{"id": seed, "file_name": f"{seed}.png", "width": 96, "height": 96} for seed in range(6)]
     boxes = [{"id": 1 + seed, "image_id": seed, "category_id": 1, "bbox": [8, 8, 32, 32], "area": 1024, "iscrowd": 0}
@@ -216,7 +219,7 @@ def test_the_readmes_commands_work_one_after_the_other(place: Path) -> None:
             run(words(command))
     for result in ("holiday.starry_night.jpg", "paintings/0.wave.png", "clip.painting.mp4", "optimised.png",
                    "report/report.json", "styles/oils.png", "shards/index.json", "mosaic.safetensors",
-                   "styled/annotations.json", "both/annotations.json"):  # fmt: skip
+                   "styled/annotations.json", "both/annotations.json", "calm.jpg", "around/0.wave.png", "two.jpg"):  # fmt: skip
         assert (place / result).is_file(), result
 
 

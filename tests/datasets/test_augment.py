@@ -24,12 +24,14 @@ from pycocotools.coco import COCO
 from impasto import cli
 from impasto.checkpoint import load_style_model, save_style_model
 from impasto.datasets.coco import read_annotated
+from impasto.datasets.coco_masks import mask_of
 from impasto.datasets.plan import draw_style, plan_jobs
 from impasto.datasets.workers import MakeWorker, Results
 from impasto.errors import ImageError
-from impasto.images.reading import read_image
+from impasto.images.reading import read_image, read_levels
 from impasto.images.tensors import from_levels, to_levels
 from impasto.images.writing import write_image
+from impasto.inference.masks import compose
 from impasto.synthetic.contents import procedural_image
 
 FILES = ["000.jpg", "below/000.jpg", "below/000.png", "001.jpg", "002.png", "no annotations.jpg"]
@@ -151,6 +153,38 @@ def test_a_painting_is_blended_by_its_strength(
         assert (tmp_path / str(strength) / "images" / "002.tiny.jpg").read_bytes() == (
             tmp_path / "expected.jpg"
         ).read_bytes()
+
+
+def test_people_are_painted_alone_or_kept(
+    run: Callable[..., int], photos: Path, painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from impasto.inference.stylizer import Stylizer
+
+    name = FILES[0]
+    photo = read_levels(photos / name, upright=False)
+    painted = Stylizer(painter, "cpu")(photo, color="match")
+    for option, invert in (("--paint", False), ("--keep", True)):
+        assert run(tmp_path / option, option, "person", "--color", "match", painters=[painter]) == 0
+        mask = mask_of(dataset(), name, ["person"], invert=invert)
+        assert 0 < mask.mean() < 1
+        write_image(tmp_path / "expected.jpg", compose(photo, painted, mask))
+        entries = json.loads((tmp_path / option / "annotations.json").read_text())["images"]
+        (made,) = [entry["file_name"] for entry in entries if entry["source"] == name]
+        wanted = np.asarray(Image.open(tmp_path / "expected.jpg"), int)
+        got = np.asarray(Image.open(tmp_path / option / "images" / made), int)
+        assert np.abs(wanted - got).mean() < 1
+    lines(capsys)
+    assert run(tmp_path / "wrong", "--paint", "perzon", painters=[painter]) == 1
+    assert "choose from dog, person" in lines(capsys)[0] and not (tmp_path / "wrong").exists()
+
+
+def test_a_data_set_with_other_dials_is_another_one(
+    run: Callable[..., int], painter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / "out", painters=[painter]) == 0
+    assert run(tmp_path / "out", "--resume", painters=[painter]) == 0
+    assert run(tmp_path / "out", "--resume", "--color", "photo", painters=[painter]) == 2
+    assert "not begun with these options" in lines(capsys)[-1]
 
 
 def test_draws_depend_on_seed_image_and_number_alone() -> None:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from functools import cache
 from typing import Any
 
+from impasto.cli import dials
 from impasto.cli.options import Once, add_command, add_device_and_json, folder_from, path_from, positive_from, seed_from
 from impasto.cli.output import print_error, print_json, print_result
 from impasto.system.choices import AUGMENT_ENGINES, AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_ENGINE, DEFAULT_SEED
@@ -44,6 +45,8 @@ def add(commands: Any) -> None:
     command.add_argument("--strength", type=_range_from, default=AUGMENT_STRENGTH, metavar="LOW:HIGH",
                          help="share of the painting, drawn from this range; the rest is the photograph "
                          f"(default: {':'.join(f'{end:g}' for end in AUGMENT_STRENGTH)})")  # fmt: skip
+    dials.add_stroke_and_color(command)
+    dials.add_categories(command.add_mutually_exclusive_group())
     command.add_argument("--keep-originals", action="store_true", help="copy the photographs into the data set too")
     command.add_argument("--resume", action="store_true", help="go on with a run that was cut off")
     command.add_argument(
@@ -103,8 +106,10 @@ def _augment(options: argparse.Namespace) -> int:
 
         report = augment(
             options.annotations, options.images, options.style, options.output, per_image=options.per_image,
-            seed=options.seed, strength=options.strength, keep_originals=options.keep_originals, resume=options.resume,
-            workers=options.workers, engine=options.engine, device=options.device, progress=progress, failed=failures,
+            seed=options.seed, strength=options.strength, stroke=options.stroke, color=options.color,
+            paint=options.paint, keep=options.keep, keep_originals=options.keep_originals,
+            resume=options.resume, workers=options.workers, engine=options.engine, device=options.device,
+            progress=progress, failed=failures,
         )  # fmt: skip
     if failures.hidden:
         print_error(f"{failures.hidden} more images could not be painted; --json names them all")

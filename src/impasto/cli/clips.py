@@ -15,10 +15,10 @@ from impasto.inference.files import STDOUT, Destination, camera_number
 from impasto.system import streams
 
 if TYPE_CHECKING:
-    from impasto.inference.stylizer import Stylizer
+    from impasto.inference.hands import Hands
 
 
-def paint_clip(painter: Stylizer, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
+def paint_clip(painter: Hands, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Paint one clip, or what a camera sees, with progress on stderr; return its entries of the report."""
     from impasto.errors import printable
     from impasto.inference.video.paint_video import paint_video
@@ -26,8 +26,8 @@ def paint_clip(painter: Stylizer, source: Path | int, target: Path, options: arg
     name = f"camera {source}" if isinstance(source, int) else printable(source)
     with _progress(name) as progress:
         report = paint_video(
-            painter, source, target, size=options.size, keep_metadata=options.keep_metadata, progress=progress,
-            max_pixels=options.max_pixels,
+            painter.frames(source), source, target, size=options.size, keep_metadata=options.keep_metadata,
+            progress=progress, max_pixels=options.max_pixels,
         )  # fmt: skip
     for line in report.notes:
         print_note(f"{name}: {line}")
@@ -59,12 +59,18 @@ def check_sources(options: argparse.Namespace, destination: Destination) -> None
         raise UsageError("--json and the picture cannot both go to stdout: choose -o FILE")
 
 
-def paint_pipe(painter: Stylizer, options: argparse.Namespace) -> int:
+def paint_pipe(painter: Hands, options: argparse.Namespace) -> int:
     """Paint raw RGB24 frames from stdin to stdout."""
     from impasto.inference.video.paint_video import paint_raw
 
     with _progress("-") as progress:
-        paint_raw(painter, sys.stdin.buffer, streams.results().buffer, *options.frame_size, progress=progress)
+        paint_raw(
+            painter.frames(sys.stdin.buffer),
+            sys.stdin.buffer,
+            streams.results().buffer,
+            *options.frame_size,
+            progress=progress,
+        )
     return 0
 
 

@@ -38,7 +38,9 @@ def _styles(options: argparse.Namespace) -> int:
         return int(failed)
     for metadata, size in known:
         network = metadata.spec["name"]
-        print_result(f"{metadata.name:24} {network:10} {size / 1e6:5.1f} MB   {_measured(metadata.report)}")
+        print_result(
+            f"{metadata.name:24} {network:10} {size / 1e6:5.1f} MB   {_measured(metadata.report)}{_dialled(metadata)}"
+        )
     if not known:
         print("no styles are shipped with this installation; train one with `impasto train PICTURE`", file=sys.stderr)
     return int(failed)
@@ -49,8 +51,15 @@ def failure_report(_: str) -> list[Any]:
 
 
 def _facts(metadata: Metadata, size: int) -> dict[str, Any]:
-    facts = {"name": metadata.name, "network": metadata.spec["name"], "bytes": size}
+    facts: dict[str, Any] = {"name": metadata.name, "network": metadata.spec["name"], "bytes": size}
+    if metadata.style.dials:
+        facts["dials"] = metadata.style.dials
     return {**facts, "report": metadata.report.to_dict()}
+
+
+def _dialled(metadata: Metadata) -> str:
+    dials = metadata.style.dials or {}
+    return f" ({', '.join(f'{name} {value}' for name, value in dials.items())})" if dials else ""
 
 
 def _measured(report: ReportSummary) -> str:

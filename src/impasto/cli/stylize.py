@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from impasto.cli import clips
+from impasto.cli import clips, dials
 from impasto.cli.options import (
     Once,
     add_backend,
@@ -27,7 +27,7 @@ from impasto.system import streams
 from impasto.system.choices import DEFAULT_STATISTICS, MAX_PIXELS, STATISTICS
 
 if TYPE_CHECKING:
-    from impasto.inference.stylizer import Stylizer
+    from impasto.inference.hands import Hands
 
 
 def add(commands: Any) -> None:
@@ -68,6 +68,7 @@ def add(commands: Any) -> None:
     command.add_argument("--statistics", choices=STATISTICS, default=DEFAULT_STATISTICS,
                          help="of a picture painted in tiles: thumbnail is faster, and says how far it is off "
                               "(default: %(default)s)")  # fmt: skip
+    dials.add(command)
     add_backend(command)
     add_device_and_json(command)
 
@@ -78,18 +79,20 @@ def _stylize(options: argparse.Namespace) -> int:
 
     destination = Destination.of(options.output)
     clips.check_sources(options, destination)
+    dials.check(options)
     model = find_style_model(options.style)
     # Not the name inside: a painter that was trained further and saved beside its first state differs by its file only.
     style = model.name.removesuffix(SUFFIX)
     check_name(style, model)
-    painter = Stylizer(
+    stylizer = Stylizer(
         model, options.device, backend=options.backend, precision=options.precision,
         max_memory=options.max_memory, statistics=options.statistics,
     )  # fmt: skip
-    print(f"painting with {painter.engine}", file=sys.stderr)
+    painter = dials.hands_of(stylizer, options)
+    print(f"painting with {stylizer.engine}", file=sys.stderr)
     if options.sources == ["-"] and options.frame_size:
         return clips.paint_pipe(painter, options)
-    report = _Report(style, options.json)
+    report = _Report(style, options.json, painter.to_dict())
     try:
         if options.sources == ["-"]:
             _paint_stdin(painter, destination, options, report)
@@ -105,8 +108,9 @@ def _stylize(options: argparse.Namespace) -> int:
 class _Report:
     """What became of each source (done, left as it was, failed), and the exit code."""
 
-    def __init__(self, style: str | None, as_json: bool):
+    def __init__(self, style: str | None, as_json: bool, dials: dict[str, Any] | None = None):
         self.style, self.as_json, self.code = style, as_json, 0
+        self.dials = {"dials": dials} if dials else {}
         self.done: list[dict[str, Any]] = []
         self.left: list[dict[str, Any]] = []
         self.failed: list[dict[str, Any]] = []
@@ -120,7 +124,7 @@ class _Report:
         self.code = self.code or 1
 
     def as_dict(self) -> dict[str, Any]:
-        return {"style": self.style, "done": self.done, "left": self.left, "failed": self.failed}
+        return {"style": self.style, **self.dials, "done": self.done, "left": self.left, "failed": self.failed}
 
     def show(self) -> None:
         from impasto.errors import printable
@@ -143,7 +147,7 @@ def failure_report(reason: str) -> dict[str, Any]:
 
 
 def _paint_all(
-    painter: Stylizer, model: Path, destination: Destination, options: argparse.Namespace, report: _Report
+    painter: Hands, model: Path, destination: Destination, options: argparse.Namespace, report: _Report
 ) -> None:
     """Paint every source; record each one in the report."""
     records = cache(Records)
@@ -159,7 +163,7 @@ def _paint_all(
     report.to_stdout = destination.stream == files.STDOUT
     for job in progress_bar(jobs, "image"):
         try:
-            made = job.made(style, settings)
+            made = job.made(style, painter.settings(settings, job.source))
             if made and options.resume and job.is_done(made, records(job.target.parent), options.max_pixels):
                 report.left.append({"input": str(job.source), "output": str(job.target)})
                 continue
@@ -173,7 +177,7 @@ def _paint_all(
             report.fail(job.source, error)
 
 
-def _paint_one(painter: Stylizer, job: Job, options: argparse.Namespace) -> dict[str, Any]:
+def _paint_one(painter: Hands, job: Job, options: argparse.Namespace) -> dict[str, Any]:
     """Paint one source; return its entries of the report beside input and output."""
     if job.makes_clip(overwrite=options.overwrite):
         return clips.paint_clip(painter, job.source, job.target, options)
@@ -182,9 +186,7 @@ def _paint_one(painter: Stylizer, job: Job, options: argparse.Namespace) -> dict
     return {}
 
 
-def _paint_to(
-    painter: Stylizer, source: Path | BinaryIO, target: Path, suffix: str, options: argparse.Namespace
-) -> None:
+def _paint_to(painter: Hands, source: Path | BinaryIO, target: Path, suffix: str, options: argparse.Namespace) -> None:
     """Paint a picture into a file, a pipe or a device; `suffix` gives the format of the latter two."""
     if target == files.STDOUT:
         _paint_picture(painter, source, streams.results().buffer, suffix, options)  # type: ignore[attr-defined]
@@ -196,7 +198,7 @@ def _paint_to(
 
 
 def _paint_picture(
-    painter: Stylizer, source: Path | BinaryIO, target: Path | BinaryIO, suffix: str, options: argparse.Namespace
+    painter: Hands, source: Path | BinaryIO, target: Path | BinaryIO, suffix: str, options: argparse.Namespace
 ) -> None:
     from impasto.errors import printable
     from impasto.images.geometry import resize, size_of
@@ -213,7 +215,7 @@ def _paint_picture(
         alpha = None if alpha is None else resize(alpha, options.size)
     exif, notes = picture.exif if options.keep_metadata else None, picture.notes
     del picture  # frees memory: a huge picture and its painting need not both be held while the file is written
-    (pixels,), deviation = painter.paint(pixels[None])
+    (pixels,), deviation = painter.paint(pixels, source)
     if any(deviation):
         off = "off by {:.2f} standard deviations on average over the norms, {:.2f} at most".format(*deviation)
         notes += (f"statistics from a thumbnail: {off}; --statistics exact is not",)
@@ -222,7 +224,7 @@ def _paint_picture(
         print_note(f"{printable(source)}: {line}")
 
 
-def _paint_stdin(painter: Stylizer, destination: Destination, options: argparse.Namespace, report: _Report) -> None:
+def _paint_stdin(painter: Hands, destination: Destination, options: argparse.Namespace, report: _Report) -> None:
     """Paint the picture that stdin holds."""
     from impasto.images.reading import buffered, suffix_of
 

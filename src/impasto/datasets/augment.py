@@ -11,16 +11,19 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from impasto.checkpoint import find_style_model, load_style_model
 from impasto.datasets.coco import read_coco
+from impasto.datasets.coco_masks import check_categories, parts_of
 from impasto.datasets.plan import Job, plan_jobs
 from impasto.datasets.ray import run_on_ray
-from impasto.datasets.workers import Worker, run_locally
+from impasto.datasets.workers import Touch, Worker, run_locally
 from impasto.errors import DataError, UsageError
+from impasto.inference.dials import Dials
 from impasto.system.choices import AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_DEVICE, DEFAULT_ENGINE, DEFAULT_SEED
 from impasto.system.files import written_whole
 
@@ -36,6 +39,10 @@ def augment(
     per_image: int = AUGMENT_PER_IMAGE,
     seed: int = DEFAULT_SEED,
     strength: tuple[float, float] = AUGMENT_STRENGTH,
+    stroke: float | None = None,
+    color: str | None = None,
+    paint: Sequence[str] | None = None,
+    keep: Sequence[str] | None = None,
     keep_originals: bool = False,
     resume: bool = False,
     workers: int | None = None,
@@ -55,6 +62,9 @@ def augment(
         per_image: paintings of each image, in different styles as far as there are enough.
         seed: with an image's id, it decides on styles and strengths.
         strength: lowest and highest share of the painting, in [0, 1]; the rest is the photograph.
+        stroke, color: as of `inference.dials.Dials`, by default as each style says.
+        paint: names of categories; only what is annotated as one of them is painted. By default everything is.
+        keep: names of categories; everything else is painted.
         keep_originals: copy the photographs into the result too.
         resume: go on with what an earlier call with these arguments left in `out`, keeping files that are whole.
         workers: processes, or CPUs of the Ray cluster; None for all. On GPUs, one for each.
@@ -69,15 +79,19 @@ def augment(
         {"annotations": path, "images": number written, "marks": number of annotations, "failed": lines}.
 
     Raises:
-        DataError: there is no such folder, or the annotation file is not one.
+        DataError: there is no such folder or category, or the annotation file is not one.
         UsageError: `out` holds something already, or the arguments do not fit together.
     """
     if not folder.is_dir():
         raise DataError(folder, "no such folder", "give the one with the images")
     coco = read_coco(annotations, folder)
     paths = _styles_by_name(styles)
+    touch = _touch(stroke, color, paint, keep)
     jobs = plan_jobs(coco["images"], list(paths), per_image, seed, strength, keep_originals)
-    settings = {
+    if touch.categories:
+        check_categories(coco, touch.categories)
+        jobs = [replace(job, part=part) for job, part in zip(jobs, parts_of(coco).values(), strict=True)]
+    settings: dict[str, Any] = {
         "annotations": _file_digest(annotations),
         "styles": {name: _file_digest(path) for name, path in paths.items()},
         "per_image": per_image,
@@ -85,8 +99,10 @@ def augment(
         "strength": list(strength),
         "keep_originals": keep_originals,
     }
+    if touch != Touch():
+        settings["touch"] = asdict(touch)
     _prepare_output(out, settings, resume)
-    make_worker = partial(Worker, folder.resolve(), (out / "images").resolve(), paths, resume)
+    make_worker = partial(Worker, folder.resolve(), (out / "images").resolve(), paths, resume, touch=touch)
     results = (run_on_ray if engine == "ray" else run_locally)(jobs, make_worker, workers, device)
     done, total, reasons = 0, sum(len(job.outputs) for job in jobs), {}
     for number, reason in results:
@@ -102,6 +118,13 @@ def augment(
         "annotations": str(out / "annotations.json"), "images": len(painted["images"]),
         "marks": len(painted["annotations"]), "failed": [reasons[number] for number in sorted(reasons)],
     }  # fmt: skip
+
+
+def _touch(stroke: float | None, color: str | None, paint: Sequence[str] | None, keep: Sequence[str] | None) -> Touch:
+    Dials().given(stroke=stroke, color=color)  # raises UsageError for what is out of range
+    if paint and keep:
+        raise UsageError("paint and keep exclude each other; give one of them")
+    return Touch(stroke, color, tuple(paint or keep or ()), bool(keep))
 
 
 def _styles_by_name(styles: Sequence[str | Path]) -> dict[str, Path]:

@@ -2,19 +2,100 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import PurePath
-from typing import Any
+from pathlib import Path, PurePath
+from typing import Any, NoReturn
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from impasto.errors import DataError, printable
+from impasto.datasets.coco import read_coco
+from impasto.errors import DataError, UsageError, printable
+from impasto.images.reading import orientation_of, stored_size
+from impasto.inference.masks import fitted
 from impasto.system.choices import MAX_PIXELS
 
 _FINE = 4  # subpixels a side, by which the edge of a polygon becomes soft
 _FINE_PIXELS = 2**22  # of a picture, above which an edge is fine enough as it is
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+
+log = logging.getLogger(__name__)
+
+
+class CocoMasks:
+    """The masks of photographs, wherever they lie, by the annotations of an annotation file: what `Masks` says.
+
+    Args:
+        annotations: a COCO annotation file.
+        categories: names, such as "person".
+        invert: everything but these categories.
+
+    Raises:
+        DataError: the file is none, or has no such category.
+    """
+
+    def __init__(self, annotations: Path, categories: Sequence[str], *, invert: bool = False):
+        coco = read_coco(annotations)
+        check_categories(coco, categories)
+        self.annotations, self.categories, self.invert = annotations, tuple(categories), invert
+        self._parts = parts_of(coco)
+        self._named: defaultdict[str, list[int | str]] = defaultdict(list)
+        for number, part in self._parts.items():
+            self._named[PurePath(part["images"][0]["file_name"]).name].append(number)
+
+    def of(self, source: object, size: tuple[int, int]) -> np.ndarray:
+        part = self._part_for(source)
+        assert isinstance(source, Path)
+        mask = mask_of(part, part["images"][0]["file_name"], self.categories, invert=self.invert)
+        if not mask.any():
+            log.info(f"{printable(source)}: nothing of that is in its annotations: it stays as it is")
+        turn = _TURNS.get(orientation_of(source))
+        if turn is not None and stored_size(source) == mask.shape:  # annotated as it is stored
+            mask = np.asarray(Image.fromarray(mask).transpose(turn))
+        return fitted(mask, size, source)
+
+    def of_frames(self, source: object) -> NoReturn:
+        raise UsageError(f"{printable(source)}: annotations are of pictures, not of clips; give a --mask folder")
+
+    def digest(self, source: object) -> str:
+        text = json.dumps([self._part_for(source), self.categories, self.invert], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def _part_for(self, source: object) -> dict[str, Any]:
+        """Return what the annotation file says of a photograph: the longer the common end of the paths, the better."""
+        if not isinstance(source, Path):
+            raise DataError(source, "annotations are of files; give the photograph's path")
+        numbers = self._named.get(source.name, [])
+        if len(numbers) > 1:
+            ends = [PurePath(self._parts[number]["images"][0]["file_name"]).parts for number in numbers]
+            here = source.absolute().parts
+            numbers = [n for n, end in zip(numbers, ends, strict=True) if here[-len(end) :] == end]
+        if len(numbers) != 1:
+            raise DataError(source, f"{'several such images' if numbers else 'no such image'} in the annotations")
+        return self._parts[numbers[0]]
+
+
+def check_categories(coco: dict[str, Any], names: Sequence[str]) -> None:
+    """Raise DataError, which names those that there are, for a category that is not in a data set."""
+    _ids_of(coco, names)
+
+
+def parts_of(coco: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+    """Return for the id of each image the data set of that image alone, which `mask_of` reads quickly."""
+    categories = coco.get("categories", [])
+    parts = {image["id"]: {"images": [image], "categories": categories, "annotations": []} for image in coco["images"]}
+    for annotation in coco.get("annotations", []):
+        parts[annotation["image_id"]]["annotations"].append(annotation)
+    return parts
 
 
 def mask_of(coco: dict[str, Any], image_name: str, categories: Sequence[str], *, invert: bool = False) -> np.ndarray:

@@ -28,12 +28,16 @@ class Output:
 
 @dataclass(frozen=True)
 class Job:
-    """One image and the files to make of it; `width` and `height` as the annotation file states them."""
+    """One image and the files to make of it; `width` and `height` as the annotation file states them.
+
+    `part` is what the annotation file says of this image alone, where its annotations decide on where to paint.
+    """
 
     file_name: str
     width: Any
     height: Any
     outputs: tuple[Output, ...]
+    part: dict[str, Any] | None = None
 
 
 def plan_jobs(

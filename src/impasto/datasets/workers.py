@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
@@ -18,23 +19,40 @@ from typing import Any
 import torch
 
 from impasto.datasets.coco import read_annotated
+from impasto.datasets.coco_masks import mask_of
 from impasto.datasets.plan import Job, Output
-from impasto.errors import ImageError, ImpastoError, printable
+from impasto.errors import DataError, ImageError, ImpastoError, printable
+from impasto.images.arrays import as_floats
 from impasto.images.reading import read_image
-from impasto.images.tensors import from_levels
+from impasto.images.tensors import as_picture, from_levels
 from impasto.images.writing import write_image
+from impasto.inference.masks import compose
 from impasto.inference.stylizer import Stylizer
 from impasto.system.files import written_whole
 from impasto.system.machine import pick_device, usable_cores
 
 
+@dataclass(frozen=True)
+class Touch:
+    """What is set for all paintings of a data set: stroke and colour as in `Dials`, and categories to paint alone, or
+    with `invert` to keep; none paints everywhere.
+    """
+
+    stroke: float | None = None
+    color: str | None = None
+    categories: tuple[str, ...] = ()
+    invert: bool = False
+
+
 class Worker:
     """Runs jobs one after the other in one thread, so that the result does not depend on the number of workers."""
 
-    def __init__(self, folder: Path, out: Path, styles: dict[str, Path], resume: bool, device: str):
+    def __init__(
+        self, folder: Path, out: Path, styles: dict[str, Path], resume: bool, device: str, touch: Touch = Touch()
+    ):
         torch.set_num_threads(1)
         warnings.simplefilter("ignore")  # Pillow would warn of every odd file among thousands
-        self.folder, self.out, self.resume = folder, out, resume
+        self.folder, self.out, self.resume, self.touch = folder, out, resume, touch
         self.painters = {name: Stylizer(path, device) for name, path in styles.items()}
 
     def __call__(self, job: Job) -> str:
@@ -44,7 +62,7 @@ class Worker:
             missing = [output for output in job.outputs if not (self.resume and self._is_complete(output, job))]
             if missing:
                 self._write_outputs(missing, source, job)
-        except ImageError as error:
+        except (ImageError, DataError) as error:
             return str(error)
         except (ImpastoError, OSError) as error:
             return f"{printable(source)}: {getattr(error, 'strerror', None) or error}; check the disk and the device"
@@ -67,9 +85,13 @@ class Worker:
                 with written_whole(target) as temporary:
                     shutil.copyfile(source, temporary)
             else:
-                painted = self.painters[output.style](photograph)
+                painter = self.painters[output.style]
+                painted = painter(photograph, stroke=self.touch.stroke, color=self.touch.color)
                 if output.strength < 1:
                     painted = torch.lerp(from_levels(photograph), from_levels(painted), output.strength)
+                if job.part:
+                    mask = mask_of(job.part, job.file_name, self.touch.categories, invert=self.touch.invert)
+                    painted = compose(as_floats(photograph), as_floats(as_picture(painted)), mask)
                 write_image(target, painted)
 
 

@@ -112,6 +112,13 @@ def stored_size(path: Path) -> tuple[int, int] | None:
     return None
 
 
+def orientation_of(path: Path) -> int:
+    """Return how a picture's EXIF says that it is to be turned, 1 to 8; 1, not at all, where it says nothing."""
+    with suppress(Exception), _opened(path) as stream:  # as in `read_picture`
+        return int(Image.open(stream, formats=readable_formats(path)).getexif().get(ExifTags.Base.Orientation, 1))
+    return 1
+
+
 def from_pil(image: Image.Image) -> Tensor:
     """Return a Pillow picture of any mode as (3, H, W) float32, upright, sRGB, on white, as `read_image` would.
 

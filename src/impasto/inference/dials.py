@@ -8,12 +8,13 @@ Strokes are a matter of the size that the painter works at. No dial needs torch 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from impasto.errors import UsageError
+from impasto.errors import ModelError, UsageError
 from impasto.images.oklab import (
     CONES_FROM_LAB,
     LAB_FROM_CONES,
@@ -65,24 +66,50 @@ class Dials:
         if self.color not in COLORS:
             raise UsageError(f"color {self.color!r}: choose one of {', '.join(COLORS)}")
 
+    @classmethod
+    def of_style(cls, name: str, record: Mapping[str, Any] | None) -> Dials:
+        """Return the dials that a style model carries as `StyleRecord.dials`; unknown keys are of other versions.
+
+        Raises:
+            ModelError: a value out of its range.
+        """
+        try:
+            return cls(**{key: value for key, value in (record or {}).items() if key in cls.__dataclass_fields__})
+        except UsageError as error:
+            raise ModelError(name, f"its own dials cannot be set: {error}") from error
+
+    def given(self, strength: float | None = None, stroke: float | None = None, color: str | None = None) -> Dials:
+        """Return these dials with those set that are not None; raises UsageError for a value out of its range."""
+        named = {"strength": strength, "stroke": stroke, "color": color}
+        return replace(self, **{name: value for name, value in named.items() if value is not None})
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
     @property
     def is_neutral(self) -> bool:
         """Whether the painting comes out as the painter made it."""
         return self == Dials()
 
-    def paint(self, paint: Callable[[np.ndarray], np.ndarray], photographs: np.ndarray) -> np.ndarray:
+    def paint(
+        self, paint: Callable[[np.ndarray], np.ndarray], photographs: np.ndarray, *, side: int | None = None
+    ) -> np.ndarray:
         """Return what `paint`, a painter of arrays, makes of `photographs` with these dials.
 
         Args:
             paint: takes what `photographs` is, at other sizes too, and returns its painting, of the same kind.
             photographs: (H, W, 3) or (N, H, W, 3), uint8 or float32 in [0, 1].
+            side: longer side of the picture that strokes are measured against, where these are parts of it.
 
         Returns:
             The same kind.
         """
         if self.strength == 0:
             return photographs
-        painting = paint(photographs) if self.stroke is None else paint_at_stroke(paint, photographs, self.stroke)
+        if self.stroke is None:
+            return self.mix(photographs, paint(photographs))
+        longer = max(photographs.shape[-3:-1])
+        painting = paint_at_stroke(paint, photographs, self.stroke * (side or longer) / longer)
         return self.mix(photographs, painting)
 
     def mix(self, photographs: np.ndarray, paintings: np.ndarray) -> np.ndarray:

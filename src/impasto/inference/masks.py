@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from impasto.errors import ImageError, UsageError, printable
+from impasto.images.arrays import as_floats
 from impasto.images.formats import IMAGE_SUFFIXES
 from impasto.images.oklab import cones_of, encoded, light_of
-from impasto.images.reading import read_picture
+from impasto.images.reading import Picture, picture_from_pil, read_picture
 from impasto.inference.blocks import blocks, each_block
 
 MASK_ENDINGS = ("", ".mask", "_mask", "-mask")  # of the stem of a mask's file after that of its photograph
@@ -24,10 +25,40 @@ _LIKENESS = 0.02  # relative difference of aspect ratios that rounding and cropp
 _ROUNDING = np.float32(1e-5)  # of a resampled mask
 _LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # of Rec. 709, for a mask in colours
 
+Mask = np.ndarray | Image.Image | str | Path  # what `mask_from` takes
+
 log = logging.getLogger(__name__)
 
 
-def read_mask(path: str | Path, size: tuple[int, int], *, invert: bool = False) -> np.ndarray:
+def mask_from(mask: Mask, size: tuple[int, int]) -> np.ndarray:
+    """Return a mask of any kind as one for a photograph of `size`, its height and width.
+
+    Args:
+        mask: the path of a picture file, as for `read_mask`; a PIL image of the same meaning; or an array (H, W) of
+            bool, uint8, uint16 or floats in [0, 1], of the photograph's own aspect ratio.
+
+    Returns:
+        (H, W) float32 in [0, 1], of `size`.
+
+    Raises:
+        ImageError: a file that is not readable, or another shape than the photograph's.
+        UsageError: no mask of these kinds.
+    """
+    if isinstance(mask, (str, Path)):
+        return read_mask(mask, size)
+    if isinstance(mask, Image.Image):
+        return fitted(_mask_of(picture_from_pil(mask)), size, "mask")
+    if not isinstance(mask, np.ndarray) or mask.ndim != 2:
+        shown = f"an array of shape {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise UsageError(f"{shown} is no mask; give an array (H, W), a PIL image or a file")
+    try:
+        values = as_floats(mask.astype(np.float32) if mask.dtype == bool else mask)[..., 0]
+    except ImageError as error:
+        raise UsageError(f"no mask: {error}") from error
+    return fitted(np.ascontiguousarray(values), size, "mask")
+
+
+def read_mask(path: str | Path, size: tuple[int, int], *, invert: bool = False, note: bool = True) -> np.ndarray:
     """Read a picture file as a mask for a photograph of `size`, its height and width.
 
     White is 1 and black is 0, of 1, 8 or 16 bits; colours count by their luma. A picture with transparency is a mask by
@@ -36,6 +67,7 @@ def read_mask(path: str | Path, size: tuple[int, int], *, invert: bool = False) 
 
     Args:
         invert: paint what the mask leaves out.
+        note: log it if the mask is empty.
 
     Returns:
         (H, W) float32 in [0, 1], of `size`.
@@ -43,20 +75,23 @@ def read_mask(path: str | Path, size: tuple[int, int], *, invert: bool = False) 
     Raises:
         ImageError: not readable, or of another shape than the photograph.
     """
-    picture = read_picture(path, fill=False)
-    mask = _values(picture.pixels) if picture.alpha is None else picture.alpha[..., 0]
+    mask = fitted(_mask_of(read_picture(path, fill=False)), size, path)
+    mask = np.float32(1) - mask if invert else mask
+    if note and not mask.any():
+        log.info(f"{printable(path)}: an empty mask: the photograph stays as it is")
+    return mask
+
+
+def fitted(mask: np.ndarray, size: tuple[int, int], name: object) -> np.ndarray:
+    """Resample a mask (H, W) to `size`; raises ImageError, which calls it `name`, for another aspect ratio."""
     if not _has_shape_of(mask.shape, size):
         raise ImageError(
-            path,
+            name,
             f"a mask of another shape: {mask.shape[1]} x {mask.shape[0]} pixels for a photograph of "
             f"{size[1]} x {size[0]}",
             "draw it on the photograph itself, upright and uncropped",
         )
-    mask = _resampled(mask, size)
-    mask = np.float32(1) - mask if invert else mask
-    if not mask.any():
-        log.info(f"{printable(path)}: an empty mask: the photograph stays as it is")
-    return mask
+    return _resampled(mask, size)
 
 
 def find_mask(masks: str | Path, photograph: str | Path) -> Path:
@@ -83,6 +118,10 @@ def find_mask(masks: str | Path, photograph: str | Path) -> Path:
             f"keep one, such as {printable(stem)}.png",
         )
     return found[0]
+
+
+def _mask_of(picture: Picture) -> np.ndarray:
+    return _values(picture.pixels) if picture.alpha is None else picture.alpha[..., 0]
 
 
 def _values(pixels: np.ndarray) -> np.ndarray:

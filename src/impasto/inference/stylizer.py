@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack, overload
 
 import numpy as np
 from PIL import Image
@@ -14,9 +14,12 @@ from impasto.checkpoint import StyleModel
 from impasto.errors import UsageError
 from impasto.images.convert import check_batch, to_batch
 from impasto.images.geometry import padding
+from impasto.inference.dials import Dials
 from impasto.inference.engine import build_engine
 from impasto.inference.engine.graph_cache import open_model
+from impasto.inference.masks import Mask, mask_from
 from impasto.inference.memory import lack_explained, room_for_tiles
+from impasto.inference.regions import paint_with
 from impasto.system.choices import DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION, DEFAULT_STATISTICS, STATISTICS
 from impasto.system.lazy import lazy
 
@@ -26,6 +29,15 @@ if TYPE_CHECKING:
     from impasto.inference import tiles
 else:
     tiles = lazy("impasto.inference.tiles")
+
+
+class Hand(TypedDict, total=False):
+    """What can be set for one painting: `Dials`, and where to paint."""
+
+    strength: float | None
+    stroke: float | None
+    color: str | None
+    mask: Mask | None
 
 
 class Painted(NamedTuple):
@@ -58,9 +70,10 @@ class Stylizer:
 
     Call it with a PIL image, an array (H, W, 3) of uint8 or of floats in [0, 1], or a tensor (3, H, W) or (N, 3, H, W)
     of floats in [0, 1] or uint8; it returns the same kind, of the same size, for every size from 1x1, a PIL image with
-    its transparency. `paint` takes batches of arrays and tells more. Bytes are fastest and need the least memory. The
-    same picture comes out the same, to the last bit, from the same engine on the same machine. A painter can be
-    pickled, as its model's path and these arguments.
+    its transparency. `strength`, `stroke` and `color` are those of `Dials`, by default as the style says; `mask` says
+    where to paint, as `mask_from` takes it. `paint` takes batches of arrays and tells more. Bytes are fastest and need
+    the least memory. The same picture comes out the same, to the last bit, from the same engine on the same machine. A
+    painter can be pickled, as its model's path and these arguments.
 
     Raises:
         UsageError: the device, the backend or the precision cannot be used here.
@@ -85,6 +98,7 @@ class Stylizer:
         )
         self.name, self.bytes_per_pixel = blueprint.name, blueprint.bytes_per_pixel
         self.stride, self.surround = blueprint.stride, blueprint.surround
+        self.dials = Dials.of_style(blueprint.name, blueprint.dials)
         self.engine = build_engine(blueprint, device, backend, precision)
         self.device = self.engine.device
 
@@ -97,26 +111,34 @@ class Stylizer:
         return self._model()
 
     @overload
-    def __call__(self, image: Tensor) -> Tensor: ...
+    def __call__(self, image: Tensor, **dials: Unpack[Hand]) -> Tensor: ...
     @overload
-    def __call__(self, image: np.ndarray) -> np.ndarray: ...
+    def __call__(self, image: np.ndarray, **dials: Unpack[Hand]) -> np.ndarray: ...
     @overload
-    def __call__(self, image: Image.Image) -> Image.Image: ...
-    def __call__(self, image: Tensor | np.ndarray | Image.Image) -> Tensor | np.ndarray | Image.Image:
+    def __call__(self, image: Image.Image, **dials: Unpack[Hand]) -> Image.Image: ...
+    def __call__(self, image: Any, mask: Any = None, **dials: Any) -> Any:
         batch, give_back = to_batch(image)
-        return give_back(self.paint(batch).pixels)
+        masks = None if mask is None else np.stack([mask_from(mask, batch.shape[1:3])] * len(batch))
+        return give_back(self.paint(batch, dials=self.dials.given(**dials), masks=masks).pixels)
 
-    def paint(self, batch: np.ndarray) -> Painted:
+    def paint(self, batch: np.ndarray, *, dials: Dials | None = None, masks: np.ndarray | None = None) -> Painted:
         """Paint pictures (N, H, W, 3), uint8 or float32 in [0, 1], without torch where the backend does.
+
+        Args:
+            dials: how, by default as the style says.
+            masks: where, (N, H, W) in [0, 1]; by default everywhere.
 
         Raises:
             UsageError: another shape or another type.
             ImpastoError: the device has not enough memory for the picture.
         """
         check_batch(batch)
-        return self._paint_once(batch)
+        dials = self.dials if dials is None else dials
+        if dials.is_neutral and masks is None:
+            return self.paint_plainly(batch)
+        return Painted(*paint_with(self.paint_plainly, batch, dials, masks))
 
-    def _paint_once(self, batch: np.ndarray) -> Painted:
+    def paint_plainly(self, batch: np.ndarray) -> Painted:
         """Pad, one forward pass, crop; or the same tile by tile, where that is too much for the memory."""
         height, width = batch.shape[1:3]
         around = padding(height, width, self.stride, self.surround)

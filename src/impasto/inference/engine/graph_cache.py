@@ -37,17 +37,18 @@ class Blueprint:
         stride: of the network, whose multiples the sides of a picture must be.
         surround: pixels that the network wants around a picture, mirrored.
         bytes_per_pixel: working memory while a picture is painted whole; None for a network that knows no tiles.
+        dials: those that the style carries, as `StyleRecord.dials`.
     """
 
     def __init__(self, load: Callable[[], nn.Module], facts: dict[str, Any], cached: bytes = b""):
         self._load, self._cached = load, cached
         self.facts = facts
         self.name, self.bytes_per_pixel = facts["name"], facts["bytes_per_pixel"]
-        self.stride, self.surround = facts["stride"], facts["surround"]
+        self.stride, self.surround, self.dials = facts["stride"], facts["surround"], facts["dials"]
 
     @classmethod
-    def of(cls, network: nn.Module, name: str = "") -> Blueprint:
-        return cls(lambda: network, _facts(network, name))
+    def of(cls, network: nn.Module, name: str = "", dials: dict[str, Any] | None = None) -> Blueprint:
+        return cls(lambda: network, _facts(network, name, dials))
 
     def rewritten(self) -> nn.Module:
         return rewrite.rewritten(self._load())
@@ -75,7 +76,7 @@ class CachedBlueprint(Blueprint):
             super().__init__(lambda: load().network, *found)
         else:
             model = load()
-            super().__init__(lambda: model.network, _facts(model.network, model.name))
+            super().__init__(lambda: model.network, _facts(model.network, model.name, model.style.dials))
 
     def graph(self, levels: bool) -> bytes:
         is_new = levels and not self._cached
@@ -93,18 +94,18 @@ def open_model(
     have the same model again, in another process and another folder.
     """
     if isinstance(model, StyleModel):
-        return lambda: model, Blueprint.of(model.network, model.name), model
+        return lambda: model, Blueprint.of(model.network, model.name, model.style.dials), model
     path = find_style_model(model)
     read = cache(lambda: load_style_model(path))
     is_shipped = path.parent == asset_dir("checkpoints")
     return read, CachedBlueprint(path, read), path.name.removesuffix(SUFFIX) if is_shipped else path.absolute()
 
 
-def _facts(network: nn.Module, name: str) -> dict[str, Any]:
+def _facts(network: nn.Module, name: str, dials: dict[str, Any] | None) -> dict[str, Any]:
     has_stages = isinstance(network, networks.StagedNetwork)
     memory = receptive_field.working_memory(network) if has_stages else None
     stride, surround = getattr(network, "stride", 1), getattr(network, "surround", 0)
-    return {"name": name, "stride": stride, "surround": surround, "bytes_per_pixel": memory}
+    return {"name": name, "stride": stride, "surround": surround, "bytes_per_pixel": memory, "dials": dials}
 
 
 def _place_for(path: Path) -> Path | None:

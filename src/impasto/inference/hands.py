@@ -1,0 +1,94 @@
+"""A painter with its dials, its masks and its helpers for single regions, set once for many photographs and clips."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from impasto.inference.dials import Dials
+from impasto.inference.mask_files import Masks, Source
+from impasto.inference.regions import paint_regions
+from impasto.inference.stylizer import Painted, Stylizer
+
+
+class Region(NamedTuple):
+    """Where another painter paints, and with which dials; `digest` is that of its style model's file."""
+
+    masks: Masks
+    painter: Stylizer
+    dials: Dials
+    digest: str
+
+
+class Hands:
+    """Paints pictures and frames.
+
+    Args:
+        painter: of all that no region covers.
+        dials: of that painter.
+        masks: where it paints; None for everywhere.
+        regions: painters of their own; a later one lies on the earlier ones.
+    """
+
+    def __init__(self, painter: Stylizer, dials: Dials, masks: Masks | None = None, regions: Sequence[Region] = ()):
+        self.painter, self.dials, self.masks, self.regions = painter, dials, masks, tuple(regions)
+
+    @property
+    def are_plain(self) -> bool:
+        """Whether the painter paints everything as it is."""
+        return self.dials.is_neutral and self.masks is None and not self.regions
+
+    def paint(self, pixels: np.ndarray, source: Source) -> Painted:
+        """Paint the pixels (H, W, 3) of a photograph; the result's are (1, H, W, 3).
+
+        Raises:
+            ImpastoError: a mask is missing or cannot be read; or as of `Stylizer.paint`.
+        """
+        size = pixels.shape[0], pixels.shape[1]
+        own = None if self.masks is None else self.masks.of(source, size)
+        return self._paint(pixels, own, [region.masks.of(source, size) for region in self.regions])
+
+    def frames(self, source: Source) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what paints the frames (H, W, 3) of a clip, one after the other; raises as `paint`."""
+        if self.are_plain:
+            return self.painter
+        own = None if self.masks is None else self.masks.of_frames(source)
+        others = [region.masks.of_frames(source) for region in self.regions]
+
+        def paint_next(pixels: np.ndarray) -> np.ndarray:
+            size = pixels.shape[0], pixels.shape[1]
+            return self._paint(pixels, own and own(size), [other(size) for other in others]).pixels[0]
+
+        return paint_next
+
+    def _paint(self, pixels: np.ndarray, own: np.ndarray | None, others: Sequence[np.ndarray]) -> Painted:
+        if not others:
+            return self.painter.paint(pixels[None], dials=self.dials, masks=None if own is None else own[None])
+        regions = [
+            (mask, region.painter.paint_plainly, region.dials)
+            for mask, region in zip(others, self.regions, strict=True)
+        ]
+        painted, deviation = paint_regions(pixels, (own, self.painter.paint_plainly, self.dials), regions)
+        return Painted(painted[None], deviation)
+
+    def settings(self, common: str, source: Source) -> str:
+        """Return all that decides on the result of a source: `common`, dials, and the bytes of masks; raises as
+        `paint`.
+        """
+        if self.are_plain:
+            return common
+        mine = None if self.masks is None else self.masks.digest(source)
+        regions = [[each.masks.digest(source), each.dials.to_dict(), each.digest] for each in self.regions]
+        text = json.dumps([common, self.dials.to_dict(), mine, regions], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the dials for a report; empty where nothing is set."""
+        if self.are_plain:
+            return {}
+        regions = [{"style": each.painter.name, **each.dials.to_dict()} for each in self.regions]
+        return {**self.dials.to_dict(), "masked": self.masks is not None, "regions": regions}

@@ -1,0 +1,108 @@
+"""Which mask belongs to which photograph, and to which frame of a clip."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+
+from impasto.errors import ImageError, printable
+from impasto.images.formats import IMAGE_SUFFIXES
+from impasto.inference.masks import find_mask, read_mask
+
+Source = Path | int | BinaryIO  # a file, a camera's number, or what stdin holds
+Size = tuple[int, int]  # height and width
+
+
+class Masks(Protocol):
+    """Where masks come from."""
+
+    def of(self, source: Source, size: Size) -> np.ndarray:
+        """Return the mask of a photograph that has `size` now: (H, W) float32 in [0, 1].
+
+        Raises:
+            ImpastoError: there is none, or it cannot be read.
+        """
+        ...
+
+    def of_frames(self, source: Source) -> Callable[[Size], np.ndarray]:
+        """Return what gives, called once for each frame of a clip, the mask of that frame; raises as `of`."""
+        ...
+
+    def digest(self, source: Source) -> str:
+        """Return a digest of all that decides on the masks of a photograph or clip; raises as `of`."""
+        ...
+
+
+@dataclass(frozen=True)
+class MaskFiles:
+    """A picture that is the mask of every photograph and frame, or a folder of masks.
+
+    A folder holds the mask of each photograph, by its name, as `find_mask` says. For a clip, it holds one by the clip's
+    name, or a folder of that name with one for each frame, or else one for each frame itself, in the order of their
+    names.
+    """
+
+    place: Path
+    invert: bool = False
+
+    def of(self, source: Source, size: Size) -> np.ndarray:
+        return read_mask(find_mask(self.place, _name_of(source)), size, invert=self.invert)
+
+    def of_frames(self, source: Source) -> Callable[[Size], np.ndarray]:
+        if (one := self._one_for(source)) is not None:
+            return lru_cache(maxsize=1)(lambda size: read_mask(one, size, invert=self.invert))
+        files = self._frames_of(source)
+        left = iter(files)
+
+        def of_next(size: Size) -> np.ndarray:
+            if (path := next(left, None)) is None:
+                raise ImageError(self.place, f"no mask for frame {len(files) + 1}", "give one for each frame")
+            return read_mask(path, size, invert=self.invert, note=False)
+
+        return of_next
+
+    def digest(self, source: Source) -> str:
+        from impasto.inference.files import is_clip
+
+        if isinstance(source, Path) and is_clip(source):
+            one = self._one_for(source)
+            files = self._frames_of(source) if one is None else [one]
+        else:
+            files = [find_mask(self.place, _name_of(source))]
+        digest = hashlib.sha256(str(self.invert).encode())
+        for path in files:
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+    def _one_for(self, source: Source) -> Path | None:
+        """Return the mask that all frames of a clip have in common; None where each has its own."""
+        if not self.place.is_dir():
+            return find_mask(self.place, _name_of(source))
+        if (self.place / Path(_name_of(source)).stem).is_dir():
+            return None
+        try:
+            return find_mask(self.place, _name_of(source))
+        except ImageError:
+            return None
+
+    def _frames_of(self, source: Source) -> list[Path]:
+        own = self.place / Path(_name_of(source)).stem
+        folder = own if own.is_dir() else self.place
+        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        if not files:
+            raise ImageError(
+                folder, f"no mask found for {printable(Path(_name_of(source)).name)}", "put pictures into it"
+            )
+        return files
+
+
+def _name_of(source: Source) -> Path:
+    if isinstance(source, Path):
+        return source
+    return Path(f"camera{source}" if isinstance(source, int) else "stdin")

@@ -1,0 +1,105 @@
+"""Paintings laid on a photograph where masks say so: dials and a mask for one painter, or a painter for each region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from impasto.errors import UsageError
+from impasto.inference.dials import Dials
+from impasto.inference.masks import compose, compose_regions, feathered
+
+if TYPE_CHECKING:
+    from impasto.inference.stylizer import Painted
+
+Once = Callable[[np.ndarray], "Painted"]  # one forward pass over (N, H, W, 3)
+Deviation = tuple[float, float]  # as of `Painted`
+_GRID = 32  # pixels that the box of a region is rounded to, so that it moves by whole strides from frame to frame
+_AROUND = 32  # pixels around a region that its painter sees
+_EXACT: Deviation = (0.0, 0.0)
+
+
+def paint_with(
+    once: Once, batch: np.ndarray, dials: Dials, masks: np.ndarray | None = None, *, side: int | None = None
+) -> tuple[np.ndarray, Deviation]:
+    """Paint pictures with dials and lay the paintings on them along masks; an empty mask needs no painter.
+
+    Args:
+        batch: (N, H, W, 3), uint8 or float32 in [0, 1].
+        masks: (N, H, W) in [0, 1]; None paints everywhere.
+        side: as for `Dials.paint`.
+
+    Returns:
+        Pixels as in `batch`, untouched where the mask is 0, and the largest deviation of `once`.
+
+    Raises:
+        UsageError: not a mask for each picture.
+    """
+    deviations = [_EXACT]
+
+    def pixels_of(pictures: np.ndarray) -> np.ndarray:
+        painted = once(pictures)
+        deviations.append(painted.deviation)
+        return painted.pixels
+
+    if masks is not None and (not isinstance(masks, np.ndarray) or masks.shape != batch.shape[:3]):
+        shape = getattr(masks, "shape", type(masks).__name__)
+        raise UsageError(f"masks of {shape} for pictures of {batch.shape[:3]}; give (N, H, W)")
+    if masks is not None and not masks.any():
+        return batch, _EXACT
+    pixels = dials.paint(pixels_of, batch, side=side)
+    if masks is not None:
+        pixels = np.stack([compose(*each) for each in zip(batch, pixels, masks, strict=True)])
+    return pixels, (max(mean for mean, _ in deviations), max(most for _, most in deviations))
+
+
+def paint_regions(
+    photograph: np.ndarray,
+    base: tuple[np.ndarray | None, Once, Dials],
+    regions: Sequence[tuple[np.ndarray, Once, Dials]],
+) -> tuple[np.ndarray, Deviation]:
+    """Paint each region of a photograph with a painter of its own, and what none of them covers with the base's.
+
+    A painter sees the box around its region alone, so that its statistics are the region's. A region gets a soft edge
+    inside its mask, and a later one lies on the earlier ones.
+
+    Args:
+        photograph: (H, W, 3), uint8 or float32 in [0, 1].
+        base: a mask (H, W) in [0, 1], or None for everywhere; a painter; and its dials.
+        regions: the same, each with a mask.
+
+    Returns:
+        Pixels of the same kind, and the largest deviation of the painters.
+    """
+    softened = [(feathered(mask), once, dials) for mask, once, dials in regions]
+    ground = np.ones(photograph.shape[:2], np.float32) if base[0] is None else base[0]
+    left = np.float32(1) - sum((mask for mask, _, _ in softened), np.zeros_like(ground))
+    layers, deviations = [], [_EXACT]
+    if (np.minimum(ground, left) > 0).any():
+        pixels, deviation = paint_with(base[1], photograph[None], base[2])
+        layers.append((ground, pixels[0]))
+        deviations.append(deviation)
+    for mask, once, dials in softened:
+        if not mask.any():
+            continue
+        box = _box_around(mask)
+        pixels, deviation = paint_with(once, photograph[box][None], dials, side=max(photograph.shape[:2]))
+        painting = photograph.copy()
+        painting[box] = pixels[0]
+        layers.append((mask, painting))
+        deviations.append(deviation)
+    deviation = (max(mean for mean, _ in deviations), max(most for _, most in deviations))
+    return (compose_regions(photograph, layers) if layers else photograph), deviation
+
+
+def _box_around(mask: np.ndarray) -> tuple[slice, slice]:
+    """Return the rows and the columns in which a mask (H, W) is not 0, with what its painter sees around them."""
+    sides = []
+    for axis, length in enumerate(mask.shape):
+        where = np.flatnonzero(mask.any(axis=1 - axis))
+        start = max(0, int(where[0]) - _AROUND) // _GRID * _GRID
+        stop = min(length, -(-(int(where[-1]) + 1 + _AROUND) // _GRID) * _GRID)
+        sides.append(slice(start, stop))
+    return sides[0], sides[1]
