@@ -83,6 +83,10 @@ class StyleRecord(Record):
     """Of the style against the content; 1 is the loss's own weight."""
     screen: float | None = None
     """Screen energy of the style picture."""
+    dials: dict[str, Any] | None = None
+    """Strength, stroke and color, as in `inference.dials.Dials`, that the style is painted with unless told
+    otherwise.
+    """
     thumbnail: str | None = None
     """A small JPEG of the style picture in base64, if it may be kept."""
 
