@@ -73,3 +73,13 @@ def test_an_earlier_sheet_in_the_folder_is_no_photograph(folder: Path, painter: 
         assert sheet("p", "-s", painter, "-o", "p/sheet.png", "--size", "32") == 0
         sizes.add(Image.open(folder / "p/sheet.png").size)
     assert len(sizes) == 1
+
+
+def test_a_damaged_model_costs_no_other_style(folder: Path, painter: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo(folder / "a.png", 1)
+    broken = folder / "broken.safetensors"
+    broken.write_bytes(painter.read_bytes()[:-100])
+    assert sheet("a.png", "-s", broken, "-s", painter, "--size", "32", "--json") == 1
+    told, remarks = capsys.readouterr()
+    assert json.loads(told)["styles"] == ["tiny"] and remarks.count("impasto: ") == 1
+    assert sheet("a.png", "-s", broken, "-o", "none.png") == 2 and not (folder / "none.png").exists()

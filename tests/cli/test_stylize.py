@@ -151,6 +151,16 @@ def test_a_picture_goes_through_a_pipe(folder: Path, painter: Path, suffix: str,
     assert stands_for(folder / "o", source, painter, within=3 if format == "PNG" else 15)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_of_a_damaged_picture_nothing_goes_through_the_pipe(folder: Path, painter: Path, suffix: str) -> None:
+    data = photo(folder / f"a{suffix}", 3).read_bytes()
+    whole = piped(folder, data, "-", "-s", painter, "-o", "-")
+    assert whole.returncode == 0 and Image.open(io.BytesIO(whole.stdout)).size == (32, 32)
+    run = piped(folder, data[: len(data) // 2], "-", "-s", painter, "-o", "-")
+    assert run.returncode == 1 and run.stdout == b"" and run.stderr.count(b"impasto: ") == 1
+    assert b"stdin" in run.stderr and b"Traceback" not in run.stderr
+
+
 def test_stdin_and_stdout_in_every_pairing(folder: Path, painter: Path) -> None:
     source = photo(folder / "a.png", 3)
     data = source.read_bytes()

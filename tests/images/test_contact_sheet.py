@@ -38,7 +38,7 @@ def test_captions_stand_below_pictures_of_any_shape_and_are_shortened_to_the_col
     assert pictures[:, : sheet.shape[1] // 2].any(axis=1).sum() >= 50, "each at its own size"
     below = np.flatnonzero(pictures.any(axis=1))
     gap = below[np.argmax(np.diff(below) > 1)] + 1
-    captions = (sheet[gap + 1 : gap + 30] < 100).any(axis=(0, 2))
+    captions = np.asarray((sheet[gap + 1 : gap + 30] < 100).any(axis=(0, 2)))
     assert captions[: sheet.shape[1] // 2].any() and captions[sheet.shape[1] // 2 :].any()
     for side in (sheet[:8], sheet[-8:], sheet[:, :8], sheet[:, -8:]):
         assert (side == 255).all(), "a white frame"
@@ -50,7 +50,7 @@ def test_a_sheet_without_details_is_lower_and_headings_stand_above() -> None:
     detailed = captioned_sheet([[Tile(grey(64, 64), "name", "detail")]])
     assert plain.shape[0] < min(detailed.shape[0], headed.shape[0]) and plain.shape[1] < headed.shape[1]
     above = np.flatnonzero(is_picture(headed).any(axis=1))[0] - 2  # the line around pictures
-    ink = (headed[:above] < 200).any(axis=(0, 2))
+    ink = np.asarray((headed[:above] < 200).any(axis=(0, 2)))
     assert ink[: headed.shape[1] // 2].any() and ink[headed.shape[1] // 2 :].any()
 
 

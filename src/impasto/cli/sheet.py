@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from impasto.cli.options import Once, add_command, add_device_and_json, path_from, positive_from
 from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result, progress_bar
-from impasto.errors import ImpastoError, UsageError, printable
+from impasto.errors import ImpastoError, ModelError, UsageError, printable
 from impasto.system.choices import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ def _sheet(options: argparse.Namespace) -> int:
     photographs = _read_all(options, failed, len(models))
     if not photographs:
         raise UsageError("no sheet: there is no photograph that can be read")
-    blocks = _painted(photographs, models, options.device)
+    blocks = _painted(photographs, models, options.device, failed)
     aspect = max(tile.picture.shape[1] / tile.picture.shape[0] for block in blocks for tile in block)
-    columns = columns_for(len(blocks), len(models) + 1, aspect)
+    columns = columns_for(len(blocks), len(blocks[0]), aspect)
     write_image(options.output, captioned_sheet([row for block in blocks for row in in_rows(block, columns)]))
     if options.json:
-        styles = [_name(model) for model in models]
+        styles = [tile.name for tile in blocks[0][1:]]
         print_json({"output": str(options.output), "styles": styles,
                     "photographs": [str(path) for path in photographs], "failed": failed})  # fmt: skip
     else:
@@ -106,22 +106,29 @@ def read_small(path: Path, size: int) -> np.ndarray:
     return resize(pixels if pixels.dtype.name == "uint8" else as_levels(pixels), size)
 
 
-def _painted(photographs: dict[Path, np.ndarray], models: list[Path], device: str) -> list[list[Tile]]:
-    """Return for each photograph its tiles: itself, and its painting in each style."""
-    from impasto.checkpoint import read_metadata
+def _painted(
+    photographs: dict[Path, np.ndarray], models: list[Path], device: str, failed: list[dict[str, Any]]
+) -> list[list[Tile]]:
+    """Return for each photograph its tiles: itself, and its painting in each style. A damaged model is named.
+
+    Raises:
+        UsageError: every model is damaged.
+    """
+    from impasto.checkpoint import SUFFIX, read_metadata
     from impasto.images.contact_sheet import Tile
     from impasto.inference.stylizer import Stylizer
 
     blocks = [[Tile(photograph, path.name, "the photograph")] for path, photograph in photographs.items()]
     for model in progress_bar(models, "style"):
-        painter, style = Stylizer(model, device), read_metadata(model).style
+        try:
+            painter, style = Stylizer(model, device), read_metadata(model).style
+        except ModelError as error:  # the others are painted
+            print_error(error)
+            failed.append({"input": printable(model), "error": printable(str(error))})
+            continue
         detail = ", ".join(str(fact) for fact in (style.artist, style.year) if fact is not None)
         for block in blocks:
-            block.append(Tile(painter(block[0].picture), _name(model), detail))
+            block.append(Tile(painter(block[0].picture), model.name.removesuffix(SUFFIX), detail))
+    if len(blocks[0]) == 1:
+        raise UsageError("no sheet: there is no style that can be loaded")
     return blocks
-
-
-def _name(model: Path) -> str:
-    from impasto.checkpoint import SUFFIX
-
-    return model.name.removesuffix(SUFFIX)
