@@ -151,6 +151,16 @@ def test_a_picture_goes_through_a_pipe(folder: Path, painter: Path, suffix: str,
     assert stands_for(folder / "o", source, painter, within=3 if format == "PNG" else 15)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_of_a_damaged_picture_nothing_goes_through_the_pipe(folder: Path, painter: Path, suffix: str) -> None:
+    data = photo(folder / f"a{suffix}", 3).read_bytes()
+    whole = piped(folder, data, "-", "-s", painter, "-o", "-")
+    assert whole.returncode == 0 and Image.open(io.BytesIO(whole.stdout)).size == (32, 32)
+    run = piped(folder, data[: len(data) // 2], "-", "-s", painter, "-o", "-")
+    assert run.returncode == 1 and run.stdout == b"" and run.stderr.count(b"impasto: ") == 1
+    assert b"stdin" in run.stderr and b"Traceback" not in run.stderr
+
+
 def test_stdin_and_stdout_in_every_pairing(folder: Path, painter: Path) -> None:
     source = photo(folder / "a.png", 3)
     data = source.read_bytes()
@@ -195,7 +205,10 @@ def test_folders_may_have_dots_in_their_names(folder: Path, painter: Path) -> No
     (["https://example.org/a.jpg"], "download it first"), (["a.png", "-s", "x.png"], "no such file"),
     (["a.png", "-s", "a.png"], "train one first"), (["a.png", "-s", "m.pth"], "impasto import m.pth"),
     (["a.png", "-s", "m.ckpt"], "beside the picture"), (["a.png", "-s", "https://example.org/m.safetensors"], "download it first"),
-    (["a.png", "-s", "wave", "-s", "oils"], "given twice"), (["a.png", "-o", "x", "-o", "y"], "given twice"),
+    (["a.png", "-s", "wave", "-s", "oils", "-o", "x.png"], "name a folder"), (["a.png", "-s", "wave", "-s", "oils", "-o", "-"], "name a folder"),
+    (["-", "-s", "wave", "-s", "oils", "--frame-size", "8x8"], "in one style"), (["0", "-s", "wave", "-s", "oils", "-o", "x/"], "in one style"),
+    (["a.png", "-s", "wave", "-s", "wave"], "give it once"), (["a.png", "-s", "wave", "-s", "weve"], "did you mean wave"),
+    (["a.png", "-o", "x", "-o", "y"], "given twice"),
     (["a.png", "--size", "abc"], "a whole number of at least 1, not abc"), (["a.png", "--size", "1.5"], "whole number"),
     (["a.png", "--size", "-3"], "whole number"), (["a.png", "--size", "9" * 30], "whole number"),
     (["a.png", "--max-memory", "much"], "an amount of memory"), (["a.png", "--max-pixels", "x"], "--max-pixels"),

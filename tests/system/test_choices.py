@@ -30,6 +30,8 @@ from impasto.system.machine import pick_device
 
 CALLS: dict[str, list[Callable[..., Any]]] = {
     "stylize": [Stylizer, impasto.load, build_engine, read_picture, paint_video],
+    "sheet": [Stylizer],
+    "preview": [Stylizer],
     "train": [],  # its defaults are those of configs/
     "optimize": [optimize_image, pick_device],
     "compare": [compare, Stylizer.__init__],
@@ -42,6 +44,8 @@ CALLS: dict[str, list[Callable[..., Any]]] = {
 }
 # What no function offers under that name.
 COMMAND_LINE_ONLY = {
+    "sheet": {"output", "size"},
+    "preview": {"output", "size"},
     "optimize": {"size", "style_size", "strength", "loss_weights", "precision"},
     "compare": {"precision"},
 }

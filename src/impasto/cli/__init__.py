@@ -13,8 +13,10 @@ from impasto.cli import (
     compare,
     import_model,
     optimize,
+    preview,
     sample_style,
     shards,
+    sheet,
     styles,
     stylize,
     train,
@@ -26,8 +28,8 @@ from impasto.system import streams
 from impasto.system.files import disable_telemetry
 
 _COMMANDS = {
-    "stylize": stylize, "train": train, "optimize": optimize, "compare": compare, "augment": augment,
-    "import": import_model, "styles": styles, "benchmark": benchmark,
+    "stylize": stylize, "sheet": sheet, "preview": preview, "train": train, "optimize": optimize,
+    "compare": compare, "augment": augment, "import": import_model, "styles": styles, "benchmark": benchmark,
     "sample-style": sample_style, "shards": shards,
 }  # fmt: skip
 _INTERRUPTED = 130

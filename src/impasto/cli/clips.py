@@ -43,6 +43,10 @@ def check_sources(options: argparse.Namespace, destination: Destination) -> None
         raise UsageError("a camera or - is painted alone: name no other source beside it")
     if camera_number(words[0]) is not None and not (destination.file or destination.folder):
         raise UsageError(f"{words[0]} is no file, so it is a camera, which needs -o FILE.mp4; Ctrl-C ends the film")
+    if len(options.style) > 1 and (options.frame_size or camera_number(words[0]) is not None):
+        raise UsageError("a camera and raw frames are painted as they come, in one style: give one -s")
+    if len(options.style) > 1 and (to_stdout or destination.file or destination.stream):
+        raise UsageError("several styles make several paintings: name a folder for -o, or give one -s")
     if options.frame_size and words != ["-"]:
         raise UsageError("--frame-size is that of raw frames on stdin: name - as the source")
     if words == ["-"] and options.frame_size:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,7 +20,7 @@ from impasto.cli.options import (
     size_from,
 )
 from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result, progress_bar
-from impasto.errors import ImpastoError, UsageError, VideoError
+from impasto.errors import ImpastoError, ModelError, UsageError, VideoError, printable
 from impasto.inference import files
 from impasto.inference.files import Destination, Job
 from impasto.inference.records import Records, settings_of
@@ -37,7 +38,11 @@ def add(commands: Any) -> None:
         help="an image, a clip, a folder or a pattern such as '*.jpg'; a camera's number; - for stdin",
     )  # fmt: skip
     command.add_argument(
-        "-s", "--style", action=Once, required=True, help="a shipped style's name or a style model's path"
+        "-s",
+        "--style",
+        action="append",
+        required=True,
+        help="a shipped style's name or a style model's path; repeatable",
     )
     command.add_argument(
         "-o",
@@ -74,30 +79,24 @@ def add(commands: Any) -> None:
 
 
 def _stylize(options: argparse.Namespace) -> int:
-    from impasto.checkpoint import SUFFIX, check_name, find_style_model
-    from impasto.inference.stylizer import Stylizer
-
     destination = Destination.of(options.output)
     clips.check_sources(options, destination)
     dials.check(options)
-    model = find_style_model(options.style)
-    # Not the name inside: a painter that was trained further and saved beside its first state differs by its file only.
-    style = model.name.removesuffix(SUFFIX)
-    check_name(style, model)
-    stylizer = Stylizer(
-        model, options.device, backend=options.backend, precision=options.precision,
-        max_memory=options.max_memory, statistics=options.statistics,
-    )  # fmt: skip
-    painter = dials.hands_of(stylizer, options)
-    print(f"painting with {stylizer.engine}", file=sys.stderr)
+    (first, model), *others = _models(options.style).items()
+    painter = _painter(model, options)
     if options.sources == ["-"] and options.frame_size:
         return clips.paint_pipe(painter, options)
-    report = _Report(style, options.json, painter.to_dict())
+    report = _Report(first, options.json, painter.to_dict(), several=bool(others))
+    stdin = cache(_stdin)
     try:
-        if options.sources == ["-"]:
-            _paint_stdin(painter, destination, options, report)
-        else:
-            _paint_all(painter, model, destination, options, report)
+        _paint_sources(painter, model, destination, options, report, stdin)
+        for report.style, model in others:
+            try:
+                painter = _painter(model, options)
+            except ModelError as error:
+                report.fail(None, error)
+                continue
+            _paint_sources(painter, model, destination, options, report, stdin)
     except KeyboardInterrupt:
         report.fail(None, ImpastoError("interrupted; files that were finished are whole"))
         report.code = 130
@@ -105,30 +104,69 @@ def _stylize(options: argparse.Namespace) -> int:
     return report.code
 
 
+def _painter(model: Path, options: argparse.Namespace) -> Hands:
+    from impasto.inference.stylizer import Stylizer
+
+    stylizer = Stylizer(
+        model, options.device, backend=options.backend, precision=options.precision,
+        max_memory=options.max_memory, statistics=options.statistics,
+    )  # fmt: skip
+    print(f"painting with {stylizer.engine}", file=sys.stderr)
+    return dials.hands_of(stylizer, options)
+
+
+def _models(styles: Sequence[str]) -> dict[str, Path]:
+    """Return the style models under the names that their paintings carry.
+
+    Raises:
+        ModelError: one is not there, or its name cannot be part of a file's.
+        UsageError: two have the same name.
+    """
+    from impasto.checkpoint import SUFFIX, check_name, find_style_model
+
+    models: dict[str, Path] = {}
+    for style in styles:
+        model = find_style_model(style)
+        # Not the name inside: a painter that was trained further and saved beside its first state differs by its file
+        # only.
+        name = model.name.removesuffix(SUFFIX)
+        check_name(name, model)
+        if name in models:
+            raise UsageError(f"-s {printable(style)}: paintings in the style {name} are made already; give it once")
+        models[name] = model
+    return models
+
+
 class _Report:
     """What became of each source (done, left as it was, failed), and the exit code."""
 
-    def __init__(self, style: str | None, as_json: bool, dials: dict[str, Any] | None = None):
-        self.style, self.as_json, self.code = style, as_json, 0
+    def __init__(self, style: str | None, as_json: bool, dials: dict[str, Any] | None = None, *, several: bool = False):
+        self.style, self.as_json, self.code = style, as_json, 0  # the style is that which is painted in just now
         self.dials = {"dials": dials} if dials else {}
+        self.several = several  # styles: each entry then names its own
         self.done: list[dict[str, Any]] = []
         self.left: list[dict[str, Any]] = []
         self.failed: list[dict[str, Any]] = []
         self.to_stdout = False  # the picture itself goes there
 
     def fail(self, source: object, error: Exception) -> None:
-        from impasto.errors import printable
-
-        print_error(error if isinstance(error, ImpastoError) else f"{source}: {os_error_reason(error)}")
-        self.failed.append({"input": None if source is None else printable(source), "error": printable(str(error))})
+        entry = {"input": None if source is None else printable(source), "error": printable(str(error))}
         self.code = self.code or 1
+        if entry in self.failed:
+            return  # in an earlier style
+        print_error(error if isinstance(error, ImpastoError) else f"{source}: {os_error_reason(error)}")
+        self.failed.append(entry)
+
+    def entry(self, source: object, target: Path) -> dict[str, Any]:
+        """Return the entry of a source that did not fail."""
+        named = {"style": self.style} if self.several else {}
+        return {**named, "input": str(source), "output": str(target)}
 
     def as_dict(self) -> dict[str, Any]:
-        return {"style": self.style, **self.dials, "done": self.done, "left": self.left, "failed": self.failed}
+        style = None if self.several else self.style
+        return {"style": style, **self.dials, "done": self.done, "left": self.left, "failed": self.failed}
 
     def show(self) -> None:
-        from impasto.errors import printable
-
         if self.left:
             print(f"{len(self.left)} left as they were", file=sys.stderr)
         if self.as_json:
@@ -146,6 +184,21 @@ def failure_report(reason: str) -> dict[str, Any]:
     return report.as_dict()
 
 
+def _paint_sources(
+    painter: Hands,
+    model: Path,
+    destination: Destination,
+    options: argparse.Namespace,
+    report: _Report,
+    stdin: Callable[[], BinaryIO],
+) -> None:
+    """Paint all that is named in one style."""
+    if options.sources == ["-"]:
+        _paint_stdin(painter, stdin, destination, options, report)
+    else:
+        _paint_all(painter, model, destination, options, report)
+
+
 def _paint_all(
     painter: Hands, model: Path, destination: Destination, options: argparse.Namespace, report: _Report
 ) -> None:
@@ -153,9 +206,12 @@ def _paint_all(
     records = cache(Records)
     style = str(report.style)
     settings = settings_of(model, size=options.size, statistics=options.statistics, keep_metadata=options.keep_metadata)
+    made_now = {item["output"] for item in (*report.done, *report.left)}  # in earlier styles: no sources
+    note = print_note if not (made_now or report.failed) else lambda line: None
     jobs = files.jobs_of(
-        options.sources, style, destination, records, protect=options.resume, fail=report.fail, note=print_note
+        options.sources, style, destination, records, protect=options.resume, fail=report.fail, note=note
     )
+    jobs = [job for job in jobs if str(job.source) not in made_now]
     if not jobs:
         report.code = UsageError.exit_code
         if not report.failed:
@@ -165,10 +221,10 @@ def _paint_all(
         try:
             made = job.made(style, painter.settings(settings, job.source))
             if made and options.resume and job.is_done(made, records(job.target.parent), options.max_pixels):
-                report.left.append({"input": str(job.source), "output": str(job.target)})
+                report.left.append(report.entry(job.source, job.target))
                 continue
             summary = _paint_one(painter, job, options)
-            report.done.append({"input": str(job.source), "output": str(job.target), **summary})
+            report.done.append({**report.entry(job.source, job.target), **summary})
             if made and job.target.is_file():  # and no stream
                 records(job.target.parent).add(made, job.target)
             if summary.get("damage"):
@@ -200,7 +256,6 @@ def _paint_to(painter: Hands, source: Path | BinaryIO, target: Path, suffix: str
 def _paint_picture(
     painter: Hands, source: Path | BinaryIO, target: Path | BinaryIO, suffix: str, options: argparse.Namespace
 ) -> None:
-    from impasto.errors import printable
     from impasto.images.geometry import resize, size_of
     from impasto.images.reading import read_picture
     from impasto.images.writing import write_image
@@ -224,18 +279,30 @@ def _paint_picture(
         print_note(f"{printable(source)}: {line}")
 
 
-def _paint_stdin(painter: Hands, destination: Destination, options: argparse.Namespace, report: _Report) -> None:
+def _stdin() -> BinaryIO:
+    from impasto.images.reading import buffered
+
+    return buffered(sys.stdin.buffer)
+
+
+def _paint_stdin(
+    painter: Hands,
+    stdin: Callable[[], BinaryIO],
+    destination: Destination,
+    options: argparse.Namespace,
+    report: _Report,
+) -> None:
     """Paint the picture that stdin holds."""
-    from impasto.images.reading import buffered, suffix_of
+    from impasto.images.reading import suffix_of
 
     try:
-        data = buffered(sys.stdin.buffer)
+        data = stdin()
         suffix = suffix_of(data)
         target = destination.file or destination.stream or files.STDOUT
         if destination.folder:
             target = destination.folder / files.result_name("stdin", str(report.style), suffix)
         report.to_stdout = target == files.STDOUT
         _paint_to(painter, data, target, suffix, options)
-        report.done.append({"input": "-", "output": str(target)})
+        report.done.append(report.entry("-", target))
     except (ImpastoError, OSError) as error:
         report.fail("-", error)

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from impasto.cli.options import add_command, minutes_from
 from impasto.cli.output import print_error
@@ -15,15 +15,19 @@ from impasto.errors import UsageError
 from impasto.system.choices import QUALITIES
 from impasto.training.overrides import to_overrides
 
+if TYPE_CHECKING:
+    from impasto.inference.picks import Pick
+
 
 def add(commands: Any) -> None:
     add_command(
         commands, "train", lambda options: run(["--help"]),
-        "train a painter: impasto train PICTURE [data.root=DIR] [--minutes N] [any Hydra override]",
+        "train a painter: impasto train PICTURE [data.root=DIR] [--minutes N] [--pick N] [any Hydra override]",
         "Train a painter for one style: impasto train painting.jpg. It takes two minutes and the sample photographs; a "
         "folder of your own is better (data.root=photos), and so is more time (--minutes N, or --quality draft, "
         "good or "
         f"best: {', '.join(f'{minutes:g}' for minutes in QUALITIES.values())} minutes). "
+        "--pick N trains what number N of `impasto preview` shows. "
         "Every key of configs/train.yaml can be set as KEY=VALUE, among them trainer.max_steps, style.size, "
         "loss=vgg19, init=none, data.batch_size, output, ckpt_path=last, logger=tensorboard. "
         "`impasto train --cfg job` prints them all.",
@@ -44,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         if options.minutes and options.quality:
             raise UsageError("--minutes or --quality: both say how long; give one")
-        words = to_overrides(options.minutes or QUALITIES.get(options.quality), words)
+        words = to_overrides(options.minutes or QUALITIES.get(options.quality), words, _pick(options))
         if importlib.util.find_spec("pytorch_lightning") is None:
             raise UsageError("training needs more packages; pip install 'impasto[train,demo]'")
     except UsageError as error:
@@ -58,9 +62,18 @@ def run(arguments: Sequence[str]) -> int:
     os.execv(sys.executable, [sys.executable, "-m", "impasto.training", *words])
 
 
+def _pick(options: argparse.Namespace) -> Pick | None:
+    if options.pick is None:
+        return None
+    from impasto.inference.picks import pick_of
+
+    return pick_of(options.pick)
+
+
 def _train_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="impasto train", add_help=False, allow_abbrev=False)
     parser.add_argument("--minutes", type=minutes_from)
     parser.add_argument("--quality", choices=QUALITIES)
+    parser.add_argument("--pick", metavar="N")
     parser.add_argument("--debug", action="store_true")
     return parser

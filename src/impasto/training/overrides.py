@@ -8,8 +8,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from impasto.errors import UsageError
+
+if TYPE_CHECKING:
+    from impasto.inference.picks import Pick
 
 _HYDRA_FLAGS = {"-h", "--help", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m",
                 "--shell-completion", "-sc"}  # fmt: skip
@@ -20,17 +24,17 @@ _PATH_KEYS = {"style.image", "data.root", "data.annotations", "loss.features.wei
 _NOT_TEXT = re.compile(r"[-+]?[\d._]+(e[-+]?\d+)?|true|false|nan|[-+]?inf", re.IGNORECASE)  # to Hydra, unless quoted
 
 
-def to_overrides(minutes: float | None, words: Sequence[str]) -> list[str]:
-    """Return what was typed as Hydra takes it: the picture and the duration by their keys, `data=demo` where no data
-    are named.
+def to_overrides(minutes: float | None, words: Sequence[str], pick: Pick | None = None) -> list[str]:
+    """Return what was typed as Hydra takes it: the picture, the duration and the pick by their keys, `data=demo` where
+    no data are named.
 
     Raises:
-        UsageError: an unknown option, or two pictures.
+        UsageError: an unknown option, two pictures, or a pick beside a setting that it decides on.
     """
     pictures = [i for i, word in enumerate(words) if _is_picture(word, words[i - 1] if i else "")]
     if unknown := [word for word in words if word.startswith("-") and word not in _HYDRA_OPTIONS | _HYDRA_FLAGS]:
         raise UsageError(
-            f"no option {unknown[0]}; train takes --minutes, --quality and settings such as output=PATH, "
+            f"no option {unknown[0]}; train takes --minutes, --quality, --pick and settings such as output=PATH, "
             "trainer.max_steps=N, style.size=N"
         )
     given = [words[i] for i in pictures] + [word for word in words if word.startswith("style.image=")]
@@ -45,11 +49,21 @@ def to_overrides(minutes: float | None, words: Sequence[str]) -> list[str]:
             settings.append(quoted_setting("style.image", word) if i in pictures else plain_path(word))
     if minutes is not None:
         settings.append(f"trainer.max_minutes={minutes:g}")
+    if pick is not None:
+        settings += _pick_settings(pick, words)
     if any(word.startswith("data.shards=") for word in words) and not any(word.startswith("data=") for word in words):
         return [*options, "data=shards", *settings]
     if any(word.startswith(("data=", "data.root=", "data.annotations=", "experiment=")) for word in words):
         return [*options, *settings]
     return [*options, "data=demo", *settings]
+
+
+def _pick_settings(pick: Pick, words: Sequence[str]) -> list[str]:
+    for word in words:
+        if word.startswith(("style.size=", "style.dials")):
+            raise UsageError(f"--pick {pick.number} or {word}: both say how the style looks; give one")
+    strength, color = pick.dials.strength, pick.dials.color
+    return [f"style.size={pick.style_size}", f"style.dials={{strength:{strength:g},color:{color}}}"]
 
 
 def _is_option(word: str, before: str) -> bool:

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from impasto.checkpoint import StyleModel, read_metadata
 from impasto.images.geometry import resize
 from impasto.images.tensors import to_pil
+from impasto.inference.dials import Dials
 from impasto.losses import build_loss
 from impasto.losses.defects import screen_energy
 from impasto.losses.features import SLIM, SLIM_LAYERS
@@ -39,6 +40,7 @@ class Style:
         name: the style's and its painter's.
         strength: of the style against the content; 1 is the loss's own weight.
         title, artist, year: of the painting, where they are known.
+        dials: what the painter's dials are set to, where that is not what they are anyway.
     """
 
     image: Path
@@ -49,12 +51,13 @@ class Style:
     title: str | int | None
     artist: str | int | None
     year: str | int | None
+    dials: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, image: Path, picture: Tensor, settings: Mapping[str, Any]) -> Style:
         """Return the style that the settings of configs/style describe, with the picture that was read from `image`."""
         stated = ("name", "size", "strength", "title", "artist", "year")
-        return cls(image, picture, **{key: settings[key] for key in stated})
+        return cls(image, picture, **{key: settings[key] for key in stated}, dials=_set_dials(settings["dials"]))
 
     def record(self) -> StyleRecord:
         """Return what a style model says of the style."""
@@ -65,7 +68,14 @@ class Style:
             size=self.size,
             strength=self.strength,
             screen=float(screen_energy(self.picture[None])),
+            dials=self.dials or None,
         )
+
+
+def _set_dials(settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return those dials that are set to something else than their defaults."""
+    defaults = asdict(Dials())
+    return {key: value for key, value in asdict(Dials(**(settings or {}))).items() if value != defaults[key]}
 
 
 def trained_style_model(

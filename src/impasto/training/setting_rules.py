@@ -17,6 +17,7 @@ from impasto.errors import UsageError, printable
 from impasto.losses import __path__ as losses
 from impasto.losses.options import MAX_OCTAVES
 from impasto.networks import network_names
+from impasto.system.choices import COLORS, MAX_STRENGTH, STROKES
 from impasto.system.files import asset_dir
 from impasto.system.machine import pick_device, usable_cores
 
@@ -123,6 +124,10 @@ _RULES: dict[str, Rule] = {
     "style.name": _either(_LABEL, _NULL),
     "style.size": _whole(16, 16384),
     "style.strength": _number(0, 1000),
+    "style.dials": _either(_GROUP, _NULL),
+    "style.dials.strength": _number(0, MAX_STRENGTH),
+    "style.dials.stroke": _either(_number(*STROKES), _NULL),
+    "style.dials.color": _one_of(*COLORS),
     "style.title": _either(_LABEL, _NULL),
     "style.artist": _either(_LABEL, _NULL),
     "style.year": _either(_LABEL, _NULL),

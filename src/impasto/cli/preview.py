@@ -1,0 +1,132 @@
+"""`impasto preview`: one photograph painted with every strength, stroke and colour to choose from, numbered."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from impasto.cli.options import Once, add_command, add_device_and_json, path_from, positive_from
+from impasto.cli.output import print_json, print_result
+from impasto.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from impasto.inference.picks import Pick
+
+_HEADINGS = ("in the style's colours", "in the photograph's colours")
+
+
+def add(commands: Any) -> None:
+    command = add_command(
+        commands, "preview", _preview, "see strengths, strokes and colours of a style, numbered to choose from"
+    )
+    command.add_argument("painting", metavar="PAINTING", help="a picture, a style's name or a style model")
+    command.add_argument("photograph", type=path_from, metavar="PHOTO", help="the photograph to be painted")
+    command.add_argument(
+        "-o", "--output", type=path_from, action=Once, default=Path("preview.png"), help="(default: %(default)s)"
+    )
+    command.add_argument(
+        "--size", type=positive_from, default=384, help="longer side of each picture in pixels (default: %(default)s)"
+    )
+    add_device_and_json(command)
+
+
+def _preview(options: argparse.Namespace) -> int:
+    from impasto.cli.sheet import read_small
+    from impasto.images.contact_sheet import Tile, captioned_sheet
+    from impasto.images.writing import check_writable, write_image
+    from impasto.inference.picks import COLORS, STRENGTHS, paint_picks
+    from impasto.inference.strokes import REFERENCE
+    from impasto.system.choices import MAX_PIXELS
+
+    check_writable(options.output)
+    for given in (Path(options.painting), options.photograph):
+        if options.output.exists() and given.exists() and options.output.samefile(given):
+            raise UsageError(f"{printable(options.output)} is one of the inputs; choose another -o")
+    if 18 * options.size**2 > MAX_PIXELS:
+        raise UsageError(f"--size {options.size}: too large for a sheet of 18; choose a smaller one")
+    photograph = read_small(options.photograph, REFERENCE)
+    paint = _of_picture if _is_picture(options.painting) else _of_style_model
+    painted = list(paint_picks(paint(options.painting, options.device), photograph, options.size))
+    tiles = [Tile(picture, *_caption(pick)) for pick, picture in painted]
+    columns = len(STRENGTHS) * len(COLORS)
+    rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
+    write_image(options.output, captioned_sheet(rows, headings=_HEADINGS))
+    _show([pick for pick, _ in painted], options)
+    return 0
+
+
+def failure_report(reason: str) -> dict[str, Any]:
+    return {"output": None, "style": None, "picks": [], "failed": [{"input": None, "error": reason}]}
+
+
+def _is_picture(painting: str) -> bool:
+    from impasto.images.formats import IMAGE_SUFFIXES
+
+    return Path(painting).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _of_style_model(style: str, device: str) -> Callable[[np.ndarray, float], np.ndarray]:
+    """Return what paints with strokes of a size, as the stroke dial does: by the size that the painter works at."""
+    from impasto.inference.strokes import resized, working_size
+    from impasto.inference.stylizer import Stylizer
+
+    painter = Stylizer(style, device)
+    return lambda photograph, stroke: painter.paint_plainly(
+        resized(photograph, working_size(photograph.shape[0], photograph.shape[1], stroke))[None]
+    ).pixels[0]
+
+
+def _of_picture(path: str, device: str) -> Callable[[np.ndarray, float], np.ndarray]:
+    """Return what paints with strokes of a size, as training does: by the size at which the style picture is read."""
+    from impasto.checkpoint import find_style_model
+    from impasto.images.geometry import resize
+    from impasto.images.reading import read_levels
+    from impasto.images.writing import write_image
+    from impasto.inference.picks import style_size
+    from impasto.inference.stylizer import Stylizer
+
+    picture = read_levels(Path(path))
+
+    def paint(photograph: np.ndarray, stroke: float) -> np.ndarray:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder, f"{Path(path).stem}.png")
+            write_image(copy, resize(picture, style_size(stroke)))
+            painter = Stylizer(find_style_model(copy), device)
+        return painter.paint_plainly(photograph[None]).pixels[0]
+
+    return paint
+
+
+def _caption(pick: Pick) -> tuple[str, str]:
+    dials = pick.dials
+    return str(pick.number), f"strength {dials.strength:g}, stroke {pick.stroke:g}, {dials.color}"
+
+
+def _show(picks: Sequence[Pick], options: argparse.Namespace) -> None:
+    """Print what each number is, and how to have it."""
+    style = options.painting
+    if options.json:
+        numbers = [
+            {**pick.to_dict(), **({"style_size": pick.style_size} if _is_picture(style) else {})} for pick in picks
+        ]
+        print_json({"output": str(options.output), "style": style, "picks": numbers, "failed": []})
+        return
+    print_result(" number  strength  stroke  color")
+    for pick in picks:
+        dials = pick.dials
+        print_result(f"{pick.number:7}  {dials.strength:<8g}  {pick.stroke:<6g}  {dials.color}")
+    print_result(printable(options.output), f"choose one: {_command(options)}")
+
+
+def _command(options: argparse.Namespace) -> str:
+    style = printable(shlex.quote(options.painting))
+    if _is_picture(options.painting):
+        return f"impasto train {style} --pick N"
+    photograph = printable(shlex.quote(str(options.photograph)))
+    return f"impasto stylize {photograph} -s {style} --strength STRENGTH --stroke STROKE --color COLOR"

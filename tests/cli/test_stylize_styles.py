@@ -1,0 +1,87 @@
+"""Several styles in one run of `impasto stylize`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from helpers.stylizing import photo, stands_for, stylize, tree
+from impasto.inference.stylizer import Stylizer
+
+
+@pytest.fixture
+def models(folder: Path, painter: Path) -> list[Path]:
+    (folder.parent / "models").mkdir()
+    return [Path(shutil.copy(painter, folder.parent / f"models/{name}.safetensors")) for name in ("first", "second")]
+
+
+def both(models: list[Path]) -> list[object]:
+    return ["-s", models[0], "-s", models[1]]
+
+
+def test_each_source_gets_a_painting_in_each_style_and_each_painter_is_loaded_once(
+    folder: Path, models: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [photo(folder / "p" / name, seed) for seed, name in enumerate(("a.png", "b.png"))]
+    loaded: list[object] = []
+    make = Stylizer.__init__
+    monkeypatch.setattr(
+        Stylizer, "__init__", lambda self, *words, **more: (loaded.append(1), make(self, *words, **more))[1]
+    )
+    assert stylize("p", *both(models), "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    made = {f"{stem}.{style}.png" for stem in "ab" for style in ("first", "second")}
+    assert tree(folder / "p") == {"a.png", "b.png", *made} and len(loaded) == 2
+    assert report["style"] is None and report["failed"] == [] and report["left"] == []
+    assert {(each["style"], each["input"], each["output"]) for each in report["done"]} == {
+        (style, f"p/{stem}.png", f"p/{stem}.{style}.png") for stem in "ab" for style in ("first", "second")
+    }
+    assert stands_for(folder / "p/b.second.png", sources[1], models[1])
+
+
+def test_resume_goes_on_in_the_style_that_is_missing(
+    folder: Path, models: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(folder / "a.png", 1)
+    assert stylize("a.png", "-s", models[0]) == 0
+    capsys.readouterr()
+    assert stylize("a.png", *both(models), "--resume", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [each["output"] for each in report["left"]] == ["a.first.png"]
+    assert [each["output"] for each in report["done"]] == ["a.second.png"]
+
+
+def test_a_bad_source_is_named_once_and_a_bad_model_stops_no_other(
+    folder: Path, models: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(folder / "a.png", 1)
+    (folder / "bad.png").write_bytes(b"no picture")
+    assert stylize("a.png", "bad.png", "gone.png", *both(models), "-o", "out/") == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("impasto: ")]
+    assert len(lines) == 2 and tree(folder / "out") == {"a.first.png", "a.second.png"}
+    models[1].write_bytes(models[1].read_bytes()[:-100])
+    assert stylize("a.png", *both(models), "-o", "again/") == 1
+    assert "second" in capsys.readouterr().err and tree(folder / "again") == {"a.first.png"}
+
+
+def test_stdin_is_painted_in_each_style(folder: Path, models: list[Path]) -> None:
+    data = photo(folder / "a.png", 1).read_bytes()
+    command = [
+        sys.executable,
+        "-m",
+        "impasto",
+        "stylize",
+        "-",
+        *map(str, both(models)),
+        "-o",
+        "out/",
+        "--device",
+        "cpu",
+    ]
+    run = subprocess.run(command, cwd=folder, input=data, capture_output=True, timeout=100)
+    assert run.returncode == 0 and tree(folder / "out") == {"stdin.first.png", "stdin.second.png"}, run.stderr
