@@ -22,6 +22,7 @@ import torch
 from many_painters import crop_pool
 from torch import Tensor
 
+from impasto.any_style.files import save_predictor
 from impasto.any_style.predictor import StylePredictor
 from impasto.checkpoint import load_style_model
 from impasto.errors import ImageError
@@ -31,9 +32,10 @@ from impasto.images.reading import read_image
 from impasto.losses.defects import grid_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.synthetic.styles import STYLES, make_style
-from impasto.system.machine import has_fast_bfloat16, pick_device
+from impasto.system.machine import has_fast_bfloat16, pick_device, provenance
 from impasto.training.muon import Muon
 from impasto.training.plain import inner
+from impasto.training.record import loss_record
 
 SIZES = (384, 448, 512, 512, 512, 576, 640)
 EVERY = 100  # updates between two lines of progress
@@ -159,7 +161,7 @@ class Trial:
 class Average:
     """The parameters' running mean."""
 
-    def __init__(self, model: torch.nn.Module, decay: float):
+    def __init__(self, model: StylePredictor, decay: float):
         self.model, self.decay, self.updates = copy.deepcopy(model).requires_grad_(False), decay, 0
 
     @torch.no_grad()
@@ -244,10 +246,8 @@ def main() -> None:
         state = {"predictor": predictor.state_dict(), "average": average.model.state_dict()}
         torch.save({**state, "optimizer": optimizer.state_dict(), "done": done}, state_path.with_suffix(".tmp"))
         state_path.with_suffix(".tmp").replace(state_path)
-        torch.save(
-            {"state": average.model.state_dict(), "spec": base.spec, "channels": channels, "steps": done},
-            options.output,
-        )
+        training = {"updates": done, "styles": len(paths), **provenance(device)}
+        save_predictor(options.output, average.model, loss_record(PerceptualLoss(features)), training, closer=None)
 
     for step, factor in rates(options.minutes, options.cooling):
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):

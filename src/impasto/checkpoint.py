@@ -29,6 +29,7 @@ else:
 
 FORMAT = 1  # raised when an older impasto could not read the file any more
 SUFFIX = ".safetensors"
+PREDICTOR = f"any{SUFFIX}"  # among the shipped files the one that makes painters
 _MAX_TENSORS = 2000
 _MAX_CHANNELS = 512  # of the loss network, hence of a Gram matrix
 _NETWORK, _STYLE = "network.", "style."
@@ -163,9 +164,15 @@ def check_name(name: str, source: object) -> None:
         raise ModelError(source, f"{printable(name[:40])!r} cannot be a style's name", "choose a plain word")
 
 
+def plain_name(stem: str) -> str:
+    """Return a picture's name as one that a style may have: not too long, without what file names cannot hold."""
+    plain = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in stem.replace("${", "$"))
+    return plain.lstrip(". ").encode()[:100].decode(errors="ignore").rstrip(". ") or "style"
+
+
 def shipped_styles() -> list[Path]:
     """Return the style models that came with this installation, sorted by name."""
-    return sorted(asset_dir("checkpoints").glob(f"*{SUFFIX}"))
+    return sorted(path for path in asset_dir("checkpoints").glob(f"*{SUFFIX}") if path.name != PREDICTOR)
 
 
 def find_style_model(style: str | Path) -> Path:

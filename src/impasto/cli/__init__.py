@@ -11,6 +11,7 @@ from impasto.cli import (
     augment,
     benchmark,
     compare,
+    embed,
     import_model,
     optimize,
     preview,
@@ -30,7 +31,7 @@ from impasto.system.files import disable_telemetry
 _COMMANDS = {
     "stylize": stylize, "sheet": sheet, "preview": preview, "train": train, "optimize": optimize,
     "compare": compare, "augment": augment, "import": import_model, "styles": styles, "benchmark": benchmark,
-    "sample-style": sample_style, "shards": shards,
+    "embed": embed, "sample-style": sample_style, "shards": shards,
 }  # fmt: skip
 _INTERRUPTED = 130
 

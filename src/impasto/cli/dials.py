@@ -97,13 +97,13 @@ def _masks(options: argparse.Namespace) -> Masks | None:
 
 
 def _region(mask: Path, style: str, options: argparse.Namespace) -> Region:
-    from impasto.checkpoint import find_style_model
+    from impasto.any_style.find import find_painter
     from impasto.inference.hands import Region
     from impasto.inference.mask_files import MaskFiles
     from impasto.inference.records import settings_of
     from impasto.inference.stylizer import Stylizer
 
-    model = find_style_model(style)
+    model = find_painter(style)
     painter = Stylizer(
         model, options.device, backend=options.backend, precision=options.precision,
         max_memory=options.max_memory, statistics=options.statistics,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,20 +83,12 @@ def _of_style_model(style: str, device: str) -> Callable[[np.ndarray, float], np
 
 def _of_picture(path: str, device: str) -> Callable[[np.ndarray, float], np.ndarray]:
     """Return what paints with strokes of a size, as training does: by the size at which the style picture is read."""
-    from impasto.checkpoint import find_style_model
-    from impasto.images.geometry import resize
-    from impasto.images.reading import read_levels
-    from impasto.images.writing import write_image
+    from impasto.any_style.find import find_painter
     from impasto.inference.picks import style_size
     from impasto.inference.stylizer import Stylizer
 
-    picture = read_levels(Path(path))
-
     def paint(photograph: np.ndarray, stroke: float) -> np.ndarray:
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder, f"{Path(path).stem}.png")
-            write_image(copy, resize(picture, style_size(stroke)))
-            painter = Stylizer(find_style_model(copy), device)
+        painter = Stylizer(find_painter(path, style_size(stroke)), device)
         return painter.paint_plainly(photograph[None]).pixels[0]
 
     return paint

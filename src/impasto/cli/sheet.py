@@ -34,12 +34,13 @@ def add(commands: Any) -> None:
 
 
 def _sheet(options: argparse.Namespace) -> int:
-    from impasto.checkpoint import find_style_model, shipped_styles
+    from impasto.any_style.find import find_painter
+    from impasto.checkpoint import shipped_styles
     from impasto.images.contact_sheet import captioned_sheet, columns_for, in_rows
     from impasto.images.writing import check_writable, write_image
 
     check_writable(options.output)
-    models = [find_style_model(style) for style in options.style] if options.style else shipped_styles()
+    models = [find_painter(style) for style in options.style] if options.style else shipped_styles()
     failed: list[dict[str, Any]] = []
     photographs = _read_all(options, failed, len(models))
     if not photographs:

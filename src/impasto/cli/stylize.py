@@ -122,11 +122,14 @@ def _models(styles: Sequence[str]) -> dict[str, Path]:
         ModelError: one is not there, or its name cannot be part of a file's.
         UsageError: two have the same name.
     """
-    from impasto.checkpoint import SUFFIX, check_name, find_style_model
+    from impasto.any_style.find import find_painter, how_much_closer, is_predicted
+    from impasto.checkpoint import SUFFIX, check_name
 
     models: dict[str, Path] = {}
     for style in styles:
-        model = find_style_model(style)
+        model = find_painter(style)
+        if is_predicted(model):
+            print_note(f"{printable(style)}: a painter predicted at once; `impasto train PICTURE` {how_much_closer()}")
         # Not the name inside: a painter that was trained further and saved beside its first state differs by its file
         # only.
         name = model.name.removesuffix(SUFFIX)

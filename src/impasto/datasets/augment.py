@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from impasto.checkpoint import find_style_model, load_style_model
+from impasto.any_style.find import find_painter
+from impasto.checkpoint import load_style_model
 from impasto.datasets.coco import read_coco
 from impasto.datasets.coco_masks import check_categories, parts_of
 from impasto.datasets.plan import Job, plan_jobs
@@ -130,7 +131,7 @@ def _touch(stroke: float | None, color: str | None, paint: Sequence[str] | None,
 def _styles_by_name(styles: Sequence[str | Path]) -> dict[str, Path]:
     paths: dict[str, Path] = {}
     for style in styles:
-        path = find_style_model(style)
+        path = find_painter(style)
         name = load_style_model(path).name
         if name in paths:
             raise UsageError(style, f"a style called {name} is there already", "name each once")

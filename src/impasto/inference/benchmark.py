@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from impasto.checkpoint import find_style_model, load_style_model
+from impasto.any_style.find import find_painter
+from impasto.checkpoint import load_style_model
 from impasto.errors import ImpastoError
 from impasto.images.geometry import padding
 from impasto.inference.engine import build_engine, is_installed
@@ -61,7 +62,7 @@ def benchmark(
         peaks["half"] = convolution_peak(place, torch.bfloat16)
     report: dict[str, Any] = {"machine": provenance(place), "peak_gflops": peaks, "rows": [], "failed": []}
     for name, style in STYLES.items():
-        network = load_style_model(find_style_model(style)).network
+        network = load_style_model(find_painter(style)).network
         for backend in backends or [known for known in BACKENDS if known != "compile" and is_installed(known)]:
             for precision in peaks:
                 try:

@@ -16,11 +16,11 @@ from impasto.errors import UsageError, printable
 from impasto.images.geometry import resize, size_of
 from impasto.inference.dials import Dials
 from impasto.inference.strokes import resized
+from impasto.system.choices import STYLE_SIZE
 
 STRENGTHS = (0.5, 0.75, 1.0)
 STROKES = (0.5, 1.0, 2.0)
 COLORS = ("style", "photo")
-_STYLE_SIZE = 512  # longer side, in pixels, at which the style picture is read for strokes of the size 1
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Pick:
 
 def style_size(stroke: float) -> int:
     """Return the longer side, in pixels, of the style picture that gives strokes of this size."""
-    return round(_STYLE_SIZE * stroke)
+    return round(STYLE_SIZE * stroke)
 
 
 def all_picks() -> list[Pick]:

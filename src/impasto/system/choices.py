@@ -43,4 +43,5 @@ AUGMENT_PER_IMAGE = 1  # paintings of each image
 AUGMENT_STRENGTH = (1.0, 1.0)  # lowest and highest share of the painting
 SHARD_COUNT = 8
 SHARD_SIZE = 672  # shorter side of a packed photograph, in pixels: 1.6 times a crop, which training scales at random
+STYLE_SIZE = 512  # longer side of a style picture as painters learn it, in pixels; larger: broader strokes
 SAMPLE_STYLE_SIZE = 768  # side of a style picture made by code, in pixels

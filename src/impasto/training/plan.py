@@ -12,7 +12,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from impasto.checkpoint import SUFFIX, check_name, find_style_model, read_metadata
+from impasto.any_style.find import find_painter
+from impasto.checkpoint import SUFFIX, check_name, plain_name, read_metadata
 from impasto.errors import ModelError, UsageError
 from impasto.networks import complete_spec, network_spec
 from impasto.system.files import asset_dir
@@ -105,12 +106,6 @@ def with_style_name(config: DictConfig) -> DictConfig:
     return named
 
 
-def plain_name(stem: str) -> str:
-    """Return a picture's name as one that a style may have: not too long, without what file names cannot hold."""
-    plain = "".join(c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in stem.replace("${", "$"))
-    return plain.lstrip(". ").encode()[:100].decode(errors="ignore").rstrip(". ") or "style"
-
-
 def places_of(config: DictConfig) -> tuple[Path, Path]:
     """Return the run's folder, and where its style model goes: `output`, or beside the style picture."""
     return Path(config.paths.run), output_of(config)
@@ -180,7 +175,7 @@ def find_start(config: DictConfig) -> Path | None:
         return None
     if config.init != "auto":
         try:
-            return find_style_model(config.init)
+            return find_painter(config.init)
         except ModelError as error:
             raise UsageError(f"init={error}") from error
     spec = network_spec(**config.network)

@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.checkpoint import SUFFIX, StyleModel, find_style_model, load_style_model
+from impasto.any_style.find import find_painter
+from impasto.checkpoint import SUFFIX, StyleModel, load_style_model
 from impasto.system.files import asset_dir, cache_dir, written_whole
 from impasto.system.lazy import lazy
 
@@ -95,7 +96,7 @@ def open_model(
     """
     if isinstance(model, StyleModel):
         return lambda: model, Blueprint.of(model.network, model.name, model.style.dials), model
-    path = find_style_model(model)
+    path = find_painter(model)
     read = cache(lambda: load_style_model(path))
     is_shipped = path.parent == asset_dir("checkpoints")
     return read, CachedBlueprint(path, read), path.name.removesuffix(SUFFIX) if is_shipped else path.absolute()
