@@ -22,7 +22,7 @@ import torch
 from many_painters import crop_pool
 from torch import Tensor
 
-from impasto.any_style.files import save_predictor
+from impasto.any_style.files import is_held_out, load_predictor, save_predictor
 from impasto.any_style.predictor import StylePredictor
 from impasto.checkpoint import load_style_model
 from impasto.errors import ImageError
@@ -39,10 +39,6 @@ from impasto.training.record import loss_record
 
 SIZES = (384, 448, 512, 512, 512, 576, 640)
 EVERY = 100  # updates between two lines of progress
-
-
-def is_held_out(path: Path, part: int) -> bool:
-    return int(hashlib.sha256(path.stem.encode()).hexdigest(), 16) % part == 0
 
 
 @dataclass
@@ -184,7 +180,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photographs", type=Path, nargs="+", required=True)
     parser.add_argument("--styles", type=Path, nargs="+", required=True)
-    parser.add_argument("--start", type=Path, default=Path("checkpoints/base/brush.safetensors"))
+    parser.add_argument("--start", type=Path, default=Path("checkpoints/base/brush.safetensors"), help="a painter")
+    parser.add_argument("--go-on", type=Path, help="a predictor to go on from, where there is no saved progress")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--cooling", type=float, default=0.25, help="part of the time in which the rate falls to zero")
     parser.add_argument("--crop", type=int, default=352)
@@ -193,7 +190,6 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--bank", type=int, default=1500, help="styles at a time")
     parser.add_argument("--renew", type=int, default=4, help="steps until one of them is exchanged")
-    parser.add_argument("--held-out", type=int, default=10, help="one picture in so many is not shown")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
 
@@ -201,8 +197,8 @@ def main() -> None:
     random, device = np.random.default_rng(torch.initial_seed()), pick_device()
     features = PerceptualLoss.from_spec("slim").to(device).features
     found = find_images(options.styles)
-    paths = [path for path in found if not is_held_out(path, options.held_out)]
-    unseen = [path for path in found if is_held_out(path, options.held_out) and "textures" not in path.parts]
+    paths = [path for path in found if not is_held_out(path)]
+    unseen = [path for path in found if is_held_out(path) and "textures" not in path.parts]
     made = options.output.with_name("made_styles")
     if not made.is_dir():
         made.mkdir(parents=True)
@@ -221,7 +217,10 @@ def main() -> None:
     channels = {name: value.shape[1] for name, value in bank.kept.items() if not name.endswith(".mean")}
     predictor = StylePredictor(base.spec, channels).to(device)
     predictor.painter.load_state_dict(base.network.state_dict())
-    predictor.reader.fit(bank.kept)
+    if options.go_on:
+        predictor.load_state_dict(load_predictor(options.go_on).network.state_dict())
+    else:
+        predictor.reader.fit(bank.kept)
     average, optimizer, done = Average(predictor, 0.998), Muon(predictor.parameters(), lr=options.rate), 0
     state_path = options.output.with_suffix(".state.pt")
     if state_path.is_file():
