@@ -14,8 +14,8 @@ from PIL import Image
 from helpers.stylizing import photo, stylize
 from impasto import cli
 from impasto.checkpoint import load_style_model, save_style_model
+from impasto.dials.dials import Dials
 from impasto.errors import UsageError
-from impasto.inference.dials import Dials
 from impasto.inference.stylizer import Stylizer
 from impasto.synthetic.contents import procedural_image
 

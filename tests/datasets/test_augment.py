@@ -27,11 +27,11 @@ from impasto.datasets.coco import read_annotated
 from impasto.datasets.coco_masks import mask_of
 from impasto.datasets.plan import draw_style, plan_jobs
 from impasto.datasets.workers import MakeWorker, Results
+from impasto.dials.masks import compose
 from impasto.errors import ImageError
 from impasto.images.reading import read_image, read_levels
 from impasto.images.tensors import from_levels, to_levels
 from impasto.images.writing import write_image
-from impasto.inference.masks import compose
 from impasto.synthetic.contents import procedural_image
 
 FILES = ["000.jpg", "below/000.jpg", "below/000.png", "001.jpg", "002.png", "no annotations.jpg"]

@@ -132,7 +132,7 @@ def test_a_damaged_segmentation_is_refused_in_one_line(segmentation: object) -> 
 
 
 def test_paint_only_the_people(tmp_path: Path) -> None:
-    from impasto.inference.masks import compose
+    from impasto.dials.masks import compose
 
     photograph = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     mask = mask_of(coco({"segmentation": SQUARE}), "cat.jpg", ["person"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from impasto.inference.dials import Dials
+from impasto.dials.dials import Dials
 from impasto.inference.regions import paint_regions, paint_with
 from impasto.inference.stylizer import Painted
 from impasto.synthetic.contents import procedural_image

@@ -14,7 +14,7 @@ from impasto.inference.files import camera_number
 from impasto.system.choices import COLORS, MAX_STRENGTH, STROKES
 
 if TYPE_CHECKING:
-    from impasto.inference.dials import Dials
+    from impasto.dials.dials import Dials
     from impasto.inference.hands import Hands, Region
     from impasto.inference.mask_files import Masks
     from impasto.inference.stylizer import Stylizer

@@ -15,7 +15,7 @@ from impasto.errors import UsageError, printable
 if TYPE_CHECKING:
     import numpy as np
 
-    from impasto.inference.picks import Pick
+    from impasto.dials.picks import Pick
 
 _HEADINGS = ("in the style's colours", "in the photograph's colours")
 
@@ -37,10 +37,10 @@ def add(commands: Any) -> None:
 
 def _preview(options: argparse.Namespace) -> int:
     from impasto.cli.sheet import read_small
+    from impasto.dials.picks import COLORS, STRENGTHS, paint_picks
+    from impasto.dials.strokes import REFERENCE
     from impasto.images.contact_sheet import Tile, captioned_sheet
     from impasto.images.writing import check_writable, write_image
-    from impasto.inference.picks import COLORS, STRENGTHS, paint_picks
-    from impasto.inference.strokes import REFERENCE
     from impasto.system.choices import MAX_PIXELS
 
     check_writable(options.output)
@@ -72,7 +72,7 @@ def _is_picture(painting: str) -> bool:
 
 def _of_style_model(style: str, device: str) -> Callable[[np.ndarray, float], np.ndarray]:
     """Return what paints with strokes of a size, as the stroke dial does: by the size that the painter works at."""
-    from impasto.inference.strokes import resized, working_size
+    from impasto.dials.strokes import resized, working_size
     from impasto.inference.stylizer import Stylizer
 
     painter = Stylizer(style, device)
@@ -84,7 +84,7 @@ def _of_style_model(style: str, device: str) -> Callable[[np.ndarray, float], np
 def _of_picture(path: str, device: str) -> Callable[[np.ndarray, float], np.ndarray]:
     """Return what paints with strokes of a size, as training does: by the size at which the style picture is read."""
     from impasto.any_style.find import find_painter
-    from impasto.inference.picks import style_size
+    from impasto.dials.picks import style_size
     from impasto.inference.stylizer import Stylizer
 
     def paint(photograph: np.ndarray, stroke: float) -> np.ndarray:

@@ -16,7 +16,7 @@ from impasto.system.choices import QUALITIES
 from impasto.training.overrides import to_overrides
 
 if TYPE_CHECKING:
-    from impasto.inference.picks import Pick
+    from impasto.dials.picks import Pick
 
 
 def add(commands: Any) -> None:
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
 def _pick(options: argparse.Namespace) -> Pick | None:
     if options.pick is None:
         return None
-    from impasto.inference.picks import pick_of
+    from impasto.dials.picks import pick_of
 
     return pick_of(options.pick)
 

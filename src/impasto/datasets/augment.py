@@ -23,8 +23,8 @@ from impasto.datasets.coco_masks import check_categories, parts_of
 from impasto.datasets.plan import Job, plan_jobs
 from impasto.datasets.ray import run_on_ray
 from impasto.datasets.workers import Touch, Worker, run_locally
+from impasto.dials.dials import Dials
 from impasto.errors import DataError, UsageError
-from impasto.inference.dials import Dials
 from impasto.system.choices import AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_DEVICE, DEFAULT_ENGINE, DEFAULT_SEED
 from impasto.system.files import written_whole
 

@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from impasto.datasets.coco import read_coco
+from impasto.dials.masks import fitted
 from impasto.errors import DataError, UsageError, printable
 from impasto.images.reading import orientation_of, stored_size
-from impasto.inference.masks import fitted
 from impasto.system.choices import MAX_PIXELS
 
 _FINE = 4  # subpixels a side, by which the edge of a polygon becomes soft

@@ -21,12 +21,12 @@ import torch
 from impasto.datasets.coco import read_annotated
 from impasto.datasets.coco_masks import mask_of
 from impasto.datasets.plan import Job, Output
+from impasto.dials.masks import compose
 from impasto.errors import DataError, ImageError, ImpastoError, printable
 from impasto.images.arrays import as_floats
 from impasto.images.reading import read_image
 from impasto.images.tensors import as_picture, from_levels
 from impasto.images.writing import write_image
-from impasto.inference.masks import compose
 from impasto.inference.stylizer import Stylizer
 from impasto.system.files import written_whole
 from impasto.system.machine import pick_device, usable_cores

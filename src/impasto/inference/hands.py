@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from impasto.inference.dials import Dials
+from impasto.dials.dials import Dials
 from impasto.inference.mask_files import Masks, Source
 from impasto.inference.regions import paint_regions
 from impasto.inference.stylizer import Painted, Stylizer

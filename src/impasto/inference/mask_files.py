@@ -11,9 +11,9 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
+from impasto.dials.masks import find_mask, read_mask
 from impasto.errors import ImageError, printable
 from impasto.images.formats import IMAGE_SUFFIXES
-from impasto.inference.masks import find_mask, read_mask
 
 Source = Path | int | BinaryIO  # a file, a camera's number, or what stdin holds
 Size = tuple[int, int]  # height and width

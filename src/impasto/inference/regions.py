@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from impasto.dials.dials import Dials
+from impasto.dials.masks import compose, compose_regions, feathered
 from impasto.errors import UsageError
-from impasto.inference.dials import Dials
-from impasto.inference.masks import compose, compose_regions, feathered
 
 if TYPE_CHECKING:
     from impasto.inference.stylizer import Painted

@@ -11,13 +11,13 @@ import numpy as np
 from PIL import Image
 
 from impasto.checkpoint import StyleModel
+from impasto.dials.dials import Dials
+from impasto.dials.masks import Mask, mask_from
 from impasto.errors import UsageError
 from impasto.images.convert import check_batch, to_batch
 from impasto.images.geometry import padding
-from impasto.inference.dials import Dials
 from impasto.inference.engine import build_engine
 from impasto.inference.engine.graph_cache import open_model
-from impasto.inference.masks import Mask, mask_from
 from impasto.inference.memory import lack_explained, room_for_tiles
 from impasto.inference.regions import paint_with
 from impasto.system.choices import DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION, DEFAULT_STATISTICS, STATISTICS

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from impasto.errors import UsageError
 
 if TYPE_CHECKING:
-    from impasto.inference.picks import Pick
+    from impasto.dials.picks import Pick
 
 _HYDRA_FLAGS = {"-h", "--help", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m",
                 "--shell-completion", "-sc"}  # fmt: skip

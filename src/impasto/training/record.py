@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from impasto.checkpoint import StyleModel, read_metadata
+from impasto.dials.dials import Dials
 from impasto.images.geometry import resize
 from impasto.images.tensors import to_pil
-from impasto.inference.dials import Dials
 from impasto.losses import build_loss
 from impasto.losses.defects import screen_energy
 from impasto.losses.features import SLIM, SLIM_LAYERS

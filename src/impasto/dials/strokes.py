@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
+from impasto.dials.blocks import blocks, each_block
 from impasto.images.oklab import CONES_FROM_LAB, LAB_FROM_CONES, cones_of, encoded, light_of, to_oklab
-from impasto.inference.blocks import blocks, each_block
 
 REFERENCE = 1024  # longer side, in pixels, at which a painter's strokes have the size 1
 _DETAIL = 0.5  # share of a second pass's fine lightness that an enlargement by 2 takes over

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from impasto.dials.blocks import blocks, each_block
+from impasto.dials.strokes import paint_at_stroke
 from impasto.errors import ModelError, UsageError
 from impasto.images.oklab import (
     CONES_FROM_LAB,
@@ -24,8 +26,6 @@ from impasto.images.oklab import (
     light_of_responses,
     to_oklab,
 )
-from impasto.inference.blocks import blocks, each_block
-from impasto.inference.strokes import paint_at_stroke
 from impasto.system.choices import COLORS, DEFAULT_COLOR, MAX_STRENGTH, STROKES
 
 _STEPS = tuple(np.float32(0.5**halving) for halving in range(1, 6))  # on the way into the gamut

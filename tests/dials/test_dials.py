@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers.places import SHARED
+from impasto.dials.dials import Dials, palette_transport
+from impasto.dials.strokes import REFERENCE, paint_at_stroke, resized, stroke_length, working_size
 from impasto.errors import UsageError
 from impasto.images.oklab import to_oklab
 from impasto.images.reading import read_levels
-from impasto.inference import blocks
-from impasto.inference.dials import Dials, palette_transport
-from impasto.inference.strokes import REFERENCE, paint_at_stroke, resized, stroke_length, working_size
+from impasto.dials import blocks
 from impasto.inference.stylizer import Stylizer
 from impasto.synthetic.contents import procedural_image
 from impasto.system.choices import COLORS, DEFAULT_COLOR
@@ -312,7 +312,7 @@ def test_the_length_of_strokes_is_measured_in_sides() -> None:
 
 def test_dials_need_no_torch(tmp_path: Path) -> None:
     code = (
-        "import sys, numpy as np; from impasto.inference.dials import Dials; from impasto.inference import masks;"
+        "import sys, numpy as np; from impasto.dials.dials import Dials; from impasto.dials import masks;"
         "a = np.zeros((300, 300, 3), np.uint8); b = a + 99;"
         "Dials(0.5, 1.0, 'match').paint(lambda image: image + 9, a); masks.compose(a, b, b[..., 0] / np.float32(255));"
         f"from PIL import Image; Image.new('RGBA', (9, 9)).save(r'{tmp_path / 'm.png'}');"

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
+from impasto.dials.masks import compose, compose_regions, feathered, find_mask, read_mask
 from impasto.errors import ImageError, UsageError
 from impasto.images.oklab import to_oklab
-from impasto.inference.masks import compose, compose_regions, feathered, find_mask, read_mask
 
 QUICK = settings(max_examples=25, deadline=None)
 SIZE = (40, 60)  # height, width

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from impasto.dials.dials import Dials
+from impasto.dials.strokes import resized
 from impasto.errors import UsageError, printable
 from impasto.images.geometry import resize, size_of
-from impasto.inference.dials import Dials
-from impasto.inference.strokes import resized
 from impasto.system.choices import STYLE_SIZE
 
 STRENGTHS = (0.5, 0.75, 1.0)

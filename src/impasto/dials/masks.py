@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
+from impasto.dials.blocks import blocks, each_block
 from impasto.errors import ImageError, UsageError, printable
 from impasto.images.arrays import as_floats
 from impasto.images.formats import IMAGE_SUFFIXES
 from impasto.images.oklab import cones_of, encoded, light_of
 from impasto.images.reading import Picture, picture_from_pil, read_picture
-from impasto.inference.blocks import blocks, each_block
 
 MASK_ENDINGS = ("", ".mask", "_mask", "-mask")  # of the stem of a mask's file after that of its photograph
 _LIKENESS = 0.02  # relative difference of aspect ratios that rounding and cropping may make

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
+from impasto.dials.picks import all_picks, paint_picks, pick_of
 from impasto.errors import UsageError
-from impasto.inference.picks import all_picks, paint_picks, pick_of
 from impasto.synthetic.contents import procedural_image
 
 
@@ -50,5 +50,5 @@ def test_strengths_and_colours_are_mixed_from_one_painting_a_stroke() -> None:
 
 
 def test_the_numbers_are_there_without_torch() -> None:
-    code = "import sys; from impasto.inference.picks import pick_of; pick_of(3); sys.exit('torch' in sys.modules)"
+    code = "import sys; from impasto.dials.picks import pick_of; pick_of(3); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=100).returncode == 0
