@@ -159,11 +159,11 @@ class Trial:
 class Average:
     """The parameters' running mean."""
 
-    def __init__(self, model: torch.nn.Module, decay: float):
+    def __init__(self, model: StylePredictor, decay: float):
         self.model, self.decay, self.updates = copy.deepcopy(model).requires_grad_(False), decay, 0
 
     @torch.no_grad()
-    def update(self, model: torch.nn.Module) -> None:
+    def update(self, model: StylePredictor) -> None:
         keep = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         for own, now in zip(self.model.parameters(), model.parameters(), strict=True):

@@ -194,7 +194,8 @@ def test_folders_may_have_dots_in_their_names(folder: Path, painter: Path) -> No
 @pytest.mark.parametrize(("words", "said"), [
     (["https://example.org/a.jpg"], "download it first"), (["a.png", "-s", "x.png"], "no such file"),
     (["a.png", "-s", "a.png"], "train one first"), (["a.png", "-s", "m.pth"], "impasto import m.pth"),
-    (["a.png", "-s", "m.ckpt"], "beside the picture"), (["a.png", "-s", "https://example.org/m.safetensors"], "download it first"),
+    (["a.png", "-s", "m.ckpt"], "beside the picture"),
+    (["a.png", "-s", "https://example.org/m.safetensors"], "download it first"),
     (["a.png", "-s", "wave", "-s", "oils"], "given twice"), (["a.png", "-o", "x", "-o", "y"], "given twice"),
     (["a.png", "--size", "abc"], "a whole number of at least 1, not abc"), (["a.png", "--size", "1.5"], "whole number"),
     (["a.png", "--size", "-3"], "whole number"), (["a.png", "--size", "9" * 30], "whole number"),

@@ -49,7 +49,7 @@ def test_auto_starts_from_the_base_weights_of_that_very_network(name: str) -> No
     config = OmegaConf.create({"init": "auto", "network": network_spec(name)})
     start = find_start(config)
     assert start == asset_dir("checkpoints") / "base" / f"{name}.safetensors"
-    assert load_style_model(start).spec == config.network
+    assert start is not None and load_style_model(start).spec == config.network
     config.network.width = 4
     assert find_start(config) is None
     config.init = "none"

@@ -103,7 +103,7 @@ class StylePredictor(nn.Module):
         self.painter = build_network(**spec)  # what every prediction is a change of
         self.reader = StatisticsReader(channels, size)
         self.bend = nn.Sequential(nn.Linear(size, size), nn.SiLU(), nn.Linear(size, size))
-        nn.init.zeros_(self.bend[2].weight)
+        nn.init.zeros_(self.bend[2].get_parameter("weight"))
         self.shapes = {name: parameter.shape for name, parameter in self.painter.named_parameters()}
         *self.low_rank, self.last = (name for name, shape in self.shapes.items() if len(shape) == 4 and shape[2] > 1)
         self.outward = nn.ParameterList(self._change_of(name)[0] for name in self.low_rank)
