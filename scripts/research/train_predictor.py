@@ -161,7 +161,7 @@ class Average:
         self.model, self.decay, self.updates = copy.deepcopy(model).requires_grad_(False), decay, 0
 
     @torch.no_grad()
-    def update(self, model: torch.nn.Module) -> None:
+    def update(self, model: StylePredictor) -> None:
         keep = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         for own, now in zip(self.model.parameters(), model.parameters(), strict=True):

@@ -17,8 +17,10 @@ from impasto import cli
     ["optimize", "a.png", "-s", "a.png", "-o", "o.png", "--steps", "0"],
     ["optimize", "a.png", "-s", "a.png", "-s", "b.png", "-o", "o.png"],
     ["compare", "a.png", "-s", "wave", "-o", "o", "--limit", "some"], ["benchmark", "--runs", "0.5"],
-    ["benchmark", "--sizes", "512"], ["compare", "a.png", "-s", "wave", "-o", "-"], ["compare", "a.png", "-s", "wave", "-o", "x.json"],
-    ["augment", "--annotations", "c", "--images", ".", "-s", "wave", "-o", "out.tar"], ["import", "m.pth"], ["stylize"], [],
+    ["benchmark", "--sizes", "512"], ["compare", "a.png", "-s", "wave", "-o", "-"],
+    ["compare", "a.png", "-s", "wave", "-o", "x.json"],
+    ["augment", "--annotations", "c", "--images", ".", "-s", "wave", "-o", "out.tar"],
+    ["import", "m.pth"], ["stylize"], [],
 ])  # fmt: skip
 def test_options_name_themselves_and_what_they_take(
     folder: Path, command: list[str], capsys: pytest.CaptureFixture[str]

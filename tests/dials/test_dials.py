@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers.places import SHARED
+from impasto.dials import blocks
 from impasto.dials.dials import Dials, palette_transport
 from impasto.dials.strokes import REFERENCE, paint_at_stroke, resized, stroke_length, working_size
 from impasto.errors import UsageError
 from impasto.images.oklab import to_oklab
 from impasto.images.reading import read_levels
-from impasto.dials import blocks
 from impasto.inference.stylizer import Stylizer
 from impasto.synthetic.contents import procedural_image
 from impasto.system.choices import COLORS, DEFAULT_COLOR
@@ -235,8 +235,8 @@ def test_a_matched_palette_is_nearer_to_the_photographs() -> None:
 
 def dotted(image: np.ndarray) -> np.ndarray:
     """Paints squares of 16 pixels whatever the picture, at half strength over it."""
-    rows, columns = np.indices(image.shape[-3:-1])
-    pattern = ((rows // 16 + columns // 16) % 2)[..., None] * 255
+    squares = np.indices(image.shape[-3:-1]) // 16
+    pattern = (squares.sum(axis=0) % 2)[..., None] * 255
     return ((image.astype(np.float32) + pattern.astype(np.float32)) / 2).astype(np.uint8)
 
 

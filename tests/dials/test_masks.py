@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def disc() -> np.ndarray:
     return (14 - np.hypot(y - 20, x - 30)).clip(0, 4).astype(np.float32) / 4
 
 
-def saved(folder: Path, values: np.ndarray, name: str = "mask.png", **options: object) -> Path:
+def saved(folder: Path, values: np.ndarray, name: str = "mask.png", **options: Any) -> Path:
     Image.fromarray(values).save(folder / name, **options)
     return folder / name
 

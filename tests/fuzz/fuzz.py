@@ -238,8 +238,10 @@ def model_samples() -> Samples:
     with tempfile.TemporaryDirectory() as folder:
         for name in network_names():
             model = StyleModel(
-                build_network(name, **smallest(name)), network_spec(name, **smallest(name)), "fuzzed", style=StyleRecord(title="A title", size=256),
-                style_targets={"0123abcd": {"relu1_2": torch.eye(4)[None]}}, report=ReportSummary.from_dict({"loss": 1.5, "equal_iterations": {"noise": 50, "content": 8}}),
+                build_network(name, **smallest(name)), network_spec(name, **smallest(name)), "fuzzed",
+                style=StyleRecord(title="A title", size=256),
+                style_targets={"0123abcd": {"relu1_2": torch.eye(4)[None]}},
+                report=ReportSummary.from_dict({"loss": 1.5, "equal_iterations": {"noise": 50, "content": 8}}),
             )  # fmt: skip
             path = Path(folder, f"{name}.safetensors")
             save_style_model(path, model)

@@ -78,7 +78,9 @@ def test_measures_differ_by_loss_style_and_photographs(loss: PerceptualLoss) -> 
 
 
 def test_what_is_resumed_remembers_its_own_start(tmp_path: Path) -> None:
-    first, resumed = (StyleModelWriter(tmp_path / "x", {"start": start}, model_of) for start in ("base", "itself"))
+    first, resumed = (
+        StyleModelWriter(tmp_path / "x", {"start": start}, lambda _: model_of()) for start in ("base", "itself")
+    )
     resumed.load_state_dict(first.state_dict())
     assert resumed.history == {"start": "base"}
     resumed.load_state_dict({"seconds": 1.0})  # as older checkpoints have it

@@ -9,11 +9,11 @@ from omegaconf import OmegaConf
 
 from helpers.commands import finish, start
 from helpers.trainings import configured
-from impasto.checkpoint import check_name, load_style_model
+from impasto.checkpoint import check_name, load_style_model, plain_name
 from impasto.errors import ModelError, UsageError
 from impasto.networks import network_spec
 from impasto.system.files import asset_dir
-from impasto.training.plan import find_duration, find_start, plain_name, with_style_name
+from impasto.training.plan import find_duration, find_start, with_style_name
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_auto_starts_from_the_base_weights_of_that_very_network(name: str) -> No
     config = OmegaConf.create({"init": "auto", "network": network_spec(name)})
     start = find_start(config)
     assert start == asset_dir("checkpoints") / "base" / f"{name}.safetensors"
-    assert load_style_model(start).spec == config.network
+    assert start is not None and load_style_model(start).spec == config.network
     config.network.width = 4
     assert find_start(config) is None
     config.init = "none"

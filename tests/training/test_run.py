@@ -47,7 +47,9 @@ def test_a_run_leaves_style_model_checkpoint_metrics_and_contact_sheet(
     assert out.strip() == str(tmp_path / "style.safetensors")
     model = load_style_model(tmp_path / "style.safetensors")
     assert model.training.steps == 6 and model.training.images == 12
-    assert model.style.title == "A, title" and len(model.style.thumbnail) > 100
+    assert model.style.title == "A, title"
+    assert model.style.thumbnail is not None and len(model.style.thumbnail) > 100
+    assert model.report.heldout is not None
     assert {"content", "style", "tv", "total", "screen"} == set(model.report.heldout)
     assert model.loss.fingerprint in model.style_targets
     for grams in model.style_targets.values():
@@ -242,8 +244,8 @@ def test_a_killed_run_ends_with_the_bits_of_a_straight_one(photographs: Path, ra
     for part in ("state_dict", "optimizer_states", "lr_schedulers"):
         assert_same(one[part], other[part], part)
     assert_same(one["callbacks"][best], other["callbacks"][best], best)
-    weights = (load_style_model(folder / "style.safetensors").network.state_dict() for folder in (straight, broken))
-    assert_same(*weights)
+    weights = [load_style_model(folder / "style.safetensors").network.state_dict() for folder in (straight, broken)]
+    assert_same(weights[0], weights[1])
 
 
 def test_a_torn_checkpoint_is_passed_over(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_a_signal_ends_a_run_in_good_order(number: int, photographs: Path, rando
     errors = finish(process)
     steps = load_style_model(tmp_path / "style.safetensors").training.steps
     assert f"stopped by {signal.Signals(number).name} after step {steps}" in errors
-    assert trained(tmp_path)["global_step"] == steps
+    assert steps is not None and trained(tmp_path)["global_step"] == steps
     finish(start(tmp_path, photographs, random_vgg, f"trainer.max_steps={steps + 3}", "ckpt_path=last"))
     assert trained(tmp_path)["global_step"] == steps + 3
 
@@ -47,9 +47,9 @@ def test_a_job_of_slurm_saves_and_goes_back_into_the_queue(photographs: Path, ra
     queue.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/queue"\n')
     queue.chmod(0o755)
     job = {
-        "PATH": f"{tmp_path}:{os.environ['PATH']}", "MASTER_PORT": str(free_port()), "SLURM_JOB_ID": "77", "SLURM_NODEID": "0",
-        "SLURM_JOB_NAME": "paint", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1",
-        "SLURM_NODELIST": "localhost",
+        "PATH": f"{tmp_path}:{os.environ['PATH']}", "MASTER_PORT": str(free_port()), "SLURM_JOB_ID": "77",
+        "SLURM_NODEID": "0", "SLURM_JOB_NAME": "paint", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2",
+        "SLURM_NNODES": "1", "SLURM_NODELIST": "localhost",
     }  # fmt: skip
     words = ("trainer=slurm", "trainer.accelerator=cpu", "trainer.max_steps=100000")
     tasks = [

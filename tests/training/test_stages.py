@@ -158,7 +158,8 @@ def test_what_is_typed_for_the_whole_run_is_not_dropped_in_silence(monkeypatch: 
         ("+stages.x={trainer: {max_steps: abc}}", r"^stages\.x\.trainer\.max_steps=abc: must be a whole number"),
         ("+stages.x={network: {width: 3}}", r"^stages\.x\.network\.width=3: must be"),
         ("+stages.x={loss: vgg19}", r"^stages\.x\.loss=vgg19: must be a group"),
-        ("+stages.x=3", r"^stages=.*must be null or a group of stages"), ("stages=[1]", r"^stages=.*must be null or a group of stages"),
+        ("+stages.x=3", r"^stages=.*must be null or a group of stages"),
+        ("stages=[1]", r"^stages=.*must be null or a group of stages"),
     ],
 )  # fmt: skip
 def test_the_settings_of_a_stage_keep_the_rules(word: str, said: str) -> None:

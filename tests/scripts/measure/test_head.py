@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_of_an_absolute_path_the_command_keeps_the_last_name(head: ModuleType, w
 
 
 @pytest.mark.parametrize("rows", [[], [{"ms": float("nan")}], [{"ms": object()}]])
-def test_what_cannot_be_saved_leaves_the_earlier_results(head: ModuleType, saved: Path, rows: list) -> None:
+def test_what_cannot_be_saved_leaves_the_earlier_results(head: ModuleType, saved: Path, rows: list[Any]) -> None:
     before = {path: path.read_bytes() for path in saved.iterdir()}
     with pytest.raises((ValueError, TypeError)):
         head.save(saved, "speed", "How fast", rows)
