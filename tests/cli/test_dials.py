@@ -1,4 +1,4 @@
-"""The dials of `impasto stylize`: exact where nothing is set, one line for each mistake, masks by photograph and frame."""
+"""The dials of `impasto stylize`: exact where nothing is set, one line a mistake, masks by photograph and frame."""
 
 from __future__ import annotations
 

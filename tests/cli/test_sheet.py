@@ -52,8 +52,12 @@ def test_all_shipped_styles_are_the_default(
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    (["gone.png"], "no picture there"), (["a.png", "-o", "a.png"], "choose another -o"), (["a.png", "-o", "s.txt"], "cannot write .txt"),
-    (["a.png", "-s", "weve"], "did you mean wave"), (["a.png", "--size", "100000"], "smaller --size"), (["bad.png"], "bad.png"),
+    (["gone.png"], "no picture there"),
+    (["a.png", "-o", "a.png"], "choose another -o"),
+    (["a.png", "-o", "s.txt"], "cannot write .txt"),
+    (["a.png", "-s", "weve"], "did you mean wave"),
+    (["a.png", "--size", "100000"], "smaller --size"),
+    (["bad.png"], "bad.png"),
 ])  # fmt: skip
 def test_mistakes_of_a_sheet_are_named(
     folder: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
