@@ -117,20 +117,21 @@ def recoloured(picture: Tensor, random: np.random.Generator) -> Tensor:
 
 
 class EvenHandedLoss(PerceptualLoss):
-    """The loss with its style term as 2 ‖K - K*‖² / (‖K*‖² + ‖K‖ ‖K*‖), then its logarithm, a style for each image.
+    """The loss with its style term as 2 (1 - cos(K, K*)) + ln² (‖K‖ / ‖K*‖), a style for each image.
 
     Near the style this is the loss's own ‖K - K*‖² / ‖K*‖². Far from it that one lets nearly flat pictures outweigh all
-    others, and makes a painter that cannot do a style yet paint without contrast: what is too much or wrong costs more
-    than nothing. Here a covariance of the right size costs no more than none, whatever it is.
+    others, and makes a painter that cannot do a style yet paint without contrast: what is wrong costs more than
+    nothing. Here direction and size are apart.
     """
 
     def _style_loss(self, statistics: Mapping[str, Tensor]) -> Tensor:
         losses: list[Tensor] = []
         for name, target in self.style_targets.items():
-            found = statistics[name]
-            off, size, usual = (x.square().flatten(1).sum(dim=1) for x in (found - target, found, target))
-            losses.append(2 * off / (usual + (size * usual + 1e-12).sqrt() + 1e-8))
-        return 2 * (torch.stack(losses).sum(dim=0) / len(losses)).log1p()
+            found, target = statistics[name].flatten(1), target.flatten(1)
+            size, usual = (x.norm(dim=1).clamp_min(1e-6) for x in (found, target))
+            cosine = (found * target).sum(dim=1) / (size * usual)
+            losses.append(2 * (1 - cosine) + (size / usual).log().square())
+        return torch.stack(losses).sum(dim=0) / (len(losses) / 2)
 
 
 class Trial:
