@@ -24,6 +24,8 @@ NEEDS: tuple[str, ...] = ()
 TAKES_GRAPH = False
 KNOWS_HALF = True
 
+_LOADED_IN = os.getpid()  # a painter may be unpickled in a process that was forked from it
+
 
 def start(network: nn.Module, device: str, half: bool) -> Run:
     """torch, layer by layer: always there, and on every device.
@@ -43,7 +45,7 @@ def start(network: nn.Module, device: str, half: bool) -> Run:
     one_at_a_time = threading.Lock()  # a recording has one place for its result
 
     def run(array: np.ndarray) -> np.ndarray:
-        if os.getpid() != made_in:
+        if os.getpid() != (_LOADED_IN if device == "cpu" else made_in):
             _survive_fork(device)
         with one_at_a_time:
             painted = paint_there(as_tensor(array))
