@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -24,8 +25,6 @@ NEEDS: tuple[str, ...] = ()
 TAKES_GRAPH = False
 KNOWS_HALF = True
 
-_LOADED_IN = os.getpid()  # a painter may be unpickled in a process that was forked from it
-
 
 def start(network: nn.Module, device: str, half: bool) -> Run:
     """torch, layer by layer: always there, and on every device.
@@ -45,8 +44,8 @@ def start(network: nn.Module, device: str, half: bool) -> Run:
     one_at_a_time = threading.Lock()  # a recording has one place for its result
 
     def run(array: np.ndarray) -> np.ndarray:
-        if os.getpid() != (_LOADED_IN if device == "cpu" else made_in):
-            _survive_fork(device)
+        if device != "cpu" and os.getpid() != made_in:
+            raise UsageError("a painter on a GPU does not survive a fork; start the process by spawn, or load it there")
         with one_at_a_time:
             painted = paint_there(as_tensor(array))
             return as_array(to_levels(painted) if array.dtype == np.uint8 else painted)
@@ -93,8 +92,11 @@ class _Recorder:
         return self.painted
 
 
-def _survive_fork(device: str) -> None:
+def _go_on_alone() -> None:
     """Go on in a forked process, where torch would wait for ever for threads that were not copied."""
-    if device != "cpu":
-        raise UsageError("a painter on a GPU does not survive a fork; start the process by spawn, or load it there")
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_go_on_alone)
