@@ -11,7 +11,7 @@ from pathlib import Path
 from impasto.errors import UsageError, printable
 from impasto.system.files import is_address
 
-_ROUNDING = 0.01  # by which weights may miss 1: thirds are typed as 0.33
+_ROUNDING = 0.0051  # of each weight: thirds are typed as 0.33
 _MOST_COMMAS = 8  # of one file's name
 
 
@@ -37,7 +37,7 @@ def parts_of(word: str | Path) -> list[Part]:
         return [Part(name, 1 / len(found)) for name, _ in found]
     if len(weights) < len(found):
         raise UsageError(f"-s {printable(word)}: give every style of a blend its weight, as in a.jpg:0.7,wave:0.3")
-    if abs((total := sum(weights)) - 1) > _ROUNDING:
+    if abs((total := sum(weights)) - 1) > _ROUNDING * len(weights):
         raise UsageError(f"-s {printable(word)}: the weights make {total:g}; they must make 1")
     return [Part(name, weight / total) for name, weight in found if weight is not None]
 
@@ -78,4 +78,4 @@ def _part_of(piece: str, word: str) -> tuple[str, float | None]:
 def _named(name: str, word: str) -> str:
     if not name.strip():
         raise UsageError(f"-s {printable(word)}: a style without a name; write a.jpg:0.7,wave:0.3")
-    return name.strip()
+    return name if _is_there(name) else name.strip()
