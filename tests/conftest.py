@@ -34,6 +34,13 @@ def _private_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["IMPASTO_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture
+def no_predictor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation without the predictor of painters."""
+    for module in ("files", "find"):
+        monkeypatch.setattr(f"impasto.any_style.{module}.predictor_path", lambda: tmp_path / "gone.safetensors")
+
+
 @pytest.fixture(scope="session")
 def random_vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The path of a whole VGG-19 state dict, torchvision's keys, random weights that keep the activations' scale."""

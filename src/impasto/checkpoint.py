@@ -139,6 +139,8 @@ def _understood(metadata: Any, path: Path) -> Metadata:
         raise ModelError(path, "the description inside is not one of impasto's")
     if metadata["format"] > FORMAT:
         raise ModelError(path, f"made by a newer impasto (format {metadata['format']})", "pip install -U impasto")
+    if metadata.get("kind") == "predictor":
+        raise ModelError(path, "the predictor of painters, not a painter", "give it a picture: -s PICTURE")
     check_name(_expect(metadata, "name", str, path), path)
     spec, loss, style, training, report = (
         _expect(metadata, key, dict, path) for key in ("network", "loss", "style", "training", "report")

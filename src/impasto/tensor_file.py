@@ -54,7 +54,7 @@ def read_description(path: Path) -> Any:
         raise ModelError(path, "no such style model", "`impasto styles` lists those that are here")
     if path.stat().st_size > _MAX_BYTES:
         raise ModelError(path, f"too large for a style model ({path.stat().st_size >> 20} MB)")
-    with opened(path) as file:
+    with opened(path, framework="numpy") as file:  # that of torch would import it
         text = (file.metadata() or {}).get(_KEY, "")
     if not text or len(text) > _MAX_JSON:
         raise ModelError(path, "a safetensors file, but not a style model of impasto")
@@ -64,7 +64,7 @@ def read_description(path: Path) -> Any:
         raise ModelError(path, "the description inside is damaged", "train or download the model again") from error
 
 
-def opened(path: Path) -> Any:
+def opened(path: Path, framework: str = "pt") -> Any:
     """Return the file, opened by safetensors.
 
     Raises:
@@ -74,7 +74,7 @@ def opened(path: Path) -> Any:
         with path.open("rb") as stream:
             if int.from_bytes(stream.read(8), "little") > _MAX_HEADER:
                 raise SafetensorError("its header is too long for a style model")
-        return safe_open(path, framework="pt", device="cpu")
+        return safe_open(path, framework=framework, device="cpu")
     except PermissionError as error:
         raise ModelError(path, "may not be read", "change its permissions") from error
     except (SafetensorError, OSError) as error:

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from helpers.stylizing import photo, tree
-from impasto import checkpoint, cli
+from impasto import cli
+from impasto.any_style import find
 
 
 def preview(*words: object) -> int:
@@ -32,16 +33,10 @@ def test_of_a_picture_each_stroke_is_a_size_at_which_the_picture_is_read(
 ) -> None:
     photo(folder / "a.png", 1)
     photo(folder / "my painting.jpg", 2)
-    read: list[tuple[str, tuple[int, int]]] = []
-
-    def find(style: Path) -> Path:
-        if style != painter:
-            read.append((style.name, Image.open(style).size))
-        return painter
-
-    monkeypatch.setattr(checkpoint, "find_style_model", find)
+    read: list[tuple[str, int]] = []
+    monkeypatch.setattr(find, "find_painter", lambda style, size: (read.append((style, size)), painter)[1])
     assert preview("my painting.jpg", "a.png", "-o", "p.png", "--size", "32") == 0
-    assert read == [("my painting.png", (size, size)) for size in (256, 512, 1024)]
+    assert read == [("my painting.jpg", size) for size in (256, 512, 1024)]
     assert capsys.readouterr().out.splitlines()[-1] == "choose one: impasto train 'my painting.jpg' --pick N"
     assert preview("my painting.jpg", "a.png", "-o", "p.png", "--size", "32", "--json") == 0
     report = json.loads(capsys.readouterr().out)

@@ -201,9 +201,20 @@ def test_folders_may_have_dots_in_their_names(folder: Path, painter: Path) -> No
         assert stylize("a.png", "-s", painter, "-o", word) == 0 and (folder / word / "a.tiny.png").is_file()
 
 
+def test_a_picture_as_the_style_needs_the_predictor(
+    folder: Path, no_predictor: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(folder / "a.png", 1)
+    assert stylize("a.png", "-s", "a.png") == 1
+    assert capsys.readouterr().err == (
+        "impasto: a.png: a picture, not a painter; train one first: impasto train a.png\n"
+    )
+    assert tree(folder) == {"a.png"}
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (["https://example.org/a.jpg"], "download it first"), (["a.png", "-s", "x.png"], "no such file"),
-    (["a.png", "-s", "a.png"], "train one first"), (["a.png", "-s", "m.pth"], "impasto import m.pth"),
+    (["a.png", "-s", "a.png:0.7"], "they must make 1"), (["a.png", "-s", "m.pth"], "impasto import m.pth"),
     (["a.png", "-s", "m.ckpt"], "beside the picture"),
     (["a.png", "-s", "https://example.org/m.safetensors"], "download it first"),
     (["a.png", "-s", "wave", "-s", "oils", "-o", "x.png"], "name a folder"),

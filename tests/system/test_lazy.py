@@ -14,8 +14,9 @@ from impasto.inference.engine import is_installed
 from impasto.system.choices import BACKENDS
 
 SOURCE = Path(impasto.__file__).parent
-ROOMS = ("__init__.py", "errors.py", "checkpoint.py", "cli", "images", "inference", "system")
+ROOMS = ("__init__.py", "errors.py", "checkpoint.py", "any_style", "cli", "images", "inference", "system")
 WITH_TORCH = {
+    "any_style/predict.py", "any_style/predictor.py",
     "inference/benchmark.py", "inference/receptive_field.py", "inference/tiles.py",
     "inference/engine/onnx_graph.py", "inference/engine/rewrite.py",
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from impasto.networks import build_network
 from impasto.records import StyleRecord, TrainingRecord
 
 _FLATTEST = 2 / 255  # deviation of a picture's pixels below which it has no style
+_MOST_OBLONG = 32  # sides of a style picture; of a longer strip the middle is looked at
 
 
 def vector_of(path: Path, size: int) -> StyleVector:
@@ -43,9 +44,18 @@ def vector_of(path: Path, size: int) -> StyleVector:
     else:
         model = load_style_model(path)
         targets, style = model.style_targets.get(str(predictor.loss.fingerprint), {}), model.style
-        if not set(predictor.network.channels) <= targets.keys():
+        if not _are_those_of(predictor, targets):
             raise ModelError(path, "lacks the statistics that a blend needs", "blend its style picture instead")
     return StyleVector(path.stem, predicted_vector(targets, predictor), predictor.digest, style, targets)
+
+
+def _are_those_of(predictor: Predictor, targets: Mapping[str, Tensor]) -> bool:
+    """Whether statistics from a style model's file are all that the predictor reads."""
+    shapes = {key: tuple(value.shape) for key, value in targets.items()}
+    return all(
+        shapes.get(name) == (1, channels, channels) and shapes.get(f"{name}.mean") == (1, channels)
+        for name, channels in predictor.network.channels.items()
+    )
 
 
 def picture_statistics(path: Path, size: int, predictor: Predictor) -> dict[str, Tensor]:
@@ -54,12 +64,22 @@ def picture_statistics(path: Path, size: int, predictor: Predictor) -> dict[str,
     height, width = picture.shape[1:]
     if min(height, width) < MIN_SIDE:
         raise ImageError(path, f"{width} x {height} pixels are too few for a style; both sides need {MIN_SIDE}")
-    if float(picture.flatten(1).std(dim=1).max()) < _FLATTEST:
-        raise ImageError(path, "one colour only, which is no style", "give a picture with strokes or shapes")
+    picture = _middle(picture, _MOST_OBLONG * min(height, width))
     loss = _loss(predictor)
     narrowest = MIN_SIDE * 2 ** (loss.octaves - 1)  # that has all octaves
-    loss.set_style(resize(picture, max(size, -(-narrowest * max(height, width) // min(height, width))))[None])
+    picture = resize(picture, max(size, -(-narrowest * max(picture.shape[1:]) // min(height, width))))
+    if float(picture.flatten(1).std(dim=1).max()) < _FLATTEST:
+        raise ImageError(path, "one colour only, which is no style", "give a picture with strokes or shapes")
+    loss.set_style(picture[None])
     return loss.style_targets
+
+
+def _middle(picture: Tensor, longest: int) -> Tensor:
+    """(3, H, W) -> its middle, no side above `longest`."""
+    for axis in (1, 2):
+        length = min(picture.shape[axis], longest)
+        picture = picture.narrow(axis, (picture.shape[axis] - length) // 2, length)
+    return picture
 
 
 @cache

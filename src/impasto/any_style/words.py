@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.errors import UsageError, printable
+from impasto.system.files import is_address
 
-_ROUNDING = 0.01  # by which weights may miss 1: thirds are typed as 0.33
+_ROUNDING = 0.0051  # of each weight: thirds are typed as 0.33
+_MOST_COMMAS = 8  # of one file's name
 
 
 @dataclass(frozen=True)
@@ -21,30 +24,50 @@ class Part:
 
 
 def parts_of(word: str | Path) -> list[Part]:
-    """Take `a.jpg:0.7,wave:0.3` apart; a file that is there under the whole name is one style, whatever it is called.
+    """Take `a.jpg:0.7,wave:0.3` apart; what is there as a file is one style, whatever commas and colons it has.
 
     Raises:
         UsageError: a weight that is no number from 0 to 1, weights that do not make 1, or some with and some without.
     """
-    if isinstance(word, Path) or Path(os.path.expanduser(word)).exists():  # noqa: PTH111 - Path.expanduser may raise
+    if isinstance(word, Path) or _is_there(word) or is_address(word):
         return [Part(str(word), 1.0)]
-    found = [_part_of(piece, word) for piece in word.split(",")]
-    if len(found) == 1:
-        name, weight = found[0]
-        return [Part(name if weight is not None else word, 1.0)]
+    found = [_part_of(piece, word) for piece in _pieces(word)]
     weights = [weight for _, weight in found if weight is not None]
     if not weights:
         return [Part(name, 1 / len(found)) for name, _ in found]
     if len(weights) < len(found):
         raise UsageError(f"-s {printable(word)}: give every style of a blend its weight, as in a.jpg:0.7,wave:0.3")
-    if abs((total := sum(weights)) - 1) > _ROUNDING:
+    if abs((total := sum(weights)) - 1) > _ROUNDING * len(weights):
         raise UsageError(f"-s {printable(word)}: the weights make {total:g}; they must make 1")
     return [Part(name, weight / total) for name, weight in found if weight is not None]
 
 
-def _part_of(piece: str, word: str) -> tuple[str, float | None]:
+def _pieces(word: str) -> Iterator[str]:
+    """Yield what stands between commas, but for the commas of files' names: a longer name that is there goes first."""
+    words = word.split(",")
+    while words:
+        ends = range(min(len(words), _MOST_COMMAS), 1, -1)
+        joined = ((end, ",".join(words[:end])) for end in ends)
+        end, piece = next((each for each in joined if _is_there(_split(each[1])[0])), (1, words[0]))
+        yield piece
+        del words[:end]
+
+
+def _is_there(name: str) -> bool:
+    with suppress(ValueError):  # a null character
+        return os.path.exists(os.path.expanduser(name))  # noqa: PTH110, PTH111 - those of Path raise for odd names
+    return False
+
+
+def _split(piece: str) -> tuple[str, str]:
+    """Return a name and what stands behind its last colon; that of a drive or of a file's name is no such colon."""
     name, colon, said = piece.rpartition(":")
-    if not colon or "/" in said or "\\" in said:  # the colon of a drive
+    return (piece, "") if not colon or _is_there(piece) or set(said) & {"/", "\\"} else (name, said)
+
+
+def _part_of(piece: str, word: str) -> tuple[str, float | None]:
+    name, said = _split(piece)
+    if name == piece:
         return _named(piece, word), None
     with suppress(ValueError):
         if 0 <= (weight := float(said)) <= 1:
@@ -55,4 +78,4 @@ def _part_of(piece: str, word: str) -> tuple[str, float | None]:
 def _named(name: str, word: str) -> str:
     if not name.strip():
         raise UsageError(f"-s {printable(word)}: a style without a name; write a.jpg:0.7,wave:0.3")
-    return name.strip()
+    return name if _is_there(name) else name.strip()

@@ -9,7 +9,16 @@ from functools import cache
 from typing import Any
 
 from impasto.cli import dials
-from impasto.cli.options import Once, add_command, add_device_and_json, folder_from, path_from, positive_from, seed_from
+from impasto.cli.options import (
+    A_STYLE,
+    Once,
+    add_command,
+    add_device_and_json,
+    folder_from,
+    path_from,
+    positive_from,
+    seed_from,
+)
 from impasto.cli.output import print_error, print_json, print_result
 from impasto.system.choices import AUGMENT_ENGINES, AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_ENGINE, DEFAULT_SEED
 
@@ -25,7 +34,7 @@ def add(commands: Any) -> None:
         "--style",
         action="append",
         required=True,
-        help="a shipped style's name or a style model's path; repeatable",
+        help=f"{A_STYLE}; repeatable",
     )
     command.add_argument(
         "-o",

@@ -10,6 +10,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.options import (
+    A_STYLE,
     Once,
     add_command,
     add_device_and_json,
@@ -38,9 +39,7 @@ def add(commands: Any) -> None:
         commands, "compare", _compare, "how much of the style does a painter reach, and how does the optimiser compare?"
     )
     command.add_argument("sources", nargs="+", metavar="IMAGES", help="images, folders or patterns")
-    command.add_argument(
-        "-s", "--style", action=Once, required=True, help="a shipped style's name or a style model's path"
-    )
+    command.add_argument("-s", "--style", action=Once, required=True, help=A_STYLE)
     command.add_argument(
         "-o", "--output", type=folder_from, action=Once, required=True, metavar="DIR", help="where the report goes"
     )

@@ -24,17 +24,23 @@ def add(commands: Any) -> None:
 
 
 def _embed(options: argparse.Namespace) -> int:
-    from impasto.any_style.files import save_style_vector
+    from impasto.any_style.files import is_style_vector, save_style_vector
     from impasto.any_style.find import find_vector
     from impasto.checkpoint import SUFFIX
 
+    if options.output and options.output.suffix != SUFFIX:
+        raise UsageError(f"-o {printable(options.output)}: a style file's name ends in {SUFFIX}")
     vector = find_vector(options.style)
     output = options.output or Path(f"{vector.name}.vector{SUFFIX}")
-    if output.suffix != SUFFIX:
-        raise UsageError(f"-o {printable(output)}: a style file's name ends in {SUFFIX}")
+    if output.exists() and not is_style_vector(output):
+        raise UsageError(f"-o {printable(output)}: something else is there, a painter perhaps; choose another -o")
     save_style_vector(output, vector)
     if options.json:
-        print_json({"output": str(output), "name": vector.name, "size": len(vector.values)})
+        print_json({"output": str(output), "name": vector.name, "size": len(vector.values), "failed": []})
     else:
         print_result(printable(output))
     return 0
+
+
+def failure_report(reason: str) -> dict[str, Any]:
+    return {"output": None, "name": None, "size": None, "failed": [{"input": None, "error": reason}]}

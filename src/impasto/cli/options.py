@@ -16,6 +16,8 @@ from impasto.system.choices import BACKENDS, DEFAULT_BACKEND, DEFAULT_DEVICE, DE
 if TYPE_CHECKING:
     from impasto.records import Fidelity
 
+A_STYLE = "a shipped style's name, a picture, a style model, or a blend such as a.jpg:0.7,wave:0.3"
+
 
 class OneLineParser(argparse.ArgumentParser):
     """An argument parser that raises a one-line UsageError instead of printing its usage."""

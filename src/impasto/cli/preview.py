@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.options import Once, add_command, add_device_and_json, path_from, positive_from
+from impasto.cli.options import A_STYLE, Once, add_command, add_device_and_json, path_from, positive_from
 from impasto.cli.output import print_json, print_result
 from impasto.errors import UsageError, printable
 
@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
     command = add_command(
         commands, "preview", _preview, "see strengths, strokes and colours of a style, numbered to choose from"
     )
-    command.add_argument("painting", metavar="PAINTING", help="a picture, a style's name or a style model")
+    command.add_argument("painting", metavar="PAINTING", help=A_STYLE)
     command.add_argument("photograph", type=path_from, metavar="PHOTO", help="the photograph to be painted")
     command.add_argument(
         "-o", "--output", type=path_from, action=Once, default=Path("preview.png"), help="(default: %(default)s)"
@@ -67,7 +67,8 @@ def failure_report(reason: str) -> dict[str, Any]:
 def _is_picture(painting: str) -> bool:
     from impasto.images.formats import IMAGE_SUFFIXES
 
-    return Path(painting).suffix.lower() in IMAGE_SUFFIXES
+    path = Path(painting)
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
 
 def _of_style_model(style: str, device: str) -> Callable[[np.ndarray, float], np.ndarray]:

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.options import Once, add_command, add_device_and_json, path_from, positive_from
+from impasto.cli.options import A_STYLE, Once, add_command, add_device_and_json, path_from, positive_from
 from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result, progress_bar
 from impasto.errors import ImpastoError, ModelError, UsageError, printable
 from impasto.system.choices import MAX_PIXELS
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     command = add_command(commands, "sheet", _sheet, "paint a photograph in all styles, side by side on one sheet")
     command.add_argument("photographs", nargs="+", metavar="PHOTO", help="an image, a folder or a pattern")
-    command.add_argument(
-        "-s", "--style", action="append", help="a style's name or model; repeatable (default: all shipped ones)"
-    )
+    command.add_argument("-s", "--style", action="append", help=f"{A_STYLE}; repeatable (default: all shipped ones)")
     command.add_argument(
         "-o", "--output", type=path_from, action=Once, default=Path("sheet.png"), help="(default: %(default)s)"
     )

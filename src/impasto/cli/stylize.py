@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from impasto.cli import clips, dials
 from impasto.cli.options import (
+    A_STYLE,
     Once,
     add_backend,
     add_command,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def add(commands: Any) -> None:
-    command = add_command(commands, "stylize", _stylize, "paint images, clips or folders with a trained style")
+    command = add_command(commands, "stylize", _stylize, "paint images, clips or folders in the style of a painting")
     command.add_argument(
         "sources", nargs="+", metavar="SOURCE",
         help="an image, a clip, a folder or a pattern such as '*.jpg'; a camera's number; - for stdin",
@@ -42,7 +43,7 @@ def add(commands: Any) -> None:
         "--style",
         action="append",
         required=True,
-        help="a shipped style's name or a style model's path; repeatable",
+        help=f"{A_STYLE}; repeatable",
     )
     command.add_argument(
         "-o",
@@ -122,14 +123,18 @@ def _models(styles: Sequence[str]) -> dict[str, Path]:
         ModelError: one is not there, or its name cannot be part of a file's.
         UsageError: two have the same name.
     """
-    from impasto.any_style.find import find_painter, how_much_closer, is_predicted
+    from impasto.any_style.files import how_much_closer
+    from impasto.any_style.find import find_painter, is_kept, is_predicted
     from impasto.checkpoint import SUFFIX, check_name
+    from impasto.system.files import cache_dir
 
     models: dict[str, Path] = {}
     for style in styles:
         model = find_painter(style)
         if is_predicted(model):
             print_note(f"{printable(style)}: a painter predicted at once; `impasto train PICTURE` {how_much_closer()}")
+            if not is_kept(model):
+                print_note(f"{printable(cache_dir())}: nothing can be written there, so the next time takes as long")
         # Not the name inside: a painter that was trained further and saved beside its first state differs by its file
         # only.
         name = model.name.removesuffix(SUFFIX)

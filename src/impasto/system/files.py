@@ -33,11 +33,12 @@ def cache_dir() -> Path:
     try:
         return Path.home() / ".cache" / "impasto"
     except RuntimeError:  # neither HOME nor an entry in passwd
-        return _temporary_cache()
+        return temporary_cache_dir()
 
 
 @cache
-def _temporary_cache() -> Path:
+def temporary_cache_dir() -> Path:
+    """Return a cache folder that is removed when this process ends."""
     folder = Path(tempfile.mkdtemp(prefix="impasto-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -1,0 +1,76 @@
+"""What people type as a style."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from impasto.any_style.words import Part, parts_of
+from impasto.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(("word", "parts"), [
+    ("wave", [("wave", 1)]), ("wave:1", [("wave", 1)]), ("wave,oils", [("wave", 0.5), ("oils", 0.5)]),
+    ("a.jpg:0.7, wave:0.3", [("a.jpg", 0.7), ("wave", 0.3)]), ("a.jpg:0,wave:1", [("a.jpg", 0), ("wave", 1)]),
+    (r"C:\styles\a.jpg:0.25,D:/b.jpg:0.75", [(r"C:\styles\a.jpg", 0.25), ("D:/b.jpg", 0.75)]),
+    (r"C:\styles\a.jpg", [(r"C:\styles\a.jpg", 1)]), (r"C:\a.jpg,wave", [(r"C:\a.jpg", 0.5), ("wave", 0.5)]),
+    ("https://example.org:80/a,b.jpg", [("https://example.org:80/a,b.jpg", 1)]),
+])  # fmt: skip
+def test_a_word_is_styles_and_their_weights(word: str, parts: list[tuple[str, float]]) -> None:
+    assert parts_of(word) == [Part(name, weight) for name, weight in parts]
+
+
+def test_weights_that_are_rounded_are_brought_to_make_one() -> None:
+    parts = parts_of("a:0.33,b:0.33,c:0.33")
+    assert [part.weight for part in parts] == pytest.approx([1 / 3] * 3, abs=1e-12)
+
+
+@pytest.mark.parametrize(("word", "said"), [
+    ("a:0.7,b:0.7", "the weights make 1.4; they must make 1"), ("wave:0.5", "the weights make 0.5"),
+    ("a:0,b:0", "the weights make 0;"), ("a:0.5,b", "give every style of a blend its weight"),
+    ("a:2", "'2' is no weight from 0 to 1"), ("a:-0.1,b:1.1", "'-0.1' is no weight"), ("a:nan", "'nan' is no weight"),
+    ("a:inf", "'inf' is no weight"), ("a:much,b:0.5", "'much' is no weight"), ("a:,b:1", "'' is no weight"),
+    ("a,", "a style without a name"), (",", "a style without a name"), (":0.5,b:0.5", "a style without a name"),
+    ("", "a style without a name"), ("  :1", "a style without a name"), ("a\n:2", "'2' is no weight"),
+    ("a:\x1b[31m,b:1", "is no weight"),
+])  # fmt: skip
+def test_bad_words_are_named_in_one_line(word: str, said: str) -> None:
+    with pytest.raises(UsageError, match="^-s ") as caught:
+        parts_of(word)
+    assert said in str(caught.value) and str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["a,b.jpg", "a:0.5.jpg", "a:0.5", "wave:0.7,b:0.3", "a, b, c.png", "12:30"])
+def test_a_file_that_is_there_is_one_style_whatever_its_name(place: Path, name: str) -> None:
+    (place / name).touch()
+    assert parts_of(name) == [Part(name, 1)] == parts_of(Path(name))
+    assert parts_of(f"{name}:0.25,wave:0.75") == [Part(name, 0.25), Part("wave", 0.75)]
+    assert parts_of(f"wave,{name}") == [Part("wave", 0.5), Part(name, 0.5)]
+
+
+def test_a_path_is_never_taken_apart() -> None:
+    assert parts_of(Path("a.jpg:0.7,wave:0.3")) == [Part("a.jpg:0.7,wave:0.3", 1)]
+
+
+def test_a_blend_may_be_longer_than_a_files_name_can_be() -> None:
+    names = [f"{number:0100}.jpg" for number in range(5)]
+    assert [part.word for part in parts_of(",".join(f"{name}:0.2" for name in names))] == names
+
+
+@given(st.text(st.sampled_from("ab:,.01/\\~ \0\n"), max_size=30))
+def test_any_word_gives_parts_that_make_one_or_a_line(word: str) -> None:
+    try:
+        parts = parts_of(word)
+    except UsageError as error:
+        assert str(error).isprintable()
+    else:
+        assert sum(part.weight for part in parts) == pytest.approx(1) and all(part.word for part in parts)
