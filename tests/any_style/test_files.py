@@ -86,15 +86,22 @@ def test_how_much_closer_training_comes_is_said_where_it_was_measured(
 
 
 @pytest.mark.parametrize(("claims", "said"), [
-    ({"kind": "vector"}, "not a style predictor"), ({"kind": None}, "not a style predictor"), ({"format": "1"}, "not a style predictor"),
-    ({"format": 99}, "made by a newer impasto"), ({"network": None}, "no valid 'network'"), ({"size": "6"}, "no valid 'size'"),
+    ({"kind": "vector"}, "not a style predictor"), ({"kind": None}, "not a style predictor"),
+    ({"format": "1"}, "not a style predictor"),
+    ({"format": 99}, "made by a newer impasto"), ({"network": None}, "no valid 'network'"),
+    ({"size": "6"}, "no valid 'size'"),
     ({"size": 0}, "none of impasto's"), ({"size": 10**9}, "none of impasto's"), ({"size": 7}, "does not fit"),
-    ({"channels": {}}, "none of impasto's"), ({"channels": {"a": -1}}, "none of impasto's"), ({"channels": {"a": "12"}}, "none of impasto's"),
+    ({"channels": {}}, "none of impasto's"), ({"channels": {"a": -1}}, "none of impasto's"),
+    ({"channels": {"a": "12"}}, "none of impasto's"),
     ({"channels": {"a": True}}, "none of impasto's"), ({"channels": {"a": 10**12}}, "none of impasto's"),
-    ({"channels": {str(n): 8 for n in range(65)}}, "none of impasto's"), ({"channels": {"relu1_2": 12}}, "does not fit"),
-    ({"network": {}}, "name"), ({"network": {"name": "nonsense"}}, "unknown network"), ({"network": SPEC | {"width": 10**6}}, "width"),
-    ({"network": SPEC | {"width": 16}}, "does not fit"), ({"network": {"name": "brush", "depth": 3}}, "no option 'depth'"),
-    ({"digest": "0" * 64}, "tensors are damaged"), ({"digest": None}, "no valid 'digest'"), ({"loss": []}, "no valid 'loss'"),
+    ({"channels": {str(n): 8 for n in range(65)}}, "none of impasto's"),
+    ({"channels": {"relu1_2": 12}}, "does not fit"),
+    ({"network": {}}, "name"), ({"network": {"name": "nonsense"}}, "unknown network"),
+    ({"network": SPEC | {"width": 10**6}}, "width"),
+    ({"network": SPEC | {"width": 16}}, "does not fit"),
+    ({"network": {"name": "brush", "depth": 3}}, "no option 'depth'"),
+    ({"digest": "0" * 64}, "tensors are damaged"), ({"digest": None}, "no valid 'digest'"),
+    ({"loss": []}, "no valid 'loss'"),
 ])  # fmt: skip
 def test_a_predictor_that_was_altered_is_refused_in_one_line(
     saved: Path, tmp_path: Path, claims: dict[str, Any], said: str
@@ -108,7 +115,8 @@ def test_what_is_no_whole_predictor_is_refused(saved: Path, painter: Path, vecto
     torn = tmp_path / "torn.safetensors"
     torn.write_bytes(saved.read_bytes()[:-100])
     for path, said in (
-        (flipped(saved, tmp_path / "flipped.safetensors"), "tensors are damaged"), (torn, "not a whole safetensors file"),
+        (flipped(saved, tmp_path / "flipped.safetensors"), "tensors are damaged"),
+        (torn, "not a whole safetensors file"),
         (painter, "not a style predictor"), (vector, "not a style predictor"),
         (tmp_path / "gone.safetensors", "no such style model"), (tmp_path, "no such style model"),
     ):  # fmt: skip
@@ -143,9 +151,12 @@ def test_a_vector_comes_back(vector: Path, here: Predictor) -> None:
 
 @pytest.mark.parametrize(("claims", "said"), [
     ({"predictor": "0" * 64}, "made with the predictor of another impasto; embed the picture again: impasto embed"),
-    ({"kind": "predictor"}, "not a style vector"), ({"kind": None}, "not a style vector"), ({"format": 2}, "made by a newer impasto"),
-    ({"name": "../a"}, "cannot be a style's name"), ({"name": ""}, "cannot be a style's name"), ({"name": 5}, "no valid 'name'"),
-    ({"style": "A"}, "no valid 'style'"), ({"digest": "0"}, "tensors are damaged"), ({"digest": None}, "no valid 'digest'"),
+    ({"kind": "predictor"}, "not a style vector"), ({"kind": None}, "not a style vector"),
+    ({"format": 2}, "made by a newer impasto"),
+    ({"name": "../a"}, "cannot be a style's name"), ({"name": ""}, "cannot be a style's name"),
+    ({"name": 5}, "no valid 'name'"),
+    ({"style": "A"}, "no valid 'style'"), ({"digest": "0"}, "tensors are damaged"),
+    ({"digest": None}, "no valid 'digest'"),
 ])  # fmt: skip
 def test_a_vector_that_was_altered_is_refused_in_one_line(
     vector: Path, tmp_path: Path, claims: dict[str, Any], said: str
@@ -156,7 +167,8 @@ def test_a_vector_that_was_altered_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(("values", "said"), [
-    (torch.zeros(7), "does not fit"), (torch.zeros(1, 6), "does not fit"), (torch.zeros(6, dtype=torch.int64), "does not fit"),
+    (torch.zeros(7), "does not fit"), (torch.zeros(1, 6), "does not fit"),
+    (torch.zeros(6, dtype=torch.int64), "does not fit"),
     (torch.full((6,), float("nan")), "not numbers"), (None, "vector is missing"),
 ])  # fmt: skip
 def test_a_vector_of_other_values_is_refused(

@@ -173,7 +173,7 @@ def test_a_picture_without_suffix_in_the_way_of_a_shipped_name_is_named(place: P
     style_picture(place / "a.png").rename("wave")
     path = find_painter("wave")
     assert path == Path("wave"), "a file goes before a shipped style"
-    with pytest.raises(ModelError, match="^wave: not a whole safetensors file; "):
+    with pytest.raises(ModelError, match=r"^wave: not a whole safetensors file; "):
         load_style_model(path)
 
 
@@ -188,10 +188,13 @@ def test_the_predictor_is_no_style() -> None:
 
 @pytest.mark.parametrize(("style", "kind", "said"), [
     ("gone.png", ModelError, "gone.png: no such file"), ("gone.png:0.5,wave:0.5", ModelError, "gone.png: no such file"),
-    ("a.png,weve", ModelError, "did you mean wave"), ("a.png:0.5", UsageError, "must make 1"), ("noise.jpg", ImageError, "noise.jpg: "),
-    ("a.png,noise.jpg", ImageError, "noise.jpg: "), ("tiny.png", ImageError, "too few for a style"), ("wave,tiny", ModelError, "lacks the statistics"),
+    ("a.png,weve", ModelError, "did you mean wave"), ("a.png:0.5", UsageError, "must make 1"),
+    ("noise.jpg", ImageError, "noise.jpg: "),
+    ("a.png,noise.jpg", ImageError, "noise.jpg: "), ("tiny.png", ImageError, "too few for a style"),
+    ("wave,tiny", ModelError, "lacks the statistics"),
     ("https://example.org/a.jpg", ModelError, "download it first"), ("folder.png", ModelError, "folder.png: "),
-    ("foreign.safetensors", ModelError, "another impasto"), ("foreign.safetensors,wave", ModelError, "another impasto"), ("~nobody/a.png", ModelError, "no such file"),
+    ("foreign.safetensors", ModelError, "another impasto"),
+    ("foreign.safetensors,wave", ModelError, "another impasto"), ("~nobody/a.png", ModelError, "no such file"),
 ])  # fmt: skip
 def test_what_is_no_style_is_named_in_one_line(
     place: Path, painter: Path, style: str, kind: type[ImpastoError], said: str

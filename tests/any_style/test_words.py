@@ -44,7 +44,7 @@ def test_weights_that_are_rounded_are_brought_to_make_one() -> None:
     ("a:\x1b[31m,b:1", "is no weight"),
 ])  # fmt: skip
 def test_bad_words_are_named_in_one_line(word: str, said: str) -> None:
-    with pytest.raises(UsageError, match="^-s ") as caught:
+    with pytest.raises(UsageError, match=r"^-s ") as caught:
         parts_of(word)
     assert said in str(caught.value) and str(caught.value).isprintable()
 
