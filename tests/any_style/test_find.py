@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -152,7 +151,9 @@ def test_from_the_second_time_on_a_picture_needs_no_torch(place: Path, style: st
     assert [run.splitlines()[-1] for run in runs] == ["0 True", "0 False"]
 
 
-@pytest.mark.parametrize("name", ["a,b.png", "a:0.5.png", "12:30, at noon.png", "  .png", "A.PNG", ".png.png", "$x*?.png"])
+@pytest.mark.parametrize(
+    "name", ["a,b.png", "a:0.5.png", "12:30, at noon.png", "  .png", "A.PNG", ".png.png", "$x*?.png"]
+)
 def test_pictures_of_any_name_are_styles(place: Path, name: str) -> None:
     style_picture(place / "plain.png")
     shutil.copy("plain.png", name)
@@ -171,7 +172,7 @@ def test_a_picture_without_suffix_in_the_way_of_a_shipped_name_is_named(place: P
     style_picture(place / "a.png").rename("wave")
     path = find_painter("wave")
     assert path == Path("wave"), "a file goes before a shipped style"
-    with pytest.raises(ModelError, match="^wave: not a whole safetensors file; "):
+    with pytest.raises(ModelError, match=r"^wave: not a whole safetensors file; "):
         load_style_model(path)
 
 
@@ -184,13 +185,24 @@ def test_the_predictor_is_no_style() -> None:
         load_style_model(path)
 
 
-@pytest.mark.parametrize(("style", "kind", "said"), [
-    ("gone.png", ModelError, "gone.png: no such file"), ("gone.png:0.5,wave:0.5", ModelError, "gone.png: no such file"),
-    ("a.png,weve", ModelError, "did you mean wave"), ("a.png:0.5", UsageError, "must make 1"), ("noise.jpg", ImageError, "noise.jpg: "),
-    ("a.png,noise.jpg", ImageError, "noise.jpg: "), ("tiny.png", ImageError, "too few for a style"), ("wave,tiny", ModelError, "lacks the statistics"),
-    ("https://example.org/a.jpg", ModelError, "download it first"), ("folder.png", ModelError, "folder.png: "),
-    ("foreign.safetensors", ModelError, "another impasto"), ("foreign.safetensors,wave", ModelError, "another impasto"), ("~nobody/a.png", ModelError, "no such file"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("style", "kind", "said"),
+    [
+        ("gone.png", ModelError, "gone.png: no such file"),
+        ("gone.png:0.5,wave:0.5", ModelError, "gone.png: no such file"),
+        ("a.png,weve", ModelError, "did you mean wave"),
+        ("a.png:0.5", UsageError, "must make 1"),
+        ("noise.jpg", ImageError, "noise.jpg: "),
+        ("a.png,noise.jpg", ImageError, "noise.jpg: "),
+        ("tiny.png", ImageError, "too few for a style"),
+        ("wave,tiny", ModelError, "lacks the statistics"),
+        ("https://example.org/a.jpg", ModelError, "download it first"),
+        ("folder.png", ModelError, "folder.png: "),
+        ("foreign.safetensors", ModelError, "another impasto"),
+        ("foreign.safetensors,wave", ModelError, "another impasto"),
+        ("~nobody/a.png", ModelError, "no such file"),
+    ],
+)
 def test_what_is_no_style_is_named_in_one_line(
     place: Path, painter: Path, style: str, kind: type[ImpastoError], said: str
 ) -> None:
@@ -215,7 +227,9 @@ def test_without_the_predictor_training_is_the_remedy(
     style_picture(place / "a.png")
     save_style_vector(place / "own.safetensors", find_vector("a.png", SIZE))
     request.getfixturevalue("no_predictor")
-    said: Any = r"a picture, not a painter; train one first: impasto train a\.png|the predictor is not installed; train a"
+    said = (
+        r"a picture, not a painter; train one first: impasto train a\.png|the predictor is not installed; train a pai"
+    )
     with pytest.raises(ModelError, match=said):
         find_painter(style, SIZE)
     assert find_painter("wave").is_file()
