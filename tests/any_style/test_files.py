@@ -126,7 +126,8 @@ def test_what_is_no_whole_predictor_is_refused(saved: Path, painter: Path, vecto
     torn = tmp_path / "torn.safetensors"
     torn.write_bytes(saved.read_bytes()[:-100])
     for path, said in (
-        (flipped(saved, tmp_path / "flipped.safetensors"), "tensors are damaged"), (torn, "not a whole safetensors file"),
+        (flipped(saved, tmp_path / "flipped.safetensors"), "tensors are damaged"),
+        (torn, "not a whole safetensors file"),
         (painter, "not a style predictor"), (vector, "not a style predictor"),
         (tmp_path / "gone.safetensors", "no such style model"), (tmp_path, "no such style model"),
     ):  # fmt: skip
