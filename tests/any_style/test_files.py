@@ -85,24 +85,35 @@ def test_how_much_closer_training_comes_is_said_where_it_was_measured(
     assert files.how_much_closer() == "comes closer"
 
 
-@pytest.mark.parametrize(("claims", "said"), [
-    ({"kind": "vector"}, "not a style predictor"), ({"kind": None}, "not a style predictor"),
-    ({"format": "1"}, "not a style predictor"),
-    ({"format": 99}, "made by a newer impasto"), ({"network": None}, "no valid 'network'"),
-    ({"size": "6"}, "no valid 'size'"),
-    ({"size": 0}, "none of impasto's"), ({"size": 10**9}, "none of impasto's"), ({"size": 7}, "does not fit"),
-    ({"channels": {}}, "none of impasto's"), ({"channels": {"a": -1}}, "none of impasto's"),
-    ({"channels": {"a": "12"}}, "none of impasto's"),
-    ({"channels": {"a": True}}, "none of impasto's"), ({"channels": {"a": 10**12}}, "none of impasto's"),
-    ({"channels": {str(n): 8 for n in range(65)}}, "none of impasto's"),
-    ({"channels": {"relu1_2": 12}}, "does not fit"),
-    ({"network": {}}, "name"), ({"network": {"name": "nonsense"}}, "unknown network"),
-    ({"network": SPEC | {"width": 10**6}}, "width"),
-    ({"network": SPEC | {"width": 16}}, "does not fit"),
-    ({"network": {"name": "brush", "depth": 3}}, "no option 'depth'"),
-    ({"digest": "0" * 64}, "tensors are damaged"), ({"digest": None}, "no valid 'digest'"),
-    ({"loss": []}, "no valid 'loss'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ({"kind": "vector"}, "not a style predictor"),
+        ({"kind": None}, "not a style predictor"),
+        ({"format": "1"}, "not a style predictor"),
+        ({"format": 99}, "made by a newer impasto"),
+        ({"network": None}, "no valid 'network'"),
+        ({"size": "6"}, "no valid 'size'"),
+        ({"size": 0}, "none of impasto's"),
+        ({"size": 10**9}, "none of impasto's"),
+        ({"size": 7}, "does not fit"),
+        ({"channels": {}}, "none of impasto's"),
+        ({"channels": {"a": -1}}, "none of impasto's"),
+        ({"channels": {"a": "12"}}, "none of impasto's"),
+        ({"channels": {"a": True}}, "none of impasto's"),
+        ({"channels": {"a": 10**12}}, "none of impasto's"),
+        ({"channels": {str(n): 8 for n in range(65)}}, "none of impasto's"),
+        ({"channels": {"relu1_2": 12}}, "does not fit"),
+        ({"network": {}}, "name"),
+        ({"network": {"name": "nonsense"}}, "unknown network"),
+        ({"network": SPEC | {"width": 10**6}}, "width"),
+        ({"network": SPEC | {"width": 16}}, "does not fit"),
+        ({"network": {"name": "brush", "depth": 3}}, "no option 'depth'"),
+        ({"digest": "0" * 64}, "tensors are damaged"),
+        ({"digest": None}, "no valid 'digest'"),
+        ({"loss": []}, "no valid 'loss'"),
+    ],
+)
 def test_a_predictor_that_was_altered_is_refused_in_one_line(
     saved: Path, tmp_path: Path, claims: dict[str, Any], said: str
 ) -> None:
@@ -149,15 +160,21 @@ def test_a_vector_comes_back(vector: Path, here: Predictor) -> None:
     assert vector.stat().st_size < 2000
 
 
-@pytest.mark.parametrize(("claims", "said"), [
-    ({"predictor": "0" * 64}, "made with the predictor of another impasto; embed the picture again: impasto embed"),
-    ({"kind": "predictor"}, "not a style vector"), ({"kind": None}, "not a style vector"),
-    ({"format": 2}, "made by a newer impasto"),
-    ({"name": "../a"}, "cannot be a style's name"), ({"name": ""}, "cannot be a style's name"),
-    ({"name": 5}, "no valid 'name'"),
-    ({"style": "A"}, "no valid 'style'"), ({"digest": "0"}, "tensors are damaged"),
-    ({"digest": None}, "no valid 'digest'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("claims", "said"),
+    [
+        ({"predictor": "0" * 64}, "made with the predictor of another impasto; embed the picture again: impasto embed"),
+        ({"kind": "predictor"}, "not a style vector"),
+        ({"kind": None}, "not a style vector"),
+        ({"format": 2}, "made by a newer impasto"),
+        ({"name": "../a"}, "cannot be a style's name"),
+        ({"name": ""}, "cannot be a style's name"),
+        ({"name": 5}, "no valid 'name'"),
+        ({"style": "A"}, "no valid 'style'"),
+        ({"digest": "0"}, "tensors are damaged"),
+        ({"digest": None}, "no valid 'digest'"),
+    ],
+)
 def test_a_vector_that_was_altered_is_refused_in_one_line(
     vector: Path, tmp_path: Path, claims: dict[str, Any], said: str
 ) -> None:
@@ -166,11 +183,16 @@ def test_a_vector_that_was_altered_is_refused_in_one_line(
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("values", "said"), [
-    (torch.zeros(7), "does not fit"), (torch.zeros(1, 6), "does not fit"),
-    (torch.zeros(6, dtype=torch.int64), "does not fit"),
-    (torch.full((6,), float("nan")), "not numbers"), (None, "vector is missing"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (torch.zeros(7), "does not fit"),
+        (torch.zeros(1, 6), "does not fit"),
+        (torch.zeros(6, dtype=torch.int64), "does not fit"),
+        (torch.full((6,), float("nan")), "not numbers"),
+        (None, "vector is missing"),
+    ],
+)
 def test_a_vector_of_other_values_is_refused(
     vector: Path, tmp_path: Path, values: torch.Tensor | None, said: str
 ) -> None:

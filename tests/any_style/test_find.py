@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -186,16 +185,24 @@ def test_the_predictor_is_no_style() -> None:
         load_style_model(path)
 
 
-@pytest.mark.parametrize(("style", "kind", "said"), [
-    ("gone.png", ModelError, "gone.png: no such file"), ("gone.png:0.5,wave:0.5", ModelError, "gone.png: no such file"),
-    ("a.png,weve", ModelError, "did you mean wave"), ("a.png:0.5", UsageError, "must make 1"),
-    ("noise.jpg", ImageError, "noise.jpg: "),
-    ("a.png,noise.jpg", ImageError, "noise.jpg: "), ("tiny.png", ImageError, "too few for a style"),
-    ("wave,tiny", ModelError, "lacks the statistics"),
-    ("https://example.org/a.jpg", ModelError, "download it first"), ("folder.png", ModelError, "folder.png: "),
-    ("foreign.safetensors", ModelError, "another impasto"),
-    ("foreign.safetensors,wave", ModelError, "another impasto"), ("~nobody/a.png", ModelError, "no such file"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("style", "kind", "said"),
+    [
+        ("gone.png", ModelError, "gone.png: no such file"),
+        ("gone.png:0.5,wave:0.5", ModelError, "gone.png: no such file"),
+        ("a.png,weve", ModelError, "did you mean wave"),
+        ("a.png:0.5", UsageError, "must make 1"),
+        ("noise.jpg", ImageError, "noise.jpg: "),
+        ("a.png,noise.jpg", ImageError, "noise.jpg: "),
+        ("tiny.png", ImageError, "too few for a style"),
+        ("wave,tiny", ModelError, "lacks the statistics"),
+        ("https://example.org/a.jpg", ModelError, "download it first"),
+        ("folder.png", ModelError, "folder.png: "),
+        ("foreign.safetensors", ModelError, "another impasto"),
+        ("foreign.safetensors,wave", ModelError, "another impasto"),
+        ("~nobody/a.png", ModelError, "no such file"),
+    ],
+)
 def test_what_is_no_style_is_named_in_one_line(
     place: Path, painter: Path, style: str, kind: type[ImpastoError], said: str
 ) -> None:
@@ -220,8 +227,8 @@ def test_without_the_predictor_training_is_the_remedy(
     style_picture(place / "a.png")
     save_style_vector(place / "own.safetensors", find_vector("a.png", SIZE))
     request.getfixturevalue("no_predictor")
-    said: Any = (
-        r"a picture, not a painter; train one first: impasto train a\.png|the predictor is not installed; train a"
+    said = (
+        r"a picture, not a painter; train one first: impasto train a\.png|the predictor is not installed; train a pai"
     )
     with pytest.raises(ModelError, match=said):
         find_painter(style, SIZE)

@@ -122,12 +122,16 @@ def plain(path: Path, mode: str, size: tuple[int, int], colour: object) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("mode", "size", "colour", "said"), [
-    ("RGB", (200, 100), (200, 30, 40), "one colour only, which is no style; give a picture with strokes or shapes"),
-    ("L", (16, 16), 0, "one colour only"), ("RGBA", (64, 64), (200, 30, 40, 0), "one colour only"),
-    ("RGB", (1, 1), 0, "1 x 1 pixels are too few for a style; both sides need 16"),
-    ("RGB", (15, 4000), 0, "15 x 4000 pixels are too few"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("mode", "size", "colour", "said"),
+    [
+        ("RGB", (200, 100), (200, 30, 40), "one colour only, which is no style; give a picture with strokes or shapes"),
+        ("L", (16, 16), 0, "one colour only"),
+        ("RGBA", (64, 64), (200, 30, 40, 0), "one colour only"),
+        ("RGB", (1, 1), 0, "1 x 1 pixels are too few for a style; both sides need 16"),
+        ("RGB", (15, 4000), 0, "15 x 4000 pixels are too few"),
+    ],
+)
 def test_what_has_no_style_is_refused(
     tmp_path: Path, mode: str, size: tuple[int, int], colour: object, said: str
 ) -> None:

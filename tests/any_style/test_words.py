@@ -18,13 +18,20 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("word", "parts"), [
-    ("wave", [("wave", 1)]), ("wave:1", [("wave", 1)]), ("wave,oils", [("wave", 0.5), ("oils", 0.5)]),
-    ("a.jpg:0.7, wave:0.3", [("a.jpg", 0.7), ("wave", 0.3)]), ("a.jpg:0,wave:1", [("a.jpg", 0), ("wave", 1)]),
-    (r"C:\styles\a.jpg:0.25,D:/b.jpg:0.75", [(r"C:\styles\a.jpg", 0.25), ("D:/b.jpg", 0.75)]),
-    (r"C:\styles\a.jpg", [(r"C:\styles\a.jpg", 1)]), (r"C:\a.jpg,wave", [(r"C:\a.jpg", 0.5), ("wave", 0.5)]),
-    ("https://example.org:80/a,b.jpg", [("https://example.org:80/a,b.jpg", 1)]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("word", "parts"),
+    [
+        ("wave", [("wave", 1)]),
+        ("wave:1", [("wave", 1)]),
+        ("wave,oils", [("wave", 0.5), ("oils", 0.5)]),
+        ("a.jpg:0.7, wave:0.3", [("a.jpg", 0.7), ("wave", 0.3)]),
+        ("a.jpg:0,wave:1", [("a.jpg", 0), ("wave", 1)]),
+        (r"C:\styles\a.jpg:0.25,D:/b.jpg:0.75", [(r"C:\styles\a.jpg", 0.25), ("D:/b.jpg", 0.75)]),
+        (r"C:\styles\a.jpg", [(r"C:\styles\a.jpg", 1)]),
+        (r"C:\a.jpg,wave", [(r"C:\a.jpg", 0.5), ("wave", 0.5)]),
+        ("https://example.org:80/a,b.jpg", [("https://example.org:80/a,b.jpg", 1)]),
+    ],
+)
 def test_a_word_is_styles_and_their_weights(word: str, parts: list[tuple[str, float]]) -> None:
     assert parts_of(word) == [Part(name, weight) for name, weight in parts]
 
@@ -34,15 +41,28 @@ def test_weights_that_are_rounded_are_brought_to_make_one() -> None:
     assert [part.weight for part in parts] == pytest.approx([1 / 3] * 3, abs=1e-12)
 
 
-@pytest.mark.parametrize(("word", "said"), [
-    ("a:0.7,b:0.7", "the weights make 1.4; they must make 1"), ("wave:0.5", "the weights make 0.5"),
-    ("a:0,b:0", "the weights make 0;"), ("a:0.5,b", "give every style of a blend its weight"),
-    ("a:2", "'2' is no weight from 0 to 1"), ("a:-0.1,b:1.1", "'-0.1' is no weight"), ("a:nan", "'nan' is no weight"),
-    ("a:inf", "'inf' is no weight"), ("a:much,b:0.5", "'much' is no weight"), ("a:,b:1", "'' is no weight"),
-    ("a,", "a style without a name"), (",", "a style without a name"), (":0.5,b:0.5", "a style without a name"),
-    ("", "a style without a name"), ("  :1", "a style without a name"), ("a\n:2", "'2' is no weight"),
-    ("a:\x1b[31m,b:1", "is no weight"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("a:0.7,b:0.7", "the weights make 1.4; they must make 1"),
+        ("wave:0.5", "the weights make 0.5"),
+        ("a:0,b:0", "the weights make 0;"),
+        ("a:0.5,b", "give every style of a blend its weight"),
+        ("a:2", "'2' is no weight from 0 to 1"),
+        ("a:-0.1,b:1.1", "'-0.1' is no weight"),
+        ("a:nan", "'nan' is no weight"),
+        ("a:inf", "'inf' is no weight"),
+        ("a:much,b:0.5", "'much' is no weight"),
+        ("a:,b:1", "'' is no weight"),
+        ("a,", "a style without a name"),
+        (",", "a style without a name"),
+        (":0.5,b:0.5", "a style without a name"),
+        ("", "a style without a name"),
+        ("  :1", "a style without a name"),
+        ("a\n:2", "'2' is no weight"),
+        ("a:\x1b[31m,b:1", "is no weight"),
+    ],
+)
 def test_bad_words_are_named_in_one_line(word: str, said: str) -> None:
     with pytest.raises(UsageError, match=r"^-s ") as caught:
         parts_of(word)

@@ -45,15 +45,18 @@ def test_a_blend_is_kept_as_a_style_of_its_own(folder: Path, capsys: pytest.Capt
     assert (folder / "a.mine+oils.png").is_file()
 
 
-@pytest.mark.parametrize(("words", "code", "said"), [
-    (["p.jpg", "-o", "p.jpg"], 2, "a style file's name ends in .safetensors"),
-    (["gone.jpg"], 1, "gone.jpg: no such file"),
-    (["p.jpg:0.7"], 2, "must make 1"),
-    (["p.jpg", "-o", "mine.safetensors"], 2, "something else is there, a painter perhaps"),
-    (["mine.safetensors"], 1, "lacks the statistics that a blend needs"),
-    (["p.jpg", "-o", "folder.safetensors"], 2, "something else"),
-    (["p.jpg", "-o", "p.jpg/x.safetensors"], 1, "cannot be written"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["p.jpg", "-o", "p.jpg"], 2, "a style file's name ends in .safetensors"),
+        (["gone.jpg"], 1, "gone.jpg: no such file"),
+        (["p.jpg:0.7"], 2, "must make 1"),
+        (["p.jpg", "-o", "mine.safetensors"], 2, "something else is there, a painter perhaps"),
+        (["mine.safetensors"], 1, "lacks the statistics that a blend needs"),
+        (["p.jpg", "-o", "folder.safetensors"], 2, "something else"),
+        (["p.jpg", "-o", "p.jpg/x.safetensors"], 1, "cannot be written"),
+    ],
+)
 def test_mistakes_are_named_and_nothing_is_replaced(
     folder: Path, painter: Path, words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
