@@ -220,7 +220,8 @@ def test_the_readmes_commands_work_one_after_the_other(place: Path) -> None:
     for result in ("holiday.starry_night.jpg", "holiday.painting.jpg", "holiday.painting+wave.jpg",
                    "painting.vector.safetensors", "paintings/0.wave.png", "clip.painting.mp4", "optimised.png",
                    "report/report.json", "styles/oils.png", "shards/index.json", "mosaic.safetensors",
-                   "styled/annotations.json", "both/annotations.json", "calm.jpg", "around/0.wave.png", "two.jpg"):  # fmt: skip
+                   "styled/annotations.json", "both/annotations.json", "calm.jpg",
+                   "around/0.wave.png", "two.jpg"):  # fmt: skip
         assert (place / result).is_file(), result
 
 

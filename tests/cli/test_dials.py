@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -303,3 +304,24 @@ def test_what_is_no_mask_is_refused(painter: Path, wrong: Any) -> None:
         Stylizer(painter, "cpu")(procedural_image(3, SIDE), mask=wrong)
     with pytest.raises(UsageError, match="masks of"):
         Stylizer(painter, "cpu").paint(procedural_image(3, SIDE)[None], masks=HALF)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files here")
+def test_a_mask_that_would_never_end_is_refused(
+    folder: Path, painter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(folder / "a.png", 1)
+    os.mkfifo(folder / "fifo")
+    assert stylize("a.png", "-s", painter, "--mask", "fifo") == 1
+    assert "fifo: not a regular file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--mask", "m.png"], ["--region", "m.png=wave"]])
+def test_a_painting_does_not_replace_its_mask(
+    folder: Path, painter: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(folder / "a.png", 1)
+    before = mask(folder / "m.png").read_bytes()
+    assert stylize("a.png", "-s", painter, "-o", "m.png", *words) == 2
+    assert capsys.readouterr().err == "impasto: m.png is one of the inputs; choose another -o\n"
+    assert (folder / "m.png").read_bytes() == before

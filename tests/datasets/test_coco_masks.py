@@ -124,6 +124,8 @@ def test_what_is_not_there_is_named(image: str, categories: list[str], words: st
         {"size": [1, 1], "counts": [1]},
         {"size": [HEIGHT, WIDTH], "counts": [1, 2, 3]},
         {"size": [HEIGHT, WIDTH], "counts": [-1, HEIGHT * WIDTH + 1]},
+        {"size": [HEIGHT, WIDTH], "counts": [2**62, 2**62, 2**62, 2**62, HEIGHT * WIDTH]},  # the sum wraps around
+        {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH + 0.5]},
         {"size": [HEIGHT, WIDTH], "counts": "\xff"},
         {"size": [HEIGHT, WIDTH], "counts": "ooooo"},
         {"size": 7, "counts": [1]},

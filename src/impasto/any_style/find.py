@@ -16,7 +16,7 @@ from impasto.checkpoint import SUFFIX, find_style_model, plain_name, read_metada
 from impasto.errors import ModelError, printable
 from impasto.images.formats import IMAGE_SUFFIXES
 from impasto.system.choices import STYLE_SIZE
-from impasto.system.files import cache_dir, temporary_cache_dir
+from impasto.system.files import cache_dir, file_digest, temporary_cache_dir
 from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
@@ -108,10 +108,9 @@ def _digest_of(parts: Sequence[Part], paths: Sequence[Path], size: int) -> str:
 
 def _file_digest(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return file_digest(path)
     except OSError as error:
-        raise ModelError(path, f"may not be read ({error.strerror})", "change its permissions") from error
+        raise ModelError(path, f"cannot be read ({error.strerror})", "choose another file") from error
 
 
 def _is_whole(model: Path) -> bool:

@@ -111,7 +111,10 @@ def predicted_style_model(vector: StyleVector) -> StyleModel:
     """Return the painter of a vector: a plain network, as any style model has."""
     predictor = load_predictor()
     network = build_network(**predictor.network.spec)
-    network.load_state_dict(predictor.network.weights(vector.values))
+    weights = predictor.network.weights(vector.values)
+    if not all(torch.isfinite(each).all() for each in weights.values()):
+        raise ModelError(vector.name, "a vector that no picture has", "embed the picture again: impasto embed")
+    network.load_state_dict(weights)
     targets = {str(predictor.loss.fingerprint): vector.targets} if vector.targets else {}
     return StyleModel(
         network.eval().requires_grad_(False), dict(predictor.network.spec), vector.name, predictor.loss, vector.style,

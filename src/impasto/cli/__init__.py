@@ -60,6 +60,8 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         return ImpastoError.exit_code
     except KeyboardInterrupt:
         return _failed(arguments, "interrupted; files that were finished are whole", _INTERRUPTED)
+    except MemoryError:
+        return _failed(arguments, "not enough memory for these files; give smaller ones", ImpastoError.exit_code)
     except (ImpastoError, OSError) as error:
         if options.debug:
             raise

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from mimetypes import MimeTypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from impasto.errors import UsageError
+from impasto.errors import UsageError, printable
 from impasto.system.choices import BACKENDS, DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION, MAX_PIXELS, PRECISIONS
 
 if TYPE_CHECKING:
@@ -98,6 +99,18 @@ def folder_from(text: str) -> Path:
     if text == "-" or path.is_file() or (not path.exists() and MimeTypes().guess_type(path.name.lower())[0]):
         raise argparse.ArgumentTypeError(f"must be a folder, not {text}")
     return path
+
+
+def refuse_as_output(output: Path | None, inputs: Iterable[str | Path]) -> None:
+    """Refuse to write over what is read: a style picture, a mask, a photograph.
+
+    Raises:
+        UsageError: `output` is one of `inputs`, of which some may be no files.
+    """
+    for given in inputs:
+        with suppress(OSError):
+            if output and output.samefile(given):
+                raise UsageError(f"{printable(output)} is one of the inputs; choose another -o")
 
 
 def strength_from(text: str) -> float:

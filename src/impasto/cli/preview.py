@@ -8,7 +8,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.options import A_STYLE, Once, add_command, add_device_and_json, path_from, positive_from
+from impasto.cli.options import (
+    A_STYLE,
+    Once,
+    add_command,
+    add_device_and_json,
+    path_from,
+    positive_from,
+    refuse_as_output,
+)
 from impasto.cli.output import print_json, print_result
 from impasto.errors import UsageError, printable
 
@@ -44,9 +52,7 @@ def _preview(options: argparse.Namespace) -> int:
     from impasto.system.choices import MAX_PIXELS
 
     check_writable(options.output)
-    for given in (Path(options.painting), options.photograph):
-        if options.output.exists() and given.exists() and options.output.samefile(given):
-            raise UsageError(f"{printable(options.output)} is one of the inputs; choose another -o")
+    refuse_as_output(options.output, [options.painting, options.photograph])
     if 18 * options.size**2 > MAX_PIXELS:
         raise UsageError(f"--size {options.size}: too large for a sheet of 18; choose a smaller one")
     photograph = read_small(options.photograph, REFERENCE)

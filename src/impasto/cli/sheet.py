@@ -7,7 +7,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.options import A_STYLE, Once, add_command, add_device_and_json, path_from, positive_from
+from impasto.cli.options import (
+    A_STYLE,
+    Once,
+    add_command,
+    add_device_and_json,
+    path_from,
+    positive_from,
+    refuse_as_output,
+)
 from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result, progress_bar
 from impasto.errors import ImpastoError, ModelError, UsageError, printable
 from impasto.system.choices import MAX_PIXELS
@@ -38,6 +46,7 @@ def _sheet(options: argparse.Namespace) -> int:
     from impasto.images.writing import check_writable, write_image
 
     check_writable(options.output)
+    refuse_as_output(options.output, options.style or ())
     models = [find_painter(style) for style in options.style] if options.style else shipped_styles()
     failed: list[dict[str, Any]] = []
     photographs = _read_all(options, failed, len(models))

@@ -18,6 +18,7 @@ from impasto.cli.options import (
     add_device_and_json,
     memory_from,
     positive_from,
+    refuse_as_output,
     size_from,
 )
 from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result, progress_bar
@@ -83,6 +84,8 @@ def _stylize(options: argparse.Namespace) -> int:
     destination = Destination.of(options.output)
     clips.check_sources(options, destination)
     dials.check(options)
+    masks = [options.mask, options.annotations, *(mask for mask, _ in options.region or ())]
+    refuse_as_output(destination.file, [*options.style, *(path for path in masks if path)])
     (first, model), *others = _models(options.style).items()
     painter = _painter(model, options)
     if options.sources == ["-"] and options.frame_size:

@@ -74,6 +74,6 @@ def _train_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="impasto train", add_help=False, allow_abbrev=False)
     parser.add_argument("--minutes", type=minutes_from)
     parser.add_argument("--quality", choices=QUALITIES)
-    parser.add_argument("--pick", metavar="N")
+    parser.add_argument("--pick", metavar="N", nargs="?", const="")
     parser.add_argument("--debug", action="store_true")
     return parser

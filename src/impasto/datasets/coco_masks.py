@@ -143,8 +143,12 @@ def drawn(segmentation: Any, height: int, width: int) -> np.ndarray:
     if list(segmentation.get("size", [])) != [height, width]:
         raise ValueError(f"run lengths for {segmentation.get('size')}, not for {[height, width]}")
     counts = segmentation.get("counts")
-    lengths = decompressed(counts) if isinstance(counts, (str, bytes)) else np.array(counts, dtype=np.int64)
-    if lengths.ndim != 1 or lengths.min(initial=0) < 0 or lengths.sum() != height * width:
+    lengths = decompressed(counts) if isinstance(counts, (str, bytes)) else np.array(counts)
+    if lengths.size and not np.issubdtype(lengths.dtype, np.integer):
+        raise ValueError("run lengths that are no whole numbers")
+    # Each one first: a sum of huge ones wraps around.
+    is_of_picture = lengths.ndim == 1 and not ((lengths < 0) | (lengths > height * width)).any()
+    if not is_of_picture or lengths.sum() != height * width:
         raise ValueError("run lengths that do not fill the picture")
     values = (np.arange(len(lengths)) % 2).astype(np.float32)
     return np.ascontiguousarray(np.repeat(values, lengths).reshape(width, height).T)  # by columns

@@ -14,6 +14,7 @@ import numpy as np
 from impasto.dials.masks import find_mask, read_mask
 from impasto.errors import ImageError, printable
 from impasto.images.formats import IMAGE_SUFFIXES
+from impasto.system.files import file_digest
 
 Source = Path | int | BinaryIO  # a file, a camera's number, or what stdin holds
 Size = tuple[int, int]  # height and width
@@ -77,7 +78,10 @@ class MaskFiles:
             files = [find_mask(self.place, _name_of(source))]
         digest = hashlib.sha256(str(self.invert).encode())
         for path in files:
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+            try:
+                digest.update(file_digest(path).encode())
+            except OSError as error:
+                raise ImageError(path, error.strerror or str(error), "give a picture as the mask") from error
         return digest.hexdigest()
 
     def _one_for(self, source: Source) -> Path | None:

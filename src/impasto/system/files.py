@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import atexit
 import errno
+import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+
+_LARGEST = 2**30  # bytes
 
 
 def asset_dir(name: str) -> Path:
@@ -42,6 +46,21 @@ def temporary_cache_dir() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="impasto-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal, read in blocks.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, which might never end, or is larger than any picture or model.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    if status.st_size > _LARGEST:
+        raise OSError(errno.EFBIG, "too large for a picture or a model", str(path))
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def is_address(source: object) -> bool:
