@@ -99,11 +99,11 @@ def parts_of(coco: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
 
 
 def mask_of(coco: dict[str, Any], image_name: str, categories: Sequence[str], *, invert: bool = False) -> np.ndarray:
-    """Return where the annotations of some categories lie in an image, as a mask for `inference.masks.compose`.
+    """Return where the annotations of some categories lie in an image, as a mask for `dials.masks.compose`.
 
     Polygons have edges of one soft pixel. Run lengths, compressed or not, are exact. Where there is no segmentation,
-    the box counts. The mask is of the annotated
-    size and turned as the annotations are: `coco.read_annotated` reads the image in the same way.
+    the box counts. The mask is of the annotated size and turned as the annotations are: `coco.read_annotated` reads the
+    image in the same way.
 
     Args:
         coco: what `coco.read_coco` returns.
