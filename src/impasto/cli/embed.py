@@ -34,7 +34,11 @@ def _embed(options: argparse.Namespace) -> int:
         raise UsageError(f"-o {printable(output)}: a style file's name ends in {SUFFIX}")
     save_style_vector(output, vector)
     if options.json:
-        print_json({"output": str(output), "name": vector.name, "size": len(vector.values)})
+        print_json({"output": str(output), "name": vector.name, "size": len(vector.values), "failed": []})
     else:
         print_result(printable(output))
     return 0
+
+
+def failure_report(reason: str) -> dict[str, Any]:
+    return {"output": None, "name": None, "size": None, "failed": [{"input": None, "error": reason}]}
