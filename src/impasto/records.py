@@ -84,7 +84,7 @@ class StyleRecord(Record):
     screen: float | None = None
     """Screen energy of the style picture."""
     dials: dict[str, Any] | None = None
-    """Strength, stroke and color, as in `inference.dials.Dials`, that the style is painted with unless told
+    """Strength, stroke and color, as in `dials.dials.Dials`, that the style is painted with unless told
     otherwise.
     """
     thumbnail: str | None = None

@@ -51,17 +51,17 @@ def read_description(path: Path) -> Any:
         ModelError: no such file, too large, damaged, or not one of impasto's.
     """
     if not path.is_file():
-        raise ModelError(path, "no such style model", "`impasto styles` lists those that are here")
+        raise ModelError(path, "no such model", "`impasto styles` lists those that are here")
     if path.stat().st_size > _MAX_BYTES:
-        raise ModelError(path, f"too large for a style model ({path.stat().st_size >> 20} MB)")
+        raise ModelError(path, f"too large for a model ({path.stat().st_size >> 20} MB)")
     with opened(path, framework="numpy") as file:  # that of torch would import it
         text = (file.metadata() or {}).get(_KEY, "")
     if not text or len(text) > _MAX_JSON:
-        raise ModelError(path, "a safetensors file, but not a style model of impasto")
+        raise ModelError(path, "a safetensors file, but not a model of impasto")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ModelError(path, "the description inside is damaged", "train or download the model again") from error
+        raise ModelError(path, "the description inside is damaged", _AGAIN) from error
 
 
 def opened(path: Path, framework: str = "pt") -> Any:
@@ -73,7 +73,7 @@ def opened(path: Path, framework: str = "pt") -> Any:
     try:
         with path.open("rb") as stream:
             if int.from_bytes(stream.read(8), "little") > _MAX_HEADER:
-                raise SafetensorError("its header is too long for a style model")
+                raise SafetensorError("its header is too long for a model")
         return safe_open(path, framework=framework, device="cpu")
     except PermissionError as error:
         raise ModelError(path, "may not be read", "change its permissions") from error
@@ -118,7 +118,7 @@ def check_digest(file: Any, digest: Any, path: Path) -> None:
     try:
         if digest is None or digest == _digest_of(file.keys(), file.get_tensor):
             return
-    except (SafetensorError, RuntimeError, TypeError):  # of a type that no style model has
+    except (SafetensorError, RuntimeError, TypeError):  # of a type that no model has
         pass
     raise ModelError(path, "its tensors are damaged", _AGAIN)
 

@@ -53,3 +53,12 @@ def test_styles_lists_what_is_shipped(capsys: pytest.CaptureFixture[str]) -> Non
     listed = json.loads(capsys.readouterr().out)
     files = {path.stem for path in (ROOT / "checkpoints").glob("*.safetensors")}
     assert {each["name"] for each in listed} == files - {"any"}, "the predictor is no style"
+
+
+def test_embed_that_fails_says_so_as_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["embed", "nothere.jpg", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["output"] is None and "nothere.jpg" in report["failed"][0]["error"]

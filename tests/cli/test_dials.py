@@ -246,6 +246,19 @@ def test_a_clip_takes_a_mask_for_each_frame(folder: Path, painter: Path, capsys:
     assert stylize("clip.mp4", "-s", painter, "-o", "one.mp4", "--mask", "masks/1.png", "--strength", 0.5) == 0
 
 
+def test_two_masks_that_have_a_clips_name_are_no_frames(
+    folder: Path, painter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from helpers.clips import HEIGHT, WIDTH, make_clip
+
+    make_clip(folder / "clip.mp4", times=[0, 1], options={})
+    for name in ("clip.png", "clip.mask.png"):
+        mask(folder / "masks" / name, np.zeros((HEIGHT, WIDTH), np.uint8))
+    assert stylize("clip.mp4", "-s", painter, "-o", "out.mp4", "--mask", "masks") == 1
+    assert "masks clip.mask.png and clip.png both fit for clip.mp4" in capsys.readouterr().err
+    assert not (folder / "out.mp4").exists()
+
+
 def with_dials(painter: Path, target: Path, dials: dict[str, Any]) -> Path:
     model = load_style_model(painter)
     model.style.dials = dials

@@ -46,7 +46,8 @@ def test_of_a_picture_each_stroke_is_a_size_at_which_the_picture_is_read(
 
 @pytest.mark.parametrize(("words", "said"), [
     (["weve", "a.png"], "did you mean wave"), (["wave", "gone.png"], "gone.png"), (["gone.jpg", "a.png"], "gone.jpg"),
-    (["wave", "a.png", "-o", "a.png"], "choose another -o"), (["wave", "a.png", "--size", "9999"], "smaller"),
+    (["wave", "a.png", "-o", "a.png"], "choose another -o"),
+    (["wave", "a.png", "--size", "9999"], "too large for a sheet of 18; choose a smaller one"),
 ])  # fmt: skip
 def test_mistakes_of_a_preview_are_named(
     folder: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from helpers.stylizing import photo, stands_for, stylize, tree
+from impasto.datasets import coco_masks
+from impasto.datasets.coco import read_coco
 from impasto.inference.stylizer import Stylizer
 
 
@@ -42,6 +44,28 @@ def test_each_source_gets_a_painting_in_each_style_and_each_painter_is_loaded_on
         (style, f"p/{stem}.png", f"p/{stem}.{style}.png") for stem in "ab" for style in ("first", "second")
     }
     assert stands_for(folder / "p/b.second.png", sources[1], models[1])
+
+
+def test_regions_and_annotations_are_read_once_for_all_styles(
+    folder: Path, painter: Path, models: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo(folder / "a.png", 1)
+    photo(folder / "mask.png", 2)
+    loaded: list[object] = []
+    make = Stylizer.__init__
+    monkeypatch.setattr(
+        Stylizer, "__init__", lambda self, *words, **more: (loaded.append(words[0]), make(self, *words, **more))[1]
+    )
+    assert stylize("a.png", *both(models), "--region", f"mask.png={painter}", "-o", "out/") == 0
+    assert sorted(loaded) == sorted([painter, *models]) and len(tree(folder / "out")) == 2
+    (folder / "coco.json").write_text(json.dumps({
+        "images": [{"id": 1, "file_name": "a.png", "width": 32, "height": 32}],
+        "annotations": [], "categories": [{"id": 1, "name": "person"}],
+    }))  # fmt: skip
+    read: list[Path] = []
+    monkeypatch.setattr(coco_masks, "read_coco", lambda path: (read.append(path), read_coco(path))[1])
+    assert stylize("a.png", *both(models), "--annotations", "coco.json", "--keep", "person", "-o", "kept/") == 0
+    assert len(read) == 1 and len(tree(folder / "kept")) == 2
 
 
 def test_resume_goes_on_in_the_style_that_is_missing(

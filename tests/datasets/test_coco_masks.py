@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from pycocotools import mask as reference
 
 from helpers.places import SHARED
 from impasto.datasets.coco import read_coco
-from impasto.datasets.coco_masks import decompressed, drawn, mask_of
+from impasto.datasets.coco_masks import CocoMasks, decompressed, drawn, mask_of
 from impasto.errors import DataError
 
 QUICK = settings(max_examples=50, deadline=None)
@@ -136,6 +137,34 @@ def test_a_damaged_segmentation_is_refused_in_one_line(segmentation: object) -> 
     with pytest.raises(DataError, match="annotation 0: its segmentation cannot be read") as caught:
         mask_of(coco({"segmentation": segmentation}), "cat.jpg", ["person"])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "photograph", "meant"),
+    [
+        (["cat.jpg", "train/cat.jpg"], "train/cat.jpg", "train/cat.jpg"),
+        (["cat.jpg", "train/cat.jpg"], "val/cat.jpg", "cat.jpg"),
+        (["a/train/cat.jpg", "b/train/cat.jpg"], "b/train/cat.jpg", "b/train/cat.jpg"),
+        (["a/train/cat.jpg", "b/train/cat.jpg"], "c/train/cat.jpg", "several such images"),
+        (["train/cat.jpg"], "val/cat.jpg", "no such image"),
+        (["train/cat.jpg"], "cat.jpg", "train/cat.jpg"),
+        (["a/train/cat.jpg"], "b/train/cat.jpg", "a/train/cat.jpg"),
+        (["cat.jpg"], "anywhere/cat.jpg", "cat.jpg"),
+        (["cat.jpg", "cat.jpg"], "cat.jpg", "several such images"),
+    ],
+)
+def test_a_photograph_is_the_image_whose_path_ends_most_alike(
+    names: list[str], photograph: str, meant: str, tmp_path: Path
+) -> None:
+    images = [{"id": n, "file_name": name, "width": 4, "height": 4} for n, name in enumerate(names)]
+    path = tmp_path / "coco.json"
+    path.write_text(json.dumps({"images": images, "annotations": [], "categories": [{"id": 1, "name": "person"}]}))
+    masks = CocoMasks(path, ["person"])
+    if meant in names:
+        assert masks._part_for(Path(photograph))["images"][0]["file_name"] == meant
+        return
+    with pytest.raises(DataError, match=f"{photograph}: {meant}"):
+        masks.digest(Path(photograph))
 
 
 def test_paint_only_the_people(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +44,13 @@ def chroma(image: np.ndarray) -> float:
 
 
 # The dials themselves.
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16, np.int64, Fraction])
+def test_any_kind_of_real_number_is_taken_and_kept_as_json_has_it(kind: Any) -> None:
+    assert json.loads(json.dumps(Dials(kind(1), kind(1)).to_dict())) == Dials(1.0, 1.0).to_dict()
+    with pytest.raises(UsageError):
+        Dials(kind(7))
 
 
 @pytest.mark.parametrize(

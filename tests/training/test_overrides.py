@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from impasto.dials.picks import pick_of
 from impasto.errors import UsageError
-from impasto.training.overrides import plain_path, quoted_setting, to_overrides
+from impasto.training.overrides import names_set_by, plain_path, quoted_setting, to_overrides
 
 
 def test_a_picture_given_to_train_is_quoted_for_hydra() -> None:
@@ -52,3 +53,23 @@ def test_train_says_what_was_left_unsaid() -> None:
     for two in (["a.jpg", "b.jpg"], ["a.jpg", "style.image=b.jpg"]):
         with pytest.raises(UsageError, match="one picture a run"):
             to_overrides(None, two)
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("style={size: 512, dials: {color: photo}}", {"style.size", "style.dials.color"}),
+        ("++style.size=3", {"style.size"}),
+        ("style.image=a={b.jpg", {"style.image"}),
+        ("style={size", {"style"}),
+    ],
+)
+def test_an_override_is_known_by_what_it_sets(word: str, names: set[str]) -> None:
+    assert names_set_by(word) == names
+
+
+@pytest.mark.parametrize("word", ["style.size=9", "++style.size=9", "style={size: 9}", "style={dials: {color: photo}}"])
+def test_a_pick_beside_a_setting_that_it_decides_on_is_refused(word: str) -> None:
+    with pytest.raises(UsageError, match=r"^--pick 3 or "):
+        to_overrides(None, ["p.jpg", word], pick_of(3))
+    assert "style.size=256" in to_overrides(None, ["p.jpg", "style={strength: 2}"], pick_of(3))

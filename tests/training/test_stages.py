@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from helpers.places import ROOT
@@ -150,6 +151,26 @@ def test_what_is_typed_for_the_whole_run_is_not_dropped_in_silence(monkeypatch: 
     with pytest.raises(UsageError, match=r"^trainer\.max_steps: .*stages\.rough\.trainer\.max_steps=…, or stages=null"):
         staged(*STAGES)
     assert len(staged("+stages.fine={data: {procedural: 2}}")) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "is_refused"),
+    [
+        ("style.strength=1", True), ("style={strength: 1}", True), ("++style.strength=1", True), ("style=image", False),
+        ("style={color_weight: 1}", False), ("style.strengths=1", False), ("data=demo", False),
+        ("stages.rough.style.strength=1", False),
+    ],
+)  # fmt: skip
+def test_what_is_typed_is_known_by_what_it_sets(word: str, is_refused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = OmegaConf.create(
+        {"hydra": {"overrides": {"task": [word]}, "runtime": {"choices": {"data": "demo", "style": "image"}}}}
+    )
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", told)
+    if not is_refused:
+        assert len(staged(*STAGES)) == 2
+        return
+    with pytest.raises(UsageError, match=r"^style\.strength: .*stages\.rough\.style\.strength=…"):
+        staged(*STAGES)
 
 
 @pytest.mark.parametrize(

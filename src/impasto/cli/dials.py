@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from impasto.cli.options import path_from
 from impasto.errors import UsageError, printable
@@ -68,16 +68,27 @@ def check(options: argparse.Namespace) -> None:
             raise UsageError(f"{printable(path)}: a camera has no last frame; give one mask, not a folder")
 
 
-def hands_of(painter: Stylizer, options: argparse.Namespace) -> Hands:
-    """Return the painter with all that the options set.
+class Places(NamedTuple):
+    """Where is painted, whatever the style."""
+
+    masks: Masks | None
+    regions: list[Region]
+
+
+def places_of(options: argparse.Namespace) -> Places:
+    """Return the masks and the regions that the options set.
 
     Raises:
         ImpastoError: the annotations or the style of a region cannot be read.
     """
+    return Places(_masks(options), [_region(mask, style, options) for mask, style in options.region or ()])
+
+
+def hands_of(painter: Stylizer, places: Places, options: argparse.Namespace) -> Hands:
+    """Return the painter with all that the options set."""
     from impasto.inference.hands import Hands
 
-    regions = [_region(mask, style, options) for mask, style in options.region or ()]
-    return Hands(painter, _dials(painter, options), _masks(options), regions)
+    return Hands(painter, _dials(painter, options), places.masks, places.regions)
 
 
 def _dials(painter: Stylizer, options: argparse.Namespace) -> Dials:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from impasto.dials.picks import Pick
 
-_HEADINGS = ("in the style's colours", "in the photograph's colours")
+_HEADINGS = {"style": "in the style's colours", "photo": "in the photograph's colours"}  # of `picks.COLORS`
 
 
 def add(commands: Any) -> None:
@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
 
 def _preview(options: argparse.Namespace) -> int:
     from impasto.cli.sheet import read_small
-    from impasto.dials.picks import COLORS, STRENGTHS, paint_picks
+    from impasto.dials.picks import COLORS, STRENGTHS, all_picks, paint_picks
     from impasto.dials.strokes import REFERENCE
     from impasto.images.contact_sheet import Tile, captioned_sheet
     from impasto.images.writing import check_writable, write_image
@@ -53,15 +53,16 @@ def _preview(options: argparse.Namespace) -> int:
 
     check_writable(options.output)
     refuse_as_output(options.output, [options.painting, options.photograph])
-    if 18 * options.size**2 > MAX_PIXELS:
-        raise UsageError(f"--size {options.size}: too large for a sheet of 18; choose a smaller one")
+    count = len(all_picks())
+    if count * options.size**2 > MAX_PIXELS:
+        raise UsageError(f"--size {options.size}: too large for a sheet of {count}; choose a smaller one")
     photograph = read_small(options.photograph, REFERENCE)
     paint = _of_picture if _is_picture(options.painting) else _of_style_model
     painted = list(paint_picks(paint(options.painting, options.device), photograph, options.size))
     tiles = [Tile(picture, *_caption(pick)) for pick, picture in painted]
     columns = len(STRENGTHS) * len(COLORS)
     rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
-    write_image(options.output, captioned_sheet(rows, headings=_HEADINGS))
+    write_image(options.output, captioned_sheet(rows, headings=[_HEADINGS[color] for color in COLORS]))
     _show([pick for pick, _ in painted], options)
     return 0
 
@@ -78,7 +79,10 @@ def _is_picture(painting: str) -> bool:
 
 
 def _of_style_model(style: str, device: str) -> Callable[[np.ndarray, float], np.ndarray]:
-    """Return what paints with strokes of a size, as the stroke dial does: by the size that the painter works at."""
+    """Return what paints with strokes of a size: by the size that the painter works at, as the stroke dial does.
+
+    The dial's second pass is left out. It adds detail that is too fine to be seen on so small a picture.
+    """
     from impasto.dials.strokes import resized, working_size
     from impasto.inference.stylizer import Stylizer
 

@@ -30,6 +30,7 @@ from impasto.system import streams
 from impasto.system.choices import DEFAULT_STATISTICS, MAX_PIXELS, STATISTICS
 
 if TYPE_CHECKING:
+    from impasto.cli.dials import Places
     from impasto.inference.hands import Hands
 
 
@@ -87,7 +88,8 @@ def _stylize(options: argparse.Namespace) -> int:
     masks = [options.mask, options.annotations, *(mask for mask, _ in options.region or ())]
     refuse_as_output(destination.file, [*options.style, *(path for path in masks if path)])
     (first, model), *others = _models(options.style).items()
-    painter = _painter(model, options)
+    places = dials.places_of(options)
+    painter = _painter(model, places, options)
     if options.sources == ["-"] and options.frame_size:
         return clips.paint_pipe(painter, options)
     report = _Report(first, options.json, painter.to_dict(), several=bool(others))
@@ -96,7 +98,7 @@ def _stylize(options: argparse.Namespace) -> int:
         _paint_sources(painter, model, destination, options, report, stdin)
         for report.style, model in others:
             try:
-                painter = _painter(model, options)
+                painter = _painter(model, places, options)
             except ModelError as error:
                 report.fail(None, error)
                 continue
@@ -108,7 +110,7 @@ def _stylize(options: argparse.Namespace) -> int:
     return report.code
 
 
-def _painter(model: Path, options: argparse.Namespace) -> Hands:
+def _painter(model: Path, places: Places, options: argparse.Namespace) -> Hands:
     from impasto.inference.stylizer import Stylizer
 
     stylizer = Stylizer(
@@ -116,7 +118,7 @@ def _painter(model: Path, options: argparse.Namespace) -> Hands:
         max_memory=options.max_memory, statistics=options.statistics,
     )  # fmt: skip
     print(f"painting with {stylizer.engine}", file=sys.stderr)
-    return dials.hands_of(stylizer, options)
+    return dials.hands_of(stylizer, places, options)
 
 
 def _models(styles: Sequence[str]) -> dict[str, Path]:

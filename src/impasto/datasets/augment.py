@@ -63,7 +63,7 @@ def augment(
         per_image: paintings of each image, in different styles as far as there are enough.
         seed: with an image's id, it decides on styles and strengths.
         strength: lowest and highest share of the painting, in [0, 1]; the rest is the photograph.
-        stroke, color: as of `inference.dials.Dials`, by default as each style says.
+        stroke, color: as of `dials.dials.Dials`, by default as each style says.
         paint: names of categories; only what is annotated as one of them is painted. By default everything is.
         keep: names of categories; everything else is painted.
         keep_originals: copy the photographs into the result too.

@@ -8,6 +8,7 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
@@ -18,6 +19,7 @@ from impasto.datasets.coco import read_coco
 from impasto.dials.masks import fitted
 from impasto.errors import DataError, UsageError, printable
 from impasto.images.reading import orientation_of, stored_size
+from impasto.inference.records import absolute
 from impasto.system.choices import MAX_PIXELS
 
 _FINE = 4  # subpixels a side, by which the edge of a polygon becomes soft
@@ -71,17 +73,29 @@ class CocoMasks:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _part_for(self, source: object) -> dict[str, Any]:
-        """Return what the annotation file says of a photograph: the longer the common end of the paths, the better."""
+        """Return what the annotation file says of a photograph: the longer the common end of the paths, the better.
+
+        Of ends of one length, that which is a whole `file_name` is better. A name alone is enough only where one of
+        the two has no folder: `train/cat.jpg` is `cat.jpg`, and is not `val/cat.jpg`.
+        """
         if not isinstance(source, Path):
             raise DataError(source, "annotations are of files; give the photograph's path")
-        numbers = self._named.get(source.name, [])
-        if len(numbers) > 1:
-            ends = [PurePath(self._parts[number]["images"][0]["file_name"]).parts for number in numbers]
-            here = source.absolute().parts
-            numbers = [n for n, end in zip(numbers, ends, strict=True) if here[-len(end) :] == end]
+        likeness: defaultdict[tuple[int, bool], list[int | str]] = defaultdict(list)
+        for number in self._named.get(source.name, []):
+            name = PurePath(self._parts[number]["images"][0]["file_name"])
+            common = _common_end(Path(absolute(source)), name)
+            if common > 1 or len(name.parts) == 1 or len(source.parts) == 1:
+                likeness[common, common == len(name.parts)].append(number)
+        numbers = likeness[max(likeness)] if likeness else []
         if len(numbers) != 1:
             raise DataError(source, f"{'several such images' if numbers else 'no such image'} in the annotations")
         return self._parts[numbers[0]]
+
+
+def _common_end(one: PurePath, other: PurePath) -> int:
+    """Return how many parts, counted from the end, two paths have in common."""
+    pairs = zip(reversed(one.parts), reversed(other.parts), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def check_categories(coco: dict[str, Any], names: Sequence[str]) -> None:
@@ -99,11 +113,11 @@ def parts_of(coco: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
 
 
 def mask_of(coco: dict[str, Any], image_name: str, categories: Sequence[str], *, invert: bool = False) -> np.ndarray:
-    """Return where the annotations of some categories lie in an image, as a mask for `inference.masks.compose`.
+    """Return where the annotations of some categories lie in an image, as a mask for `dials.masks.compose`.
 
     Polygons have edges of one soft pixel. Run lengths, compressed or not, are exact. Where there is no segmentation,
-    the box counts. The mask is of the annotated
-    size and turned as the annotations are: `coco.read_annotated` reads the image in the same way.
+    the box counts. The mask is of the annotated size and turned as the annotations are: `coco.read_annotated` reads the
+    image in the same way.
 
     Args:
         coco: what `coco.read_coco` returns.

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from numbers import Real
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -65,6 +67,9 @@ class Dials:
             raise UsageError(f"stroke {self.stroke!r}: give a number from {STROKES[0]} to {STROKES[1]}")
         if self.color not in COLORS:
             raise UsageError(f"color {self.color!r}: choose one of {', '.join(COLORS)}")
+        for name in ("strength", "stroke"):
+            if not isinstance(value := getattr(self, name), (int, float, NoneType)):  # JSON knows no others
+                object.__setattr__(self, name, float(value))
 
     @classmethod
     def of_style(cls, name: str, record: Mapping[str, Any] | None) -> Dials:
@@ -272,4 +277,4 @@ def _excess(light: np.ndarray) -> np.ndarray:
 
 
 def _is_within(value: object, low: float, high: float) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+    return isinstance(value, Real) and not isinstance(value, bool) and low <= float(value) <= high

@@ -107,9 +107,7 @@ def find_mask(masks: str | Path, photograph: str | Path) -> Path:
         if not folder.exists():
             raise ImageError(folder, "no mask found", "give a picture, or a folder of them")
         return folder
-    names = {stem + ending for ending in MASK_ENDINGS}
-    found = sorted(path for path in folder.iterdir() if path.stem in names and path.suffix.lower() in IMAGE_SUFFIXES)
-    found = [path for path in found if path.resolve() != Path(photograph).resolve()]
+    found = masks_named_like(photograph, folder)
     if len(found) != 1:
         reason = f"masks {found[0].name} and {found[1].name} both fit" if found else "no mask found"
         raise ImageError(
@@ -118,6 +116,13 @@ def find_mask(masks: str | Path, photograph: str | Path) -> Path:
             f"keep one, such as {printable(stem)}.png",
         )
     return found[0]
+
+
+def masks_named_like(photograph: str | Path, folder: Path) -> list[Path]:
+    """Return the pictures in a folder whose name says that they are masks of a photograph, as of `find_mask`."""
+    names = {Path(photograph).stem + ending for ending in MASK_ENDINGS}
+    found = sorted(path for path in folder.iterdir() if path.stem in names and path.suffix.lower() in IMAGE_SUFFIXES)
+    return [path for path in found if path.resolve() != Path(photograph).resolve()]
 
 
 def _mask_of(picture: Picture) -> np.ndarray:

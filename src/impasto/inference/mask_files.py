@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from impasto.dials.masks import find_mask, read_mask
+from impasto.dials.masks import find_mask, masks_named_like, read_mask
 from impasto.errors import ImageError, printable
 from impasto.images.formats import IMAGE_SUFFIXES
 from impasto.system.files import file_digest
@@ -85,15 +85,15 @@ class MaskFiles:
         return digest.hexdigest()
 
     def _one_for(self, source: Source) -> Path | None:
-        """Return the mask that all frames of a clip have in common; None where each has its own."""
-        if not self.place.is_dir():
-            return find_mask(self.place, _name_of(source))
-        if (self.place / Path(_name_of(source)).stem).is_dir():
+        """Return the mask that all frames of a clip have in common; None where each has its own.
+
+        Raises:
+            ImageError: several have the clip's name.
+        """
+        name = _name_of(source)
+        if self.place.is_dir() and ((self.place / name.stem).is_dir() or not masks_named_like(name, self.place)):
             return None
-        try:
-            return find_mask(self.place, _name_of(source))
-        except ImageError:
-            return None
+        return find_mask(self.place, name)
 
     def _frames_of(self, source: Source) -> list[Path]:
         own = self.place / Path(_name_of(source)).stem

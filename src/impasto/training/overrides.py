@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from impasto.errors import UsageError
 
@@ -60,10 +60,34 @@ def to_overrides(minutes: float | None, words: Sequence[str], pick: Pick | None 
 
 def _pick_settings(pick: Pick, words: Sequence[str]) -> list[str]:
     for word in words:
-        if word.startswith(("style.size=", "style.dials")):
+        if any(f"{name}.".startswith(("style.size.", "style.dials.")) for name in names_set_by(word)):
             raise UsageError(f"--pick {pick.number} or {word}: both say how the style looks; give one")
     strength, color = pick.dials.strength, pick.dials.color
     return [f"style.size={pick.style_size}", f"style.dials={{strength:{strength:g},color:{color}}}"]
+
+
+def names_set_by(word: str) -> set[str]:
+    """Return the names of the settings that an override sets: `style={size:512}` sets `style.size`."""
+    key, _, value = word.lstrip("+").partition("=")
+    if not value.lstrip().startswith("{"):
+        return {key}
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        (override,) = OverridesParser.create().parse_overrides([word])
+    except HydraException:  # which Hydra itself explains
+        return {key}
+    return set(dotted(override.value(), f"{key}."))
+
+
+def dotted(settings: Any, above: str = "") -> Iterator[str]:
+    """Yield the names of all values in a part of the configuration."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from dotted(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}"
 
 
 def _is_option(word: str, before: str) -> bool:

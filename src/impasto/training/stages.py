@@ -5,7 +5,7 @@ A stage is a part of the configuration, as an experiment is: what it leaves out 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from impasto.checkpoint import SUFFIX, check_name
 from impasto.errors import UsageError
+from impasto.training.overrides import dotted, names_set_by
 from impasto.training.plan import has_several_ranks, output_of
 from impasto.training.run_folder import set_aside
 
@@ -88,10 +89,11 @@ def _merged(config: DictConfig, name: str, settings: DictConfig, own: Mapping[st
         own: what follows from its place in the run.
     """
     stated = OmegaConf.to_container(settings)
-    for key in _dotted(stated):
+    typed = _typed()
+    for key in dotted(stated):
         if key.partition(".")[0] in _OF_THE_RUN:
             raise UsageError(f"stages.{name}.{key}: a stage cannot set it; set it for the whole run")
-        if key in _typed():
+        if any(f"{key}.".startswith(f"{other}.") or other.startswith(f"{key}.") for other in typed):
             raise UsageError(
                 f"{key}: this run has stages, and {name} sets it; give stages.{name}.{key}=…, "
                 "or stages=null for one training"
@@ -106,16 +108,10 @@ def _merged(config: DictConfig, name: str, settings: DictConfig, own: Mapping[st
     return merged
 
 
-def _dotted(settings: Any, above: str = "") -> Iterator[str]:
-    """Yield the names of all values in a part of the configuration."""
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            yield from _dotted(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}"
-
-
 def _typed() -> set[str]:
-    """Return the names of the settings that were typed."""
-    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    return {word.partition("=")[0].lstrip("+") for word in words}
+    """Return the names of the settings that were typed. A choice of a group, such as `data=demo`, sets none."""
+    if not HydraConfig.initialized():
+        return set()
+    hydra = HydraConfig.get()
+    names = set().union(*(names_set_by(word) for word in hydra.overrides.task))
+    return names - {str(group) for group in hydra.runtime.choices}
