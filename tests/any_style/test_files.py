@@ -129,7 +129,7 @@ def test_what_is_no_whole_predictor_is_refused(saved: Path, painter: Path, vecto
         (flipped(saved, tmp_path / "flipped.safetensors"), "tensors are damaged"),
         (torn, "not a whole safetensors file"),
         (painter, "not a style predictor"), (vector, "not a style predictor"),
-        (tmp_path / "gone.safetensors", "no such style model"), (tmp_path, "no such style model"),
+        (tmp_path / "gone.safetensors", "no such model"), (tmp_path, "no such model"),
     ):  # fmt: skip
         with pytest.raises(ModelError, match=said):
             load_predictor(path)
