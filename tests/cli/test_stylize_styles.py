@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_each_source_gets_a_painting_in_each_style_and_each_painter_is_loaded_on
     folder: Path, models: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources = [photo(folder / "p" / name, seed) for seed, name in enumerate(("a.png", "b.png"))]
-    loaded: list[Path] = []
+    loaded: list[Any] = []
     make = Stylizer.__init__
     monkeypatch.setattr(
         Stylizer, "__init__", lambda self, *words, **more: (loaded.append(1), make(self, *words, **more))[1]
@@ -51,7 +52,7 @@ def test_regions_and_annotations_are_read_once_for_all_styles(
 ) -> None:
     photo(folder / "a.png", 1)
     photo(folder / "mask.png", 2)
-    loaded: list[Path] = []
+    loaded: list[Any] = []
     make = Stylizer.__init__
     monkeypatch.setattr(
         Stylizer, "__init__", lambda self, *words, **more: (loaded.append(words[0]), make(self, *words, **more))[1]
