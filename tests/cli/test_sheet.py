@@ -87,3 +87,17 @@ def test_a_damaged_model_costs_no_other_style(folder: Path, painter: Path, capsy
     told, remarks = capsys.readouterr()
     assert json.loads(told)["styles"] == ["tiny"] and remarks.count("impasto: ") == 1
     assert sheet("a.png", "-s", broken, "-o", "none.png") == 2 and not (folder / "none.png").exists()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_style_that_is_not_there_costs_no_other(
+    is_first: bool, folder: Path, painter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(folder / "a.png", 1)
+    styles = ["-s", "nothere", "-s", painter] if is_first else ["-s", painter, "-s", "nothere"]
+    assert sheet("a.png", *styles, "--size", "32", "--json") == 1
+    told, remarks = capsys.readouterr()
+    report = json.loads(told)
+    assert report["styles"] == ["tiny"] and [each["input"] for each in report["failed"]] == ["nothere"]
+    assert remarks.count("impasto: ") == 1 and (folder / "sheet.png").is_file()
+    assert sheet("a.png", "-s", "nothere", "-s", "gone", "-o", "none.png") == 1 and not (folder / "none.png").exists()

@@ -222,7 +222,7 @@ def test_a_picture_as_the_style_needs_the_predictor(
     (["-", "-s", "wave", "-s", "oils", "--frame-size", "8x8"], "in one style"),
     (["0", "-s", "wave", "-s", "oils", "-o", "x/"], "in one style"),
     (["a.png", "-s", "wave", "-s", "wave"], "give it once"),
-    (["a.png", "-s", "wave", "-s", "weve"], "did you mean wave"),
+    (["a.png", "-s", "weve"], "did you mean wave"),
     (["a.png", "-o", "x", "-o", "y"], "given twice"),
     (["a.png", "--size", "abc"], "a whole number of at least 1, not abc"), (["a.png", "--size", "1.5"], "whole number"),
     (["a.png", "--size", "-3"], "whole number"), (["a.png", "--size", "9" * 30], "whole number"),

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from helpers.stylizing import photo, stands_for, stylize, tree
+from impasto.checkpoint import load_style_model, save_style_model
 from impasto.datasets import coco_masks
 from impasto.datasets.coco import read_coco
 from impasto.inference.stylizer import Stylizer
@@ -58,7 +59,7 @@ def test_regions_and_annotations_are_read_once_for_all_styles(
         Stylizer, "__init__", lambda self, *words, **more: (loaded.append(words[0]), make(self, *words, **more))[1]
     )
     assert stylize("a.png", *both(models), "--region", f"mask.png={painter}", "-o", "out/") == 0
-    assert sorted(loaded) == sorted([painter, *models]) and len(tree(folder / "out")) == 2
+    assert set(loaded) == {painter, *models} and len(loaded) == 3 and len(tree(folder / "out")) == 2
     (folder / "coco.json").write_text(json.dumps({
         "images": [{"id": 1, "file_name": "a.png", "width": 32, "height": 32}],
         "annotations": [], "categories": [{"id": 1, "name": "person"}],
@@ -110,3 +111,56 @@ def test_stdin_is_painted_in_each_style(folder: Path, models: list[Path]) -> Non
     ]
     run = subprocess.run(command, cwd=folder, input=data, capture_output=True, timeout=100)
     assert run.returncode == 0 and tree(folder / "out") == {"stdin.first.png", "stdin.second.png"}, run.stderr
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+@pytest.mark.parametrize("kind", ["torn", "nothere", "bad.jpg"])
+def test_a_bad_style_stops_no_other_in_whichever_order(
+    kind: str, is_first: bool, folder: Path, models: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(folder / "a.png", 1)
+    (folder / "torn.safetensors").write_bytes(models[0].read_bytes()[:-100])
+    (folder / "bad.jpg").write_bytes(b"no picture")
+    styles = ["-s", kind, "-s", models[1]] if is_first else ["-s", models[1], "-s", kind]
+    assert stylize("a.png", *styles, "-o", "out/", "--json") == 1
+    told, remarks = capsys.readouterr()
+    report = json.loads(told)
+    assert tree(folder / "out") == {"a.second.png"} and remarks.count("impasto: ") == 1
+    assert [each["style"] for each in report["done"]] == ["second"]
+    (failure,) = report["failed"]
+    assert failure["style"] == kind and failure["input"] is None and kind in failure["error"]
+
+
+@pytest.mark.parametrize("words", [["nothere", "gone"], ["torn", "ripped"], ["nothere", "torn"]])
+def test_styles_that_are_all_bad_are_an_error(
+    words: list[str], folder: Path, models: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(folder / "a.png", 1)
+    for name in ("torn", "ripped"):
+        (folder / f"{name}.safetensors").write_bytes(models[0].read_bytes()[:-100])
+    assert stylize("a.png", "-s", words[0], "-s", words[1], "-o", "out/", "--json") == 1
+    told, remarks = capsys.readouterr()
+    assert words[0] in remarks and json.loads(told)["done"] == [] and not (folder / "out").exists()
+
+
+def test_of_several_styles_each_entry_has_its_own_dials(
+    folder: Path, models: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(folder / "a.png", 1)
+    model = load_style_model(models[0])
+    model.style.dials = {"strength": 0.5}
+    save_style_model(models[0], model)
+    assert stylize("a.png", *both(models), "--color", "photo", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert "dials" not in report and [each["dials"]["strength"] for each in report["done"]] == [0.5, 1.0]
+
+
+def test_two_styles_of_one_name_are_told_apart_from_one_given_twice(
+    folder: Path, models: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(folder / "a.png", 1)
+    shutil.copy(models[1], folder / "first.safetensors")
+    assert stylize("a.png", "-s", models[0], "-s", "first.safetensors") == 2
+    assert "-s first.safetensors: paintings in both would be called first; rename one" in capsys.readouterr().err
+    assert stylize("a.png", "-s", "first", "-s", "first.safetensors") == 2
+    assert "give it once" in capsys.readouterr().err

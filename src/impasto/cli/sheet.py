@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,15 +41,14 @@ def add(commands: Any) -> None:
 
 
 def _sheet(options: argparse.Namespace) -> int:
-    from impasto.any_style.find import find_painter
     from impasto.checkpoint import shipped_styles
     from impasto.images.contact_sheet import captioned_sheet, columns_for, in_rows
     from impasto.images.writing import check_writable, write_image
 
     check_writable(options.output)
     refuse_as_output(options.output, options.style or ())
-    models = [find_painter(style) for style in options.style] if options.style else shipped_styles()
     failed: list[dict[str, Any]] = []
+    models = _models(options.style, failed) if options.style else shipped_styles()
     photographs = _read_all(options, failed, len(models))
     if not photographs:
         raise UsageError("no sheet: there is no photograph that can be read")
@@ -69,6 +69,36 @@ def failure_report(reason: str) -> dict[str, Any]:
     return {"output": None, "styles": [], "photographs": [], "failed": [{"input": None, "error": reason}]}
 
 
+def _models(styles: Sequence[str], failed: list[dict[str, Any]]) -> list[Path]:
+    """Return the style models; name those that are not there.
+
+    Raises:
+        ImpastoError, OSError: none is there.
+        UsageError: weights that make no blend.
+    """
+    from impasto.any_style.find import find_painter
+
+    models: list[Path] = []
+    failures: list[tuple[str, Exception]] = []
+    for style in styles:
+        try:
+            models.append(find_painter(style))
+        except UsageError:
+            raise
+        except (ImpastoError, OSError) as error:
+            failures.append((style, error))
+    if not models:
+        raise failures[0][1]
+    for style, error in failures:
+        _fail(failed, style, error)
+    return models
+
+
+def _fail(failed: list[dict[str, Any]], what: object, error: Exception) -> None:
+    print_error(error if isinstance(error, ImpastoError) else f"{what}: {os_error_reason(error)}")
+    failed.append({"input": printable(what), "error": printable(str(error))})
+
+
 def _read_all(options: argparse.Namespace, failed: list[dict[str, Any]], styles: int) -> dict[Path, np.ndarray]:
     """Read every photograph at the size that it has on the sheet; name those that cannot be read.
 
@@ -79,10 +109,7 @@ def _read_all(options: argparse.Namespace, failed: list[dict[str, Any]], styles:
     from impasto.inference.files import photographs
     from impasto.inference.records import Records
 
-    def fail(source: object, error: Exception) -> None:
-        print_error(error if isinstance(error, ImpastoError) else f"{source}: {os_error_reason(error)}")
-        failed.append({"input": printable(source), "error": printable(str(error))})
-
+    fail = partial(_fail, failed)
     found = photographs(options.photographs, "sheet", cache(Records), fail, IMAGE_SUFFIXES, print_note)
     if len(found) * (styles + 1) * options.size**2 > MAX_PIXELS:
         raise UsageError(
@@ -131,8 +158,7 @@ def _painted(
         try:
             painter, style = Stylizer(model, device), read_metadata(model).style
         except ModelError as error:  # the others are painted
-            print_error(error)
-            failed.append({"input": printable(model), "error": printable(str(error))})
+            _fail(failed, model, error)
             continue
         detail = ", ".join(str(fact) for fact in (style.artist, style.year) if fact is not None)
         for block in blocks:

@@ -87,21 +87,23 @@ def _stylize(options: argparse.Namespace) -> int:
     dials.check(options)
     masks = [options.mask, options.annotations, *(mask for mask, _ in options.region or ())]
     refuse_as_output(destination.file, [*options.style, *(path for path in masks if path)])
-    (first, model), *others = _models(options.style).items()
+    report = _Report(None, options.json, several=len(options.style) > 1)
+    models = _models(options.style, report)
     places = dials.places_of(options)
-    painter = _painter(model, places, options)
     if options.sources == ["-"] and options.frame_size:
-        return clips.paint_pipe(painter, options)
-    report = _Report(first, options.json, painter.to_dict(), several=bool(others))
+        (model,) = models.values()
+        return clips.paint_pipe(_painter(model, places, options), options)
     stdin = cache(_stdin)
     try:
-        _paint_sources(painter, model, destination, options, report, stdin)
-        for report.style, model in others:
+        for report.style, model in models.items():
             try:
                 painter = _painter(model, places, options)
             except ModelError as error:
-                report.fail(None, error)
+                if not report.several:
+                    raise
+                report.fail(None, error, report.style)
                 continue
+            report.dials = painter.to_dict()
             _paint_sources(painter, model, destination, options, report, stdin)
     except KeyboardInterrupt:
         report.fail(None, ImpastoError("interrupted; files that were finished are whole"))
@@ -121,63 +123,104 @@ def _painter(model: Path, places: Places, options: argparse.Namespace) -> Hands:
     return dials.hands_of(stylizer, places, options)
 
 
-def _models(styles: Sequence[str]) -> dict[str, Path]:
-    """Return the style models under the names that their paintings carry.
+def _models(styles: Sequence[str], report: _Report) -> dict[str, Path]:
+    """Return the style models under the names that their paintings carry; those that cannot be used are reported.
 
     Raises:
-        ModelError: one is not there, or its name cannot be part of a file's.
+        ImpastoError, OSError: none can be used.
         UsageError: two have the same name.
+    """
+    models: dict[str, Path] = {}
+    words: dict[str, str] = {}
+    failures: list[tuple[str, Exception]] = []
+    for style in styles:
+        try:
+            name, model = _named_model(style)
+        except UsageError:
+            raise
+        except (ImpastoError, OSError) as error:
+            failures.append((style, error))
+            continue
+        if name in models:
+            raise UsageError(_same_name(name, style, words[name], is_same=model.samefile(models[name])))
+        models[name], words[name] = model, style
+    if not models:
+        raise failures[0][1]
+    for style, error in failures:
+        report.fail(None, error, style)
+    return models
+
+
+def _named_model(style: str) -> tuple[str, Path]:
+    """Return the name that paintings in a style carry, and its style model.
+
+    Raises:
+        ImpastoError, OSError: it is not there, or its name cannot be part of a file's.
     """
     from impasto.any_style.files import how_much_closer
     from impasto.any_style.find import find_painter, is_kept, is_predicted
     from impasto.checkpoint import SUFFIX, check_name
     from impasto.system.files import cache_dir
 
-    models: dict[str, Path] = {}
-    for style in styles:
-        model = find_painter(style)
-        if is_predicted(model):
-            print_note(f"{printable(style)}: a painter predicted at once; `impasto train PICTURE` {how_much_closer()}")
-            if not is_kept(model):
-                print_note(f"{printable(cache_dir())}: nothing can be written there, so the next time takes as long")
-        # Not the name inside: a painter that was trained further and saved beside its first state differs by its file
-        # only.
-        name = model.name.removesuffix(SUFFIX)
-        check_name(name, model)
-        if name in models:
-            raise UsageError(f"-s {printable(style)}: paintings in the style {name} are made already; give it once")
-        models[name] = model
-    return models
+    model = find_painter(style)
+    if is_predicted(model):
+        print_note(f"{printable(style)}: a painter predicted at once; `impasto train PICTURE` {how_much_closer()}")
+        if not is_kept(model):
+            print_note(f"{printable(cache_dir())}: nothing can be written there, so the next time takes as long")
+    # Not the name inside: a painter that was trained further and saved beside its first state differs by its file only.
+    name = model.name.removesuffix(SUFFIX)
+    check_name(name, model)
+    return name, model
+
+
+def _same_name(name: str, style: str, earlier: str, *, is_same: bool) -> str:
+    """Say what to do about two styles of one name."""
+    if is_same:
+        return f"-s {printable(style)}: paintings in the style {name} are made already; give it once"
+    return (
+        f"-s {printable(earlier)} and -s {printable(style)}: paintings in both would be called {printable(name)}; "
+        "rename one of these files"
+    )
 
 
 class _Report:
     """What became of each source (done, left as it was, failed), and the exit code."""
 
-    def __init__(self, style: str | None, as_json: bool, dials: dict[str, Any] | None = None, *, several: bool = False):
+    def __init__(self, style: str | None, as_json: bool, *, several: bool = False):
         self.style, self.as_json, self.code = style, as_json, 0  # the style is that which is painted in just now
-        self.dials = {"dials": dials} if dials else {}
-        self.several = several  # styles: each entry then names its own
+        self.dials: dict[str, Any] = {}  # of that style
+        self.several = several  # styles: each entry then names its own, with its dials
         self.done: list[dict[str, Any]] = []
         self.left: list[dict[str, Any]] = []
         self.failed: list[dict[str, Any]] = []
         self.to_stdout = False  # the picture itself goes there
 
-    def fail(self, source: object, error: Exception) -> None:
-        entry = {"input": None if source is None else printable(source), "error": printable(str(error))}
+    @property
+    def has_bad_source(self) -> bool:
+        return any(entry["input"] is not None for entry in self.failed)
+
+    def fail(self, source: object, error: Exception, style: str | None = None) -> None:
+        """Record and print what failed: a source, or a `style` in which nothing is painted."""
+        named = {} if style is None else {"style": printable(style)}
+        entry = {**named, "input": None if source is None else printable(source), "error": printable(str(error))}
         self.code = self.code or 1
         if entry in self.failed:
             return  # in an earlier style
-        print_error(error if isinstance(error, ImpastoError) else f"{source}: {os_error_reason(error)}")
+        what = source if style is None else style
+        print_error(error if isinstance(error, ImpastoError) else f"{what}: {os_error_reason(error)}")
         self.failed.append(entry)
 
     def entry(self, source: object, target: Path) -> dict[str, Any]:
         """Return the entry of a source that did not fail."""
-        named = {"style": self.style} if self.several else {}
-        return {**named, "input": str(source), "output": str(target)}
+        entry = {"input": str(source), "output": str(target)}
+        return {"style": self.style, **entry, **self._dials()} if self.several else entry
 
     def as_dict(self) -> dict[str, Any]:
-        style = None if self.several else self.style
-        return {"style": style, **self.dials, "done": self.done, "left": self.left, "failed": self.failed}
+        common = {"style": None} if self.several else {"style": self.style, **self._dials()}
+        return {**common, "done": self.done, "left": self.left, "failed": self.failed}
+
+    def _dials(self) -> dict[str, Any]:
+        return {"dials": self.dials} if self.dials else {}
 
     def show(self) -> None:
         if self.left:
@@ -220,14 +263,14 @@ def _paint_all(
     style = str(report.style)
     settings = settings_of(model, size=options.size, statistics=options.statistics, keep_metadata=options.keep_metadata)
     made_now = {item["output"] for item in (*report.done, *report.left)}  # in earlier styles: no sources
-    note = print_note if not (made_now or report.failed) else lambda line: None
+    note = print_note if not (made_now or report.has_bad_source) else lambda line: None
     jobs = files.jobs_of(
         options.sources, style, destination, records, protect=options.resume, fail=report.fail, note=note
     )
     jobs = [job for job in jobs if str(job.source) not in made_now]
     if not jobs:
         report.code = UsageError.exit_code
-        if not report.failed:
+        if not report.has_bad_source:
             raise UsageError("nothing to paint: no images or clips, or all of them are results already")
     report.to_stdout = destination.stream == files.STDOUT
     for job in progress_bar(jobs, "image"):
