@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from impasto.cli import clips, dials
+from impasto.cli.named_styles import style_models
 from impasto.cli.options import (
     A_STYLE,
     Once,
@@ -88,7 +89,7 @@ def _stylize(options: argparse.Namespace) -> int:
     masks = [options.mask, options.annotations, *(mask for mask, _ in options.region or ())]
     refuse_as_output(destination.file, [*options.style, *(path for path in masks if path)])
     report = _Report(None, options.json, several=len(options.style) > 1)
-    models = _models(options.style, report)
+    models = style_models(options.style, report.fail)
     places = dials.places_of(options)
     if options.sources == ["-"] and options.frame_size:
         (model,) = models.values()
@@ -121,66 +122,6 @@ def _painter(model: Path, places: Places, options: argparse.Namespace) -> Hands:
     )  # fmt: skip
     print(f"painting with {stylizer.engine}", file=sys.stderr)
     return dials.hands_of(stylizer, places, options)
-
-
-def _models(styles: Sequence[str], report: _Report) -> dict[str, Path]:
-    """Return the style models under the names that their paintings carry; those that cannot be used are reported.
-
-    Raises:
-        ImpastoError, OSError: none can be used.
-        UsageError: two have the same name.
-    """
-    models: dict[str, Path] = {}
-    words: dict[str, str] = {}
-    failures: list[tuple[str, Exception]] = []
-    for style in styles:
-        try:
-            name, model = _named_model(style)
-        except UsageError:
-            raise
-        except (ImpastoError, OSError) as error:
-            failures.append((style, error))
-            continue
-        if name in models:
-            raise UsageError(_same_name(name, style, words[name], is_same=model.samefile(models[name])))
-        models[name], words[name] = model, style
-    if not models:
-        raise failures[0][1]
-    for style, error in failures:
-        report.fail(None, error, style)
-    return models
-
-
-def _named_model(style: str) -> tuple[str, Path]:
-    """Return the name that paintings in a style carry, and its style model.
-
-    Raises:
-        ImpastoError, OSError: it is not there, or its name cannot be part of a file's.
-    """
-    from impasto.any_style.files import how_much_closer
-    from impasto.any_style.find import find_painter, is_kept, is_predicted
-    from impasto.checkpoint import SUFFIX, check_name
-    from impasto.system.files import cache_dir
-
-    model = find_painter(style)
-    if is_predicted(model):
-        print_note(f"{printable(style)}: a painter predicted at once; `impasto train PICTURE` {how_much_closer()}")
-        if not is_kept(model):
-            print_note(f"{printable(cache_dir())}: nothing can be written there, so the next time takes as long")
-    # Not the name inside: a painter that was trained further and saved beside its first state differs by its file only.
-    name = model.name.removesuffix(SUFFIX)
-    check_name(name, model)
-    return name, model
-
-
-def _same_name(name: str, style: str, earlier: str, *, is_same: bool) -> str:
-    """Say what to do about two styles of one name."""
-    if is_same:
-        return f"-s {printable(style)}: paintings in the style {name} are made already; give it once"
-    return (
-        f"-s {printable(earlier)} and -s {printable(style)}: paintings in both would be called {printable(name)}; "
-        "rename one of these files"
-    )
 
 
 class _Report:

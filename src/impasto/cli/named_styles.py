@@ -1,0 +1,70 @@
+"""The styles that -s names, several at once: their style models, and what cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from impasto.cli.output import print_note
+from impasto.errors import ImpastoError, UsageError, printable
+
+
+def style_models(styles: Sequence[str], fail: Callable[[None, Exception, str], None]) -> dict[str, Path]:
+    """Return the style models under the names that their paintings carry; `fail` takes those
+    that cannot be used.
+
+    Raises:
+        ImpastoError, OSError: none can be used.
+        UsageError: two have the same name.
+    """
+    models: dict[str, Path] = {}
+    words: dict[str, str] = {}
+    failures: list[tuple[str, Exception]] = []
+    for style in styles:
+        try:
+            name, model = _named_model(style)
+        except UsageError:
+            raise
+        except (ImpastoError, OSError) as error:
+            failures.append((style, error))
+            continue
+        if name in models:
+            raise UsageError(_same_name(name, style, words[name], is_same=model.samefile(models[name])))
+        models[name], words[name] = model, style
+    if not models:
+        raise failures[0][1]
+    for style, error in failures:
+        fail(None, error, style)
+    return models
+
+
+def _named_model(style: str) -> tuple[str, Path]:
+    """Return the name that paintings in a style carry, and its style model.
+
+    Raises:
+        ImpastoError, OSError: it is not there, or its name cannot be part of a file's.
+    """
+    from impasto.any_style.files import how_much_closer
+    from impasto.any_style.find import find_painter, is_kept, is_predicted
+    from impasto.checkpoint import SUFFIX, check_name
+    from impasto.system.files import cache_dir
+
+    model = find_painter(style)
+    if is_predicted(model):
+        print_note(f"{printable(style)}: a painter predicted at once; `impasto train PICTURE` {how_much_closer()}")
+        if not is_kept(model):
+            print_note(f"{printable(cache_dir())}: nothing can be written there, so the next time takes as long")
+    # Not the name inside: a painter that was trained further and saved beside its first state differs by its file only.
+    name = model.name.removesuffix(SUFFIX)
+    check_name(name, model)
+    return name, model
+
+
+def _same_name(name: str, style: str, earlier: str, *, is_same: bool) -> str:
+    """Say what to do about two styles of one name."""
+    if is_same:
+        return f"-s {printable(style)}: paintings in the style {name} are made already; give it once"
+    return (
+        f"-s {printable(earlier)} and -s {printable(style)}: paintings in both would be called {printable(name)}; "
+        "rename one of these files"
+    )
