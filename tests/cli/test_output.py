@@ -15,7 +15,8 @@ from impasto import cli
 from impasto.cli.output import library_log_shown
 
 SOURCE = ROOT / "src" / "impasto"
-LIBRARY = [path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts[0] not in ("cli", "training")]
+COMMANDS = ("cli", "training", "__main__.py")
+LIBRARY = [path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts[0] not in COMMANDS]
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(SOURCE)))

@@ -13,6 +13,7 @@ import torch
 
 import impasto
 from impasto import cli
+from impasto.any_style.find import find_vector
 from impasto.cli.options import wants_bfloat16
 from impasto.compare.compare import compare
 from impasto.data.write_shards import write_shards
@@ -38,6 +39,7 @@ CALLS: dict[str, list[Callable[..., Any]]] = {
     "augment": [augment],
     "import": [import_model],
     "styles": [],
+    "embed": [find_vector],
     "benchmark": [benchmark],
     "sample-style": [make_style],
     "shards": [write_shards],

@@ -60,5 +60,6 @@ def test_memory_is_measured_from_a_process_without_torch() -> None:
 
 @pytest.mark.parametrize("name", MEASURING)
 def test_every_measuring_script_saves_results(name: str) -> None:
-    text = (ROOT / "scripts" / "measure" / name).read_text(encoding="utf-8")
-    assert f'_head.save(options.results,"{Path(name).stem}"' in "".join(text.split())
+    text, stem = "".join((ROOT / "scripts" / "measure" / name).read_text(encoding="utf-8").split()), Path(name).stem
+    is_named_by_option = "_head.save(options.results,options.name" in text and f'"--name",default="{stem}"' in text
+    assert f'_head.save(options.results,"{stem}"' in text or is_named_by_option
