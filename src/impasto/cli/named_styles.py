@@ -4,35 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from impasto.cli.output import print_note
 from impasto.errors import ImpastoError, UsageError, printable
 
+Found = TypeVar("Found")
 
-def style_models(styles: Sequence[str], fail: Callable[[None, Exception, str], None]) -> dict[str, Path]:
-    """Return the style models under the names that their paintings carry; `fail` takes those
-    that cannot be used.
+
+def usable_styles(
+    styles: Sequence[str], find: Callable[[str], Found]
+) -> tuple[list[tuple[str, Found]], list[tuple[str, Exception]]]:
+    """Return what `find` makes of each style, and the errors of the others, both with the style's words.
 
     Raises:
         ImpastoError, OSError: none can be used.
-        UsageError: two have the same name.
+        UsageError: weights that make no blend.
     """
-    models: dict[str, Path] = {}
-    words: dict[str, str] = {}
+    found: list[tuple[str, Found]] = []
     failures: list[tuple[str, Exception]] = []
     for style in styles:
         try:
-            name, model = _named_model(style)
+            found.append((style, find(style)))
         except UsageError:
             raise
         except (ImpastoError, OSError) as error:
             failures.append((style, error))
-            continue
+    if not found:
+        raise failures[0][1]
+    return found, failures
+
+
+def style_models(styles: Sequence[str], fail: Callable[[None, Exception, str], None]) -> dict[str, Path]:
+    """Return the style models under the names that their paintings carry; `fail` takes those that cannot be used.
+
+    Raises:
+        ImpastoError, OSError: none can be used.
+        UsageError: two have the same name, or weights make no blend.
+    """
+    found, failures = usable_styles(styles, _named_model)
+    models: dict[str, Path] = {}
+    words: dict[str, str] = {}
+    for style, (name, model) in found:
         if name in models:
             raise UsageError(_same_name(name, style, words[name], is_same=model.samefile(models[name])))
         models[name], words[name] = model, style
-    if not models:
-        raise failures[0][1]
     for style, error in failures:
         fail(None, error, style)
     return models

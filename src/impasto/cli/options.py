@@ -58,6 +58,17 @@ def add_backend(command: argparse.ArgumentParser) -> None:
                               "made for it)")  # fmt: skip
 
 
+def add_sheet(command: argparse.ArgumentParser, output: str, size: int) -> None:
+    """Add the options of a command that lays pictures out on one sheet, with its name and their size by default."""
+    command.add_argument(
+        "-o", "--output", type=path_from, action=Once, default=Path(output), help="(default: %(default)s)"
+    )
+    command.add_argument(
+        "--size", type=positive_from, default=size, help="longer side of each picture in pixels (default: %(default)s)"
+    )
+    add_device_and_json(command)
+
+
 def add_precision(command: argparse.ArgumentParser) -> None:
     command.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="float32",
                          help="of the gradients, never of the scores; bfloat16 is about twice as fast (default: "

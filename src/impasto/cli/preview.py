@@ -8,15 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.options import (
-    A_STYLE,
-    Once,
-    add_command,
-    add_device_and_json,
-    path_from,
-    positive_from,
-    refuse_as_output,
-)
+from impasto.cli.options import A_STYLE, add_command, add_sheet, path_from, refuse_as_output
 from impasto.cli.output import print_json, print_result
 from impasto.errors import UsageError, printable
 
@@ -34,20 +26,14 @@ def add(commands: Any) -> None:
     )
     command.add_argument("painting", metavar="PAINTING", help=A_STYLE)
     command.add_argument("photograph", type=path_from, metavar="PHOTO", help="the photograph to be painted")
-    command.add_argument(
-        "-o", "--output", type=path_from, action=Once, default=Path("preview.png"), help="(default: %(default)s)"
-    )
-    command.add_argument(
-        "--size", type=positive_from, default=384, help="longer side of each picture in pixels (default: %(default)s)"
-    )
-    add_device_and_json(command)
+    add_sheet(command, "preview.png", 384)
 
 
 def _preview(options: argparse.Namespace) -> int:
     from impasto.cli.sheet import read_small
     from impasto.dials.picks import COLORS, STRENGTHS, all_picks, paint_picks
     from impasto.dials.strokes import REFERENCE
-    from impasto.images.contact_sheet import Tile, captioned_sheet
+    from impasto.images.contact_sheet import Tile, captioned_sheet, in_rows
     from impasto.images.writing import check_writable, write_image
     from impasto.system.choices import MAX_PIXELS
 
@@ -61,7 +47,7 @@ def _preview(options: argparse.Namespace) -> int:
     painted = list(paint_picks(paint(options.painting, options.device), photograph, options.size))
     tiles = [Tile(picture, *_caption(pick)) for pick, picture in painted]
     columns = len(STRENGTHS) * len(COLORS)
-    rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
+    rows = list(in_rows(tiles, columns))
     write_image(options.output, captioned_sheet(rows, headings=[_HEADINGS[color] for color in COLORS]))
     _show([pick for pick, _ in painted], options)
     return 0

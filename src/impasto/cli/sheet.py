@@ -8,15 +8,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.options import (
-    A_STYLE,
-    Once,
-    add_command,
-    add_device_and_json,
-    path_from,
-    positive_from,
-    refuse_as_output,
-)
+from impasto.cli.named_styles import usable_styles
+from impasto.cli.options import A_STYLE, add_command, add_sheet, refuse_as_output
 from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result, progress_bar
 from impasto.errors import ImpastoError, ModelError, UsageError, printable
 from impasto.system.choices import MAX_PIXELS
@@ -31,13 +24,7 @@ def add(commands: Any) -> None:
     command = add_command(commands, "sheet", _sheet, "paint a photograph in all styles, side by side on one sheet")
     command.add_argument("photographs", nargs="+", metavar="PHOTO", help="an image, a folder or a pattern")
     command.add_argument("-s", "--style", action="append", help=f"{A_STYLE}; repeatable (default: all shipped ones)")
-    command.add_argument(
-        "-o", "--output", type=path_from, action=Once, default=Path("sheet.png"), help="(default: %(default)s)"
-    )
-    command.add_argument(
-        "--size", type=positive_from, default=512, help="longer side of each picture in pixels (default: %(default)s)"
-    )
-    add_device_and_json(command)
+    add_sheet(command, "sheet.png", 512)
 
 
 def _sheet(options: argparse.Namespace) -> int:
@@ -78,20 +65,10 @@ def _models(styles: Sequence[str], failed: list[dict[str, Any]]) -> list[Path]:
     """
     from impasto.any_style.find import find_painter
 
-    models: list[Path] = []
-    failures: list[tuple[str, Exception]] = []
-    for style in styles:
-        try:
-            models.append(find_painter(style))
-        except UsageError:
-            raise
-        except (ImpastoError, OSError) as error:
-            failures.append((style, error))
-    if not models:
-        raise failures[0][1]
+    found, failures = usable_styles(styles, find_painter)
     for style, error in failures:
         _fail(failed, style, error)
-    return models
+    return [model for _, model in found]
 
 
 def _fail(failed: list[dict[str, Any]], what: object, error: Exception) -> None:
