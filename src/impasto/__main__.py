@@ -2,7 +2,7 @@
 
 import sys
 
-_INTERRUPTED = 130
+from impasto.errors import INTERRUPTED, INTERRUPTED_CODE
 
 
 def main() -> int:
@@ -12,8 +12,8 @@ def main() -> int:
 
         return main()
     except KeyboardInterrupt:
-        print("impasto: interrupted; files that were finished are whole", file=sys.stderr)
-        return _INTERRUPTED
+        print(f"impasto: {INTERRUPTED}", file=sys.stderr)
+        return INTERRUPTED_CODE
 
 
 if __name__ == "__main__":

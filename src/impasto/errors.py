@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 
+INTERRUPTED = "interrupted; files that were finished are whole"
+INTERRUPTED_CODE = 130
+
 
 class ImpastoError(Exception):
     """Base of every error that a user can mend.

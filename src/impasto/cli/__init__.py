@@ -24,7 +24,7 @@ from impasto.cli import (
 )
 from impasto.cli.options import OneLineParser
 from impasto.cli.output import library_log_shown, os_error_reason, print_error, print_json
-from impasto.errors import ImpastoError, UsageError
+from impasto.errors import INTERRUPTED, INTERRUPTED_CODE, ImpastoError, UsageError
 from impasto.system import streams
 from impasto.system.files import disable_telemetry
 
@@ -33,7 +33,6 @@ _COMMANDS = {
     "compare": compare, "augment": augment, "import": import_model, "styles": styles, "benchmark": benchmark,
     "embed": embed, "sample-style": sample_style, "shards": shards,
 }  # fmt: skip
-_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +58,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return ImpastoError.exit_code
     except KeyboardInterrupt:
-        return _failed(arguments, "interrupted; files that were finished are whole", _INTERRUPTED)
+        return _failed(arguments, INTERRUPTED, INTERRUPTED_CODE)
     except MemoryError:
         return _failed(arguments, "not enough memory for these files; give smaller ones", ImpastoError.exit_code)
     except (ImpastoError, OSError) as error:

@@ -23,7 +23,7 @@ from impasto.cli.options import (
     size_from,
 )
 from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result, progress_bar
-from impasto.errors import ImpastoError, ModelError, UsageError, VideoError, printable
+from impasto.errors import INTERRUPTED, INTERRUPTED_CODE, ImpastoError, ModelError, UsageError, VideoError, printable
 from impasto.inference import files
 from impasto.inference.files import Destination, Job
 from impasto.inference.records import Records, settings_of
@@ -107,8 +107,8 @@ def _stylize(options: argparse.Namespace) -> int:
             report.dials = painter.to_dict()
             _paint_sources(painter, model, destination, options, report, stdin)
     except KeyboardInterrupt:
-        report.fail(None, ImpastoError("interrupted; files that were finished are whole"))
-        report.code = 130
+        report.fail(None, ImpastoError(INTERRUPTED))
+        report.code = INTERRUPTED_CODE
     report.show()
     return report.code
 

@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from PIL.Image import DecompressionBombWarning
 
-from impasto.errors import ImpastoError, UsageError, printable
+from impasto.errors import INTERRUPTED_CODE, ImpastoError, UsageError, printable
 from impasto.system import streams
 from impasto.system.files import asset_dir
 from impasto.training.callbacks import is_rank_zero, rank_zero_print
@@ -53,7 +53,7 @@ def main(config: DictConfig) -> None:
             print(output)
     except (KeyboardInterrupt, SystemExit):  # the latter is Lightning's answer to Ctrl-C, after the checkpoint
         rank_zero_print("impasto: stopped; ckpt_path=last goes on with what was kept, if anything was")
-        sys.exit(130)
+        sys.exit(INTERRUPTED_CODE)
     except ImpastoError as error:
         if os.environ.get("IMPASTO_DEBUG"):
             raise
