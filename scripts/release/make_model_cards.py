@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from impasto.any_style.files import predictor_path
 from impasto.checkpoint import read_metadata, shipped_styles
 from impasto.records import ReportSummary
 from impasto.system.files import asset_dir
+from impasto.tensor_file import read_description
 
 HEAD = """# Style models
 
@@ -48,8 +50,17 @@ def percentage(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
 
+def predictor_card(path: Path) -> str:
+    training = read_description(path)["training"]
+    return (
+        f"\n`{path.name}` ({path.stat().st_size / 1e6:.1f} MB) is no painter, but predicts one for any picture. It was "
+        f"trained with {training['updates']:,} updates over {training['styles']} pictures, on {training['device']}.\n"
+        "One picture in ten was held out, by its name. docs/method.md says how; docs/results.md, any_style, how well.\n"
+    )
+
+
 def cards() -> str:
-    return HEAD + "".join(f"{card(path)}\n" for path in shipped_styles())
+    return HEAD + "".join(f"{card(path)}\n" for path in shipped_styles()) + predictor_card(predictor_path())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from impasto.any_style.find import is_predicted
 from impasto.losses.defects import DEFECTS, visible_defects
 from impasto.training.callbacks import is_rank_zero
 from impasto.training.plan import RunPlan
@@ -31,7 +32,7 @@ def announce(
         ("style", f"{style.image} at {style.size} pixels", "style.size=N, larger for broader strokes"),
         ("start", f"where {plan.checkpoint} stopped", "ckpt_path=null, to begin anew")
         if plan.checkpoint
-        else ("start", name_of(plan.start), "init=auto|none|NAME|PATH"),
+        else ("start", start_of(plan), "init=auto|base|none|NAME|PATH"),
         ("loss network", loss_network, "loss=slim, or loss=vgg19, the reference: slower, 550 MB once"),
         ("photographs", photographs, "data.root=DIR" + ": your own are better than these samples" * are_samples),
         ("duration", plan.duration.in_words(), "--minutes N, --quality draft|good|best"),
@@ -46,6 +47,11 @@ def announce(
     ]
     for what, choice, how in chosen:
         print(f"{what:13} {choice}  ({how})", file=sys.stderr)
+
+
+def start_of(plan: RunPlan) -> str:
+    """Say what the weights begin with."""
+    return f"predicted from {plan.start.stem}" if plan.start and is_predicted(plan.start) else name_of(plan.start)
 
 
 def warn_of_defects(figures: dict[str, float]) -> None:

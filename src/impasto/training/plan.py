@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +14,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from impasto.any_style.files import predictor_path
 from impasto.any_style.find import find_painter
 from impasto.checkpoint import SUFFIX, check_name, plain_name, read_metadata
-from impasto.errors import ModelError, UsageError
+from impasto.errors import ImpastoError, ModelError, UsageError
 from impasto.networks import complete_spec, network_spec
 from impasto.system.files import asset_dir
+from impasto.tensor_file import read_description
 from impasto.training.callbacks import rank_zero_print
 from impasto.training.checkpoint_io import checkpoints_at, is_whole
 
@@ -166,19 +170,39 @@ def _last_checkpoint(folder: Path) -> Path | None:
 
 
 def find_start(config: DictConfig) -> Path | None:
-    """Return the style model that `init` means; `auto` is the base of that very network, if there is one.
+    """Return the style model that `init` means.
+
+    `auto` is the painter that is predicted from the style picture, where the predictor knows the network, else the
+    base; `base` is that of this very network, if there is one.
 
     Raises:
         UsageError: no such style model.
     """
     if config.init in ("none", None):
         return None
-    if config.init != "auto":
-        try:
-            return find_painter(config.init)
-        except ModelError as error:
-            raise UsageError(f"init={error}") from error
     spec = network_spec(**config.network)
+    if config.init == "auto":
+        return predicted_start(config, spec) or base_of(spec)
+    if config.init == "base":
+        return base_of(spec)
+    try:
+        return find_painter(config.init)
+    except ModelError as error:
+        raise UsageError(f"init={error}") from error
+
+
+def predicted_start(config: DictConfig, spec: Mapping[str, Any]) -> Path | None:
+    """Return the painter that is predicted from the style picture, if the predictor can."""
+    predictor = predictor_path()
+    if not predictor.is_file() or complete_spec(read_description(predictor)["network"]) != spec:
+        return None
+    with suppress(ImpastoError):  # a picture that cannot be read is refused later
+        return find_painter(config.style.image, config.style.size)
+    return None
+
+
+def base_of(spec: Mapping[str, Any]) -> Path | None:
+    """Return the base weights of a network, if there are any."""
     base = asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}"
     return base if base.is_file() and complete_spec(read_metadata(base).spec) == spec else None
 
