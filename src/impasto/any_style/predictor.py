@@ -21,6 +21,7 @@ from torch.func import functional_call
 from impasto.networks import build_network
 
 _RANK = 64  # directions in which a kernel may change
+_BEND = 4  # times as many hidden units as the vector has numbers
 _PROJECTED = 8  # directions in which a covariance is looked at
 _FARTHEST = 4.0  # standard deviations from the mean of all styles
 _EPSILON = 1e-6
@@ -102,9 +103,9 @@ class StylePredictor(nn.Module):
         self.spec, self.channels, self.size = dict(spec), dict(channels), size
         self.painter = build_network(**spec)  # what every prediction is a change of
         self.reader = StatisticsReader(channels, size)
-        unbent = nn.Linear(size, size)
+        unbent = nn.Linear(_BEND * size, size)
         nn.init.zeros_(unbent.weight)
-        self.bend = nn.Sequential(nn.Linear(size, size), nn.SiLU(), unbent)
+        self.bend = nn.Sequential(nn.Linear(size, _BEND * size), nn.SiLU(), unbent)
         self.shapes = {name: parameter.shape for name, parameter in self.painter.named_parameters()}
         *self.low_rank, self.last = (name for name, shape in self.shapes.items() if len(shape) == 4 and shape[2] > 1)
         self.outward = nn.ParameterList(self._change_of(name)[0] for name in self.low_rank)
