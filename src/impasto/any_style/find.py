@@ -14,7 +14,7 @@ from impasto.any_style.files import StyleVector, installed_predictor, is_style_v
 from impasto.any_style.words import Part, parts_of
 from impasto.checkpoint import SUFFIX, find_style_model, plain_name, read_metadata, save_style_model
 from impasto.errors import ModelError, printable
-from impasto.images.formats import IMAGE_SUFFIXES
+from impasto.images.formats import is_picture
 from impasto.system.choices import STYLE_SIZE
 from impasto.system.files import cache_dir, file_digest, temporary_cache_dir
 from impasto.system.lazy import lazy
@@ -87,7 +87,7 @@ def _name_of(paths: Sequence[Path]) -> str:
 
 def _file_of(part: Part) -> Path:
     path = Path(os.path.expanduser(part.word))  # noqa: PTH111 - Path.expanduser raises for a user who is not there
-    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+    if is_picture(path) and path.is_file():
         if not predictor_path().is_file():
             raise ModelError(path, "a picture, not a painter", f"train one first: impasto train {printable(path)}")
         return path
@@ -95,7 +95,7 @@ def _file_of(part: Part) -> Path:
 
 
 def _is_to_predict(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES or is_style_vector(path)
+    return is_picture(path) or is_style_vector(path)
 
 
 def _digest_of(parts: Sequence[Part], paths: Sequence[Path], size: int) -> str:

@@ -58,10 +58,9 @@ def failure_report(reason: str) -> dict[str, Any]:
 
 
 def _is_picture(painting: str) -> bool:
-    from impasto.images.formats import IMAGE_SUFFIXES
+    from impasto.images.formats import is_picture
 
-    path = Path(painting)
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    return is_picture(Path(painting)) and Path(painting).is_file()
 
 
 def _of_style_model(style: str, device: str) -> Callable[[np.ndarray, float], np.ndarray]:
