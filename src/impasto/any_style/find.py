@@ -48,7 +48,7 @@ def find_painter(style: str | Path, size: int = STYLE_SIZE) -> Path:
     paths = [_file_of(part) for part in parts]
     if len(paths) == 1 and not _is_to_predict(paths[0]):
         return paths[0]
-    name = _name_of(paths)
+    name = _name_of(parts, paths)
     painter = cache_dir() / _FOLDER / _digest_of(parts, paths, size) / f"{name}{SUFFIX}"
     if not _is_whole(painter):
         painter = _kept(painter, predict.predicted_style_model(_vector(parts, paths, name, size)))
@@ -63,7 +63,7 @@ def find_vector(style: str | Path, size: int = STYLE_SIZE) -> StyleVector:
     """Return the vector of what `find_painter` finds a painter for; arguments and errors as there."""
     parts = parts_of(style)
     paths = [_file_of(part) for part in parts]
-    return _vector(parts, paths, _name_of(paths), size)
+    return _vector(parts, paths, _name_of(parts, paths), size)
 
 
 def _vector(parts: list[Part], paths: list[Path], name: str, size: int) -> StyleVector:
@@ -81,8 +81,13 @@ def is_kept(model: Path) -> bool:
     return model.is_relative_to(cache_dir())
 
 
-def _name_of(paths: Sequence[Path]) -> str:
-    return plain_name("+".join(path.stem.removesuffix(".vector") for path in paths))
+def _name_of(parts: Sequence[Part], paths: Sequence[Path]) -> str:
+    """Name a painter after its parts, such as `a+wave`; where they differ in weight, with percents: `a-70+wave-30`."""
+    names = [path.stem.removesuffix(".vector") for path in paths]
+    percents = [f"{100 * part.weight:.4g}" for part in parts]
+    if len(set(percents)) > 1:
+        names = [f"{name}-{percent}" for name, percent in zip(names, percents, strict=True)]
+    return plain_name("+".join(names))
 
 
 def _file_of(part: Part) -> Path:
