@@ -77,20 +77,6 @@ def test_another_picture_size_weight_or_name_is_another_painter(place: Path, pre
     assert sorted(set(predicted)) == ["a", "a-25+wave-75", "a-75+wave-25", "b"]
 
 
-@pytest.mark.parametrize(
-    ("weights", "name"),
-    [
-        (("", ""), "oils+wave"),
-        ((":0.5", ":0.5"), "oils+wave"),
-        ((":0.7", ":0.3"), "oils-70+wave-30"),
-        ((":0.125", ":0.875"), "oils-12.5+wave-87.5"),
-        ((":0", ":1"), "oils-0+wave-100"),
-    ],
-)
-def test_a_blends_name_tells_its_weights_where_they_differ(place: Path, weights: tuple[str, str], name: str) -> None:
-    assert find_vector(f"oils{weights[0]},wave{weights[1]}").name == name
-
-
 def test_a_vector_paints_what_its_picture_paints(place: Path) -> None:
     style_picture(place / "a.png")
     save_style_vector(Path("a.vector.safetensors"), find_vector("a.png", SIZE))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from impasto.any_style.files import StyleVector, installed_predictor, is_style_vector, predictor_path
-from impasto.any_style.words import Part, parts_of
+from impasto.any_style.words import Part, joined_name, parts_of
 from impasto.checkpoint import SUFFIX, find_style_model, plain_name, read_metadata, save_style_model
 from impasto.errors import ModelError, printable
 from impasto.images.formats import is_picture
@@ -82,12 +82,7 @@ def is_kept(model: Path) -> bool:
 
 
 def _name_of(parts: Sequence[Part], paths: Sequence[Path]) -> str:
-    """Name a painter after its parts, such as `a+wave`; where they differ in weight, with percents: `a-70+wave-30`."""
-    names = [path.stem.removesuffix(".vector") for path in paths]
-    percents = [f"{100 * part.weight:.4g}" for part in parts]
-    if len(set(percents)) > 1:
-        names = [f"{name}-{percent}" for name, percent in zip(names, percents, strict=True)]
-    return plain_name("+".join(names))
+    return plain_name(joined_name(parts, [path.stem.removesuffix(".vector") for path in paths]))
 
 
 def _file_of(part: Part) -> Path:
