@@ -217,7 +217,7 @@ def test_the_readmes_commands_work_one_after_the_other(place: Path) -> None:
     for command in shell_lines():
         if not command.startswith(NEEDS_A_CAMERA):
             run(words(command))
-    for result in ("holiday.starry_night.jpg", "holiday.painting.jpg", "holiday.painting+wave.jpg",
+    for result in ("holiday.starry_night.jpg", "holiday.painting.jpg", "holiday.painting-70+wave-30.jpg",
                    "painting.vector.safetensors", "paintings/0.wave.png", "clip.painting.mp4", "optimised.png",
                    "report/report.json", "styles/oils.png", "shards/index.json", "mosaic.safetensors",
                    "styled/annotations.json", "both/annotations.json", "calm.jpg",

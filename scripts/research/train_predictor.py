@@ -10,7 +10,6 @@ there.
 from __future__ import annotations
 
 import argparse
-import copy
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ import numpy as np
 import torch
 from many_painters import crop_pool
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from impasto.any_style.files import is_held_out, load_predictor, save_predictor
 from impasto.any_style.predictor import StylePredictor
@@ -36,6 +36,7 @@ from impasto.system.machine import has_fast_bfloat16, pick_device, provenance
 from impasto.training.muon import Muon
 from impasto.training.plain import inner
 from impasto.training.record import loss_record
+from impasto.training.schedule import averaging
 
 SIZES = (384, 448, 512, 512, 512, 576, 640)
 EVERY = 100  # updates between two lines of progress
@@ -155,20 +156,6 @@ class Trial:
         return torch.stack([terms.content.mean(), terms.style.median()])
 
 
-class Average:
-    """The parameters' running mean."""
-
-    def __init__(self, model: StylePredictor, decay: float):
-        self.model, self.decay, self.updates = copy.deepcopy(model).requires_grad_(False), decay, 0
-
-    @torch.no_grad()
-    def update(self, model: StylePredictor) -> None:
-        keep = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        self.updates += 1
-        for own, now in zip(self.model.parameters(), model.parameters(), strict=True):
-            own.lerp_(now, 1 - keep)
-
-
 def rates(minutes: float, cooling: float) -> Iterator[tuple[int, float]]:
     """Step number and factor of the learning rate: constant, then linearly to zero in the last part of the time."""
     started, step = time.monotonic(), 0
@@ -222,14 +209,18 @@ def main() -> None:
         predictor.load_state_dict(load_predictor(options.go_on).network.state_dict())
     else:
         predictor.reader.fit(bank.kept)
-    average, optimizer, done = Average(predictor, 0.998), Muon(predictor.parameters(), lr=options.rate), 0
+    average = AveragedModel(predictor, avg_fn=averaging(0.998)).requires_grad_(False)
+    averaged = average.module
+    assert isinstance(averaged, StylePredictor)
+    optimizer, done = Muon(predictor.parameters(), lr=options.rate), 0
     state_path = options.output.with_suffix(".state.pt")
     if state_path.is_file():
         state = torch.load(state_path, weights_only=True)
         predictor.load_state_dict(state["predictor"])
-        average.model.load_state_dict(state["average"])
+        averaged.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
-        average.updates = done = state["done"]
+        done = state["done"]
+        average.n_averaged.fill_(done)
     pool_path = options.output.with_name(f"pool-{options.crop}.pt")
     if pool_path.is_file():
         pool = torch.load(pool_path, weights_only=True)
@@ -243,11 +234,11 @@ def main() -> None:
     running, started, saved = None, time.monotonic(), time.monotonic()
 
     def save() -> None:
-        state = {"predictor": predictor.state_dict(), "average": average.model.state_dict()}
+        state = {"predictor": predictor.state_dict(), "average": averaged.state_dict()}
         torch.save({**state, "optimizer": optimizer.state_dict(), "done": done}, state_path.with_suffix(".tmp"))
         state_path.with_suffix(".tmp").replace(state_path)
         training = {"updates": done, "styles": len(paths), **provenance(device)}
-        save_predictor(options.output, average.model, loss_record(PerceptualLoss(features)), training, closer=None)
+        save_predictor(options.output, averaged, loss_record(PerceptualLoss(features)), training, closer=None)
 
     for step, factor in rates(options.minutes, options.cooling):
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
@@ -263,7 +254,7 @@ def main() -> None:
         (terms.total + grid).backward()
         torch.nn.utils.clip_grad_norm_(predictor.parameters(), 5.0, foreach=True)
         optimizer.step()
-        average.update(predictor)
+        average.update_parameters(predictor)
         done += 1
         now = torch.stack([*terms, grid]).detach()
         running = now if running is None else running.lerp(now, 0.01)
@@ -276,7 +267,7 @@ def main() -> None:
             print(f"{done} updates, {(time.monotonic() - started) / (step + 1):.2f} s each: {shown}, "
                   f"total {running[:3].sum():.3f}", flush=True)  # fmt: skip
         if step % (5 * EVERY) == 0:
-            content_loss, style_loss = trial.score(average.model, options.margin).tolist()
+            content_loss, style_loss = trial.score(averaged, options.margin).tolist()
             print(f"unseen styles: content {content_loss:.3f}, style (median) {style_loss:.3f}", flush=True)
         if time.monotonic() - saved > 180:
             save()

@@ -73,7 +73,8 @@ def test_another_picture_size_weight_or_name_is_another_painter(place: Path, pre
     found.add(find_painter("b.png", SIZE))
     style_picture(place / "a.png", 2)
     found.add(find_painter("a.png", SIZE))
-    assert len(found) == len(predicted) == 6 and sorted(set(predicted)) == ["a", "a+wave", "b"]
+    assert len(found) == len(predicted) == 6
+    assert sorted(set(predicted)) == ["a", "a-25+wave-75", "a-75+wave-25", "b"]
 
 
 def test_a_vector_paints_what_its_picture_paints(place: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.any_style.words import Part, parts_of
+from impasto.any_style.words import Part, joined_name, parts_of
 from impasto.errors import UsageError
 
 
@@ -94,3 +94,22 @@ def test_any_word_gives_parts_that_make_one_or_a_line(word: str) -> None:
         assert str(error).isprintable()
     else:
         assert sum(part.weight for part in parts) == pytest.approx(1) and all(part.word for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("oils", "oils"),
+        ("oils:1", "oils"),
+        ("oils,wave", "oils+wave"),
+        ("oils:0.5,wave:0.5", "oils+wave"),
+        ("a:0.33,b:0.33,c:0.33", "a+b+c"),
+        ("oils:0.7,wave:0.3", "oils-70+wave-30"),
+        ("oils:0.3,wave:0.7", "oils-30+wave-70"),
+        ("oils:0.125,wave:0.875", "oils-12.5+wave-87.5"),
+        ("oils:0,wave:1", "oils-0+wave-100"),
+    ],
+)
+def test_a_blends_name_tells_its_weights_where_they_differ(word: str, name: str) -> None:
+    parts = parts_of(word)
+    assert joined_name(parts, [part.word for part in parts]) == name

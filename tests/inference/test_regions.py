@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from impasto.dials.dials import Dials
-from impasto.inference.regions import paint_regions, paint_with
-from impasto.inference.stylizer import Painted
+from impasto.inference.regions import Painted, paint_regions, paint_with
 from impasto.synthetic.contents import procedural_image
 
 SIDE = 160

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from impasto.any_style.files import StyleVector, installed_predictor, is_style_vector, predictor_path
-from impasto.any_style.words import Part, parts_of
+from impasto.any_style.words import Part, joined_name, parts_of
 from impasto.checkpoint import SUFFIX, find_style_model, plain_name, read_metadata, save_style_model
 from impasto.errors import ModelError, printable
-from impasto.images.formats import IMAGE_SUFFIXES
+from impasto.images.formats import is_picture
 from impasto.system.choices import STYLE_SIZE
 from impasto.system.files import cache_dir, file_digest, temporary_cache_dir
 from impasto.system.lazy import lazy
@@ -48,7 +48,7 @@ def find_painter(style: str | Path, size: int = STYLE_SIZE) -> Path:
     paths = [_file_of(part) for part in parts]
     if len(paths) == 1 and not _is_to_predict(paths[0]):
         return paths[0]
-    name = _name_of(paths)
+    name = _name_of(parts, paths)
     painter = cache_dir() / _FOLDER / _digest_of(parts, paths, size) / f"{name}{SUFFIX}"
     if not _is_whole(painter):
         painter = _kept(painter, predict.predicted_style_model(_vector(parts, paths, name, size)))
@@ -63,7 +63,7 @@ def find_vector(style: str | Path, size: int = STYLE_SIZE) -> StyleVector:
     """Return the vector of what `find_painter` finds a painter for; arguments and errors as there."""
     parts = parts_of(style)
     paths = [_file_of(part) for part in parts]
-    return _vector(parts, paths, _name_of(paths), size)
+    return _vector(parts, paths, _name_of(parts, paths), size)
 
 
 def _vector(parts: list[Part], paths: list[Path], name: str, size: int) -> StyleVector:
@@ -81,13 +81,13 @@ def is_kept(model: Path) -> bool:
     return model.is_relative_to(cache_dir())
 
 
-def _name_of(paths: Sequence[Path]) -> str:
-    return plain_name("+".join(path.stem.removesuffix(".vector") for path in paths))
+def _name_of(parts: Sequence[Part], paths: Sequence[Path]) -> str:
+    return plain_name(joined_name(parts, [path.stem.removesuffix(".vector") for path in paths]))
 
 
 def _file_of(part: Part) -> Path:
     path = Path(os.path.expanduser(part.word))  # noqa: PTH111 - Path.expanduser raises for a user who is not there
-    if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+    if is_picture(path) and path.is_file():
         if not predictor_path().is_file():
             raise ModelError(path, "a picture, not a painter", f"train one first: impasto train {printable(path)}")
         return path
@@ -95,7 +95,7 @@ def _file_of(part: Part) -> Path:
 
 
 def _is_to_predict(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES or is_style_vector(path)
+    return is_picture(path) or is_style_vector(path)
 
 
 def _digest_of(parts: Sequence[Part], paths: Sequence[Path], size: int) -> str:

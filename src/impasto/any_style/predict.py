@@ -12,7 +12,7 @@ from torch import Tensor
 from impasto.any_style.files import Predictor, StyleVector, is_style_vector, load_predictor, read_style_vector
 from impasto.checkpoint import StyleModel, load_style_model
 from impasto.errors import ImageError, ModelError
-from impasto.images.formats import IMAGE_SUFFIXES
+from impasto.images.formats import is_picture
 from impasto.images.geometry import resize
 from impasto.images.reading import read_image
 from impasto.losses import build_loss
@@ -36,7 +36,7 @@ def vector_of(path: Path, size: int) -> StyleVector:
         ModelError: not a file of impasto, or a style model that lacks the statistics which the predictor reads.
     """
     predictor = load_predictor()
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if is_picture(path):
         targets = picture_statistics(path, size, predictor)
         style = StyleRecord(size=size)
     elif is_style_vector(path):

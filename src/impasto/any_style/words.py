@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,14 @@ def parts_of(word: str | Path) -> list[Part]:
     if abs((total := sum(weights)) - 1) > _ROUNDING * len(weights):
         raise UsageError(f"-s {printable(word)}: the weights make {total:g}; they must make 1")
     return [Part(name, weight / total) for name, weight in found if weight is not None]
+
+
+def joined_name(parts: Sequence[Part], names: Sequence[str]) -> str:
+    """Join the names of a blend's parts, as `a+wave`; with percents where the weights differ, as `a-70+wave-30`."""
+    percents = [f"{100 * part.weight:.4g}" for part in parts]
+    if len(set(percents)) == 1:
+        return "+".join(names)
+    return "+".join(f"{name}-{percent}" for name, percent in zip(names, percents, strict=True))
 
 
 def _pieces(word: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from impasto.cli.options import path_from
 from impasto.errors import UsageError, printable
 from impasto.inference.files import camera_number
-from impasto.system.choices import COLORS, MAX_STRENGTH, STROKES
+from impasto.system.choices import COLORS, MAX_STRENGTH, STROKE_RANGE
 
 if TYPE_CHECKING:
     from impasto.dials.dials import Dials
@@ -40,9 +40,9 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def add_stroke_and_color(command: argparse._ActionsContainer) -> None:
-    command.add_argument("--stroke", type=_between(*STROKES), metavar="SIZE",
+    command.add_argument("--stroke", type=_between(*STROKE_RANGE), metavar="SIZE",
                          help="size of the strokes against the picture, {} to {} (default: by the picture's "
-                              "pixels)".format(*STROKES))  # fmt: skip
+                              "pixels)".format(*STROKE_RANGE))  # fmt: skip
     command.add_argument("--color", choices=COLORS,
                          help="the style's colours, the photograph's, or the painting's matched to its "
                               "palette")  # fmt: skip

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from impasto.dials.picks import Pick
 
-_HEADINGS = {"style": "in the style's colours", "photo": "in the photograph's colours"}  # of `picks.COLORS`
+_HEADINGS = {"style": "in the style's colours", "photo": "in the photograph's colours"}  # of `picks.SHOWN_COLORS`
 
 
 def add(commands: Any) -> None:
@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
 
 def _preview(options: argparse.Namespace) -> int:
     from impasto.cli.sheet import read_small
-    from impasto.dials.picks import COLORS, STRENGTHS, all_picks, paint_picks
+    from impasto.dials.picks import SHOWN_COLORS, SHOWN_STRENGTHS, all_picks, paint_picks
     from impasto.dials.strokes import REFERENCE
     from impasto.images.contact_sheet import Tile, captioned_sheet, in_rows
     from impasto.images.writing import check_writable, write_image
@@ -46,9 +46,9 @@ def _preview(options: argparse.Namespace) -> int:
     paint = _of_picture if _is_picture(options.painting) else _of_style_model
     painted = list(paint_picks(paint(options.painting, options.device), photograph, options.size))
     tiles = [Tile(picture, *_caption(pick)) for pick, picture in painted]
-    columns = len(STRENGTHS) * len(COLORS)
+    columns = len(SHOWN_STRENGTHS) * len(SHOWN_COLORS)
     rows = list(in_rows(tiles, columns))
-    write_image(options.output, captioned_sheet(rows, headings=[_HEADINGS[color] for color in COLORS]))
+    write_image(options.output, captioned_sheet(rows, headings=[_HEADINGS[color] for color in SHOWN_COLORS]))
     _show([pick for pick, _ in painted], options)
     return 0
 
@@ -58,10 +58,9 @@ def failure_report(reason: str) -> dict[str, Any]:
 
 
 def _is_picture(painting: str) -> bool:
-    from impasto.images.formats import IMAGE_SUFFIXES
+    from impasto.images.formats import is_picture
 
-    path = Path(painting)
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    return is_picture(Path(painting)) and Path(painting).is_file()
 
 
 def _of_style_model(style: str, device: str) -> Callable[[np.ndarray, float], np.ndarray]:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from impasto.errors import printable
-from impasto.images.formats import IMAGE_SUFFIXES
+from impasto.images.formats import is_picture
 
 _BLOCK = 512  # of a tar file
 MAX_IMAGE = 1 << 28  # bytes
@@ -49,7 +49,7 @@ def scan(stream: BinaryIO, size: int) -> list[Place]:
             label = _long_name(stream, start, length, kind) or label
             continue
         name, label = label or name, ""
-        if kind in b"0\0" and length and PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES:
+        if kind in b"0\0" and length and is_picture(PurePosixPath(name)):
             if length > MAX_IMAGE or len(places) == MAX_IMAGES:
                 raise Torn(f"more than {MAX_IMAGE >> 20} MB in an image or {MAX_IMAGES} images")
             places.append(Place(printable(name)[:200], start, length))

@@ -19,7 +19,7 @@ from typing import Any
 from impasto.any_style.find import find_painter
 from impasto.checkpoint import load_style_model
 from impasto.datasets.coco import read_coco
-from impasto.datasets.coco_masks import check_categories, parts_of
+from impasto.datasets.coco_masks import by_image, check_categories
 from impasto.datasets.plan import Job, plan_jobs
 from impasto.datasets.ray import run_on_ray
 from impasto.datasets.workers import Touch, Worker, run_locally
@@ -91,7 +91,7 @@ def augment(
     jobs = plan_jobs(coco["images"], list(paths), per_image, seed, strength, keep_originals)
     if touch.categories:
         check_categories(coco, touch.categories)
-        jobs = [replace(job, part=part) for job, part in zip(jobs, parts_of(coco).values(), strict=True)]
+        jobs = [replace(job, part=part) for job, part in zip(jobs, by_image(coco).values(), strict=True)]
     settings: dict[str, Any] = {
         "annotations": _file_digest(annotations),
         "styles": {name: _file_digest(path) for name, path in paths.items()},

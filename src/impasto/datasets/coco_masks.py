@@ -49,7 +49,7 @@ class CocoMasks:
         coco = read_coco(annotations)
         check_categories(coco, categories)
         self.annotations, self.categories, self.invert = annotations, tuple(categories), invert
-        self._parts = parts_of(coco)
+        self._parts = by_image(coco)
         self._named: defaultdict[str, list[int | str]] = defaultdict(list)
         for number, part in self._parts.items():
             self._named[PurePath(part["images"][0]["file_name"]).name].append(number)
@@ -103,7 +103,7 @@ def check_categories(coco: dict[str, Any], names: Sequence[str]) -> None:
     _ids_of(coco, names)
 
 
-def parts_of(coco: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+def by_image(coco: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     """Return for the id of each image the data set of that image alone, which `mask_of` reads quickly."""
     categories = coco.get("categories", [])
     parts = {image["id"]: {"images": [image], "categories": categories, "annotations": []} for image in coco["images"]}

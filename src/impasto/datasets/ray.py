@@ -38,8 +38,10 @@ def run_on_ray(jobs: Sequence[Job], make_worker: MakeWorker, workers: int | None
         import ray
         import ray.data
         from ray.exceptions import RayError
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise UsageError("--engine ray needs Ray; pip install 'impasto[ray]'") from error
+    except ImportError as error:  # packages that Ray needs and that do not go together
+        raise UsageError(f"--engine ray: Ray cannot be imported: {error}; install another version of that") from error
     if not jobs:
         return
     try:

@@ -28,7 +28,7 @@ from impasto.images.oklab import (
     light_of_responses,
     to_oklab,
 )
-from impasto.system.choices import COLORS, DEFAULT_COLOR, MAX_STRENGTH, STROKES
+from impasto.system.choices import COLORS, DEFAULT_COLOR, MAX_STRENGTH, STROKE_RANGE
 
 _STEPS = tuple(np.float32(0.5**halving) for halving in range(1, 6))  # on the way into the gamut
 _GAMUT_SLACK = 1e-5  # of linear light: what clipping may take away unseen
@@ -47,8 +47,8 @@ class Dials:
     Args:
         strength: from 0, the photograph, by way of 1, the painting, to `MAX_STRENGTH`, where its difference to the
             photograph has grown by a half. Blended in Oklab.
-        stroke: size of the strokes against the picture, within `STROKES`; 1 is what the painter does to a picture of
-            `strokes.REFERENCE` pixels. None paints at the picture's own size.
+        stroke: size of the strokes against the picture, within `STROKE_RANGE`; 1 is what the painter does to a picture
+            of `strokes.REFERENCE` pixels. None paints at the picture's own size.
         color: one of `COLORS`: "style" as painted; "photo", the photograph's a and b of Oklab under the painting's L;
             "match", the painting's palette moved to the photograph's mean and covariance in Oklab.
 
@@ -63,8 +63,8 @@ class Dials:
     def __post_init__(self):
         if not _is_within(self.strength, 0, MAX_STRENGTH):
             raise UsageError(f"strength {self.strength!r}: give a number from 0 to {MAX_STRENGTH}")
-        if self.stroke is not None and not _is_within(self.stroke, *STROKES):
-            raise UsageError(f"stroke {self.stroke!r}: give a number from {STROKES[0]} to {STROKES[1]}")
+        if self.stroke is not None and not _is_within(self.stroke, *STROKE_RANGE):
+            raise UsageError(f"stroke {self.stroke!r}: give a number from {STROKE_RANGE[0]} to {STROKE_RANGE[1]}")
         if self.color not in COLORS:
             raise UsageError(f"color {self.color!r}: choose one of {', '.join(COLORS)}")
         for name in ("strength", "stroke"):

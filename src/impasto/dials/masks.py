@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter
 from impasto.dials.blocks import blocks, each_block
 from impasto.errors import ImageError, UsageError, printable
 from impasto.images.arrays import as_floats
-from impasto.images.formats import IMAGE_SUFFIXES
+from impasto.images.formats import is_picture
 from impasto.images.oklab import cones_of, encoded, light_of
 from impasto.images.reading import Picture, picture_from_pil, read_picture
 
@@ -121,7 +121,7 @@ def find_mask(masks: str | Path, photograph: str | Path) -> Path:
 def masks_named_like(photograph: str | Path, folder: Path) -> list[Path]:
     """Return the pictures in a folder whose name says that they are masks of a photograph, as of `find_mask`."""
     names = {Path(photograph).stem + ending for ending in MASK_ENDINGS}
-    found = sorted(path for path in folder.iterdir() if path.stem in names and path.suffix.lower() in IMAGE_SUFFIXES)
+    found = sorted(path for path in folder.iterdir() if path.stem in names and is_picture(path))
     return [path for path in found if path.resolve() != Path(photograph).resolve()]
 
 

@@ -18,9 +18,10 @@ from impasto.errors import UsageError, printable
 from impasto.images.geometry import resize, size_of
 from impasto.system.choices import STYLE_SIZE
 
-STRENGTHS = (0.5, 0.75, 1.0)
-STROKES = (0.5, 1.0, 2.0)
-COLORS = ("style", "photo")
+# What a preview shows of each dial.
+SHOWN_STRENGTHS = (0.5, 0.75, 1.0)
+SHOWN_STROKES = (0.5, 1.0, 2.0)
+SHOWN_COLORS = ("style", "photo")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,12 @@ def style_size(stroke: float) -> int:
 
 def all_picks() -> list[Pick]:
     """Return the numbers from 1 on, as they stand on the sheet: a row for each stroke, its strengths in each colour."""
-    dials = [Dials(strength, stroke, color) for stroke in STROKES for color in COLORS for strength in STRENGTHS]
+    dials = [
+        Dials(strength, stroke, color)
+        for stroke in SHOWN_STROKES
+        for color in SHOWN_COLORS
+        for strength in SHOWN_STRENGTHS
+    ]
     return [Pick(number, each) for number, each in enumerate(dials, 1)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from impasto.errors import ImageError
@@ -48,6 +48,11 @@ SAVE_OPTIONS: dict[str, dict[str, object]] = {
 }
 WRITABLE_SUFFIXES = frozenset(suffix for name in SAVE_OPTIONS for suffix in SUFFIXES[name])
 HOLDS_ALPHA = {"PNG", "WEBP", "TIFF", "AVIF", "JPEG2000", "TGA"}
+
+
+def is_picture(path: PurePath) -> bool:
+    """Whether a file is a picture, by its suffix alone."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def readable_formats(source: object) -> list[str]:

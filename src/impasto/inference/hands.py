@@ -11,8 +11,8 @@ import numpy as np
 
 from impasto.dials.dials import Dials
 from impasto.inference.mask_files import Masks, Source
-from impasto.inference.regions import paint_regions
-from impasto.inference.stylizer import Painted, Stylizer
+from impasto.inference.regions import Painted, paint_regions
+from impasto.inference.stylizer import Stylizer
 
 
 class Region(NamedTuple):

@@ -13,7 +13,7 @@ import numpy as np
 
 from impasto.dials.masks import find_mask, masks_named_like, read_mask
 from impasto.errors import ImageError, printable
-from impasto.images.formats import IMAGE_SUFFIXES
+from impasto.images.formats import is_picture
 from impasto.system.files import file_digest
 
 Source = Path | int | BinaryIO  # a file, a camera's number, or what stdin holds
@@ -98,7 +98,7 @@ class MaskFiles:
     def _frames_of(self, source: Source) -> list[Path]:
         own = self.place / Path(_name_of(source)).stem
         folder = own if own.is_dir() else self.place
-        files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+        files = sorted(filter(is_picture, folder.iterdir()))
         if not files:
             raise ImageError(
                 folder, f"no mask found for {printable(Path(_name_of(source)).name)}", "put pictures into it"

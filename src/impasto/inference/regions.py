@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,19 +11,31 @@ from impasto.dials.dials import Dials
 from impasto.dials.masks import compose, compose_regions, feathered
 from impasto.errors import UsageError
 
-if TYPE_CHECKING:
-    from impasto.inference.stylizer import Painted
-
-Once = Callable[[np.ndarray], "Painted"]  # one forward pass over (N, H, W, 3)
 Deviation = tuple[float, float]  # as of `Painted`
 _GRID = 32  # pixels that the box of a region is rounded to, so that it moves by whole strides from frame to frame
 _AROUND = 32  # pixels around a region that its painter sees
 _EXACT: Deviation = (0.0, 0.0)
 
 
+class Painted(NamedTuple):
+    """Pictures that were painted.
+
+    Attributes:
+        pixels: (N, H, W, 3), uint8 or float32 in [0, 1] as the photographs were.
+        deviation: how far the statistics of a thumbnail were off, in standard deviations, mean and maximum over the
+            norms, the largest of the batch; 0 where the statistics are exact.
+    """
+
+    pixels: np.ndarray
+    deviation: Deviation = _EXACT
+
+
+ForwardPass = Callable[[np.ndarray], Painted]  # over (N, H, W, 3)
+
+
 def paint_with(
-    once: Once, batch: np.ndarray, dials: Dials, masks: np.ndarray | None = None, *, side: int | None = None
-) -> tuple[np.ndarray, Deviation]:
+    forward: ForwardPass, batch: np.ndarray, dials: Dials, masks: np.ndarray | None = None, *, side: int | None = None
+) -> Painted:
     """Paint pictures with dials and lay the paintings on them along masks; an empty mask needs no painter.
 
     Args:
@@ -32,7 +44,7 @@ def paint_with(
         side: as for `Dials.paint`.
 
     Returns:
-        Pixels as in `batch`, untouched where the mask is 0, and the largest deviation of `once`.
+        Pixels as in `batch`, untouched where the mask is 0, and the largest deviation of `forward`.
 
     Raises:
         UsageError: not a mask for each picture.
@@ -40,7 +52,7 @@ def paint_with(
     deviations = [_EXACT]
 
     def pixels_of(pictures: np.ndarray) -> np.ndarray:
-        painted = once(pictures)
+        painted = forward(pictures)
         deviations.append(painted.deviation)
         return painted.pixels
 
@@ -48,18 +60,18 @@ def paint_with(
         shape = getattr(masks, "shape", type(masks).__name__)
         raise UsageError(f"masks of {shape} for pictures of {batch.shape[:3]}; give (N, H, W)")
     if masks is not None and not masks.any():
-        return batch, _EXACT
+        return Painted(batch)
     pixels = dials.paint(pixels_of, batch, side=side)
     if masks is not None:
         pixels = np.stack([compose(*each) for each in zip(batch, pixels, masks, strict=True)])
-    return pixels, (max(mean for mean, _ in deviations), max(most for _, most in deviations))
+    return Painted(pixels, _largest(deviations))
 
 
 def paint_regions(
     photograph: np.ndarray,
-    base: tuple[np.ndarray | None, Once, Dials],
-    regions: Sequence[tuple[np.ndarray, Once, Dials]],
-) -> tuple[np.ndarray, Deviation]:
+    base: tuple[np.ndarray | None, ForwardPass, Dials],
+    regions: Sequence[tuple[np.ndarray, ForwardPass, Dials]],
+) -> Painted:
     """Paint each region of a photograph with a painter of its own, and what none of them covers with the base's.
 
     A painter sees the box around its region alone, so that its statistics are the region's. A region gets a soft edge
@@ -73,7 +85,7 @@ def paint_regions(
     Returns:
         Pixels of the same kind, and the largest deviation of the painters.
     """
-    softened = [(feathered(mask), once, dials) for mask, once, dials in regions]
+    softened = [(feathered(mask), forward, dials) for mask, forward, dials in regions]
     ground = np.ones(photograph.shape[:2], np.float32) if base[0] is None else base[0]
     left = np.float32(1) - sum((mask for mask, _, _ in softened), np.zeros_like(ground))
     layers, deviations = [], [_EXACT]
@@ -81,17 +93,20 @@ def paint_regions(
         pixels, deviation = paint_with(base[1], photograph[None], base[2])
         layers.append((ground, pixels[0]))
         deviations.append(deviation)
-    for mask, once, dials in softened:
+    for mask, forward, dials in softened:
         if not mask.any():
             continue
         box = _box_around(mask)
-        pixels, deviation = paint_with(once, photograph[box][None], dials, side=max(photograph.shape[:2]))
+        pixels, deviation = paint_with(forward, photograph[box][None], dials, side=max(photograph.shape[:2]))
         painting = photograph.copy()
         painting[box] = pixels[0]
         layers.append((mask, painting))
         deviations.append(deviation)
-    deviation = (max(mean for mean, _ in deviations), max(most for _, most in deviations))
-    return (compose_regions(photograph, layers) if layers else photograph), deviation
+    return Painted(compose_regions(photograph, layers) if layers else photograph, _largest(deviations))
+
+
+def _largest(deviations: Sequence[Deviation]) -> Deviation:
+    return max(mean for mean, _ in deviations), max(most for _, most in deviations)
 
 
 def _box_around(mask: np.ndarray) -> tuple[slice, slice]:

@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from impasto.errors import UsageError
+from impasto.losses.functional import halved
 from impasto.losses.moments import gram_of, mapped_mean_and_covariance, mean_and_covariance
 from impasto.losses.vgg_weights import LAYERS, SLIM, SLIM_LAYERS, path_to, read_weights
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "LAYERS", "MIN_SIDE", "SLIM", "SLIM_LAYERS", "LayerFeatures", "VGGFeatures"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "LAYERS", "MIN_SIDE", "SLIM", "SLIM_LAYERS", "Features", "LayerFeatures",
+           "VGGFeatures", "pyramid_of"]  # fmt: skip
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, per RGB channel
 MIN_SIDE = 16
@@ -65,6 +67,9 @@ class LayerFeatures:
         return mapped_mean_and_covariance(self.narrow, weight[:, :, 0, 0], bias)
 
 
+Features = dict[str, LayerFeatures]  # one image as the loss network sees it, by layer
+
+
 class VGGFeatures(nn.Module):
     """Activations of VGG-19 after the named ReLU layers.
 
@@ -102,13 +107,13 @@ class VGGFeatures(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, image: Tensor, layers: Sequence[str] | None = None) -> dict[str, LayerFeatures]:
+    def forward(self, image: Tensor, layers: Sequence[str] | None = None) -> Features:
         if min(image.shape[-2:]) < MIN_SIDE:
             height, width = image.shape[-2:]
             raise UsageError(f"{width} x {height} pixels are too few for the loss network; both sides need {MIN_SIDE}")
         wanted = set(layers or self.layers)
         x = ((image - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        features: dict[str, LayerFeatures] = {}
+        features: Features = {}
         for name in self._path:
             if len(features) == len(wanted):
                 break
@@ -137,3 +142,11 @@ class VGGFeatures(nn.Module):
 
     def _linear_map(self, name: str) -> tuple[Tensor, Tensor] | None:
         return self._tensors(f"{name}_map") if hasattr(self, f"{name}_map_weight") else None
+
+
+def pyramid_of(image: Tensor, octaves: int) -> list[Tensor]:
+    """The image and its halves, (N, 3, H, W) each, as far as the loss network can see them: at most `octaves`."""
+    pyramid = [image]
+    while len(pyramid) < octaves and min(pyramid[-1].shape[-2:]) >= 2 * MIN_SIDE:
+        pyramid.append(halved(pyramid[-1]))
+    return pyramid

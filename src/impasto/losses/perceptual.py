@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from impasto.errors import UsageError
-from impasto.losses.features import MIN_SIDE, LayerFeatures, VGGFeatures
+from impasto.losses.features import Features, VGGFeatures, pyramid_of
 from impasto.losses.functional import (
-    halved,
     normalized_luminance,
     relative_feature_loss,
     relative_gram_loss,
@@ -103,7 +102,7 @@ class PerceptualLoss(nn.Module):
     def set_style(self, image: Tensor) -> None:
         """Make `image`, (1, 3, H, W) in [0, 1], the style to aim at: its statistics are computed once, in float32."""
         with torch.autocast(image.device.type, enabled=False):
-            seen = [self.features(octave) for octave in _pyramid(image.float(), self.octaves)]
+            seen = [self.features(octave) for octave in pyramid_of(image.float(), self.octaves)]
             self.style_targets = self._statistics(seen)
 
     def forward(self, output: Tensor, content: Tensor) -> LossTerms:
@@ -119,7 +118,7 @@ class PerceptualLoss(nn.Module):
     @torch.no_grad()
     def content_features(self, content: Tensor) -> dict[str, Tensor]:
         """Features of the content image that `compare` aims at; compute them once when many outputs are scored."""
-        seen = self._content(_pyramid(content, self.content_octave + 1))
+        seen = self._content(pyramid_of(content, self.content_octave + 1))
         return {layer: seen[layer].full() for layer in self.content_layers}
 
     def compare(self, output: Tensor, content_features: Mapping[str, Tensor]) -> LossTerms:
@@ -130,7 +129,7 @@ class PerceptualLoss(nn.Module):
         """`compare`, but the terms of each image, (N,). `style_targets` may hold a style for each, (N, ...)."""
         if not self.style_targets:
             raise UsageError("PerceptualLoss has no style yet; call set_style(image) first")
-        pyramid = _pyramid(output, max(self.octaves, self.content_octave + 1))
+        pyramid = pyramid_of(output, max(self.octaves, self.content_octave + 1))
         seen = [self.features(image) for image in pyramid[: self.octaves]]
         return LossTerms(
             self.content_weight * self._content_loss(self._content(pyramid, seen), content_features),
@@ -157,9 +156,7 @@ class PerceptualLoss(nn.Module):
         return torch.stack(losses).sum(dim=0) / layers
 
     def _content(self, pyramid: Sequence[Tensor], seen: Sequence[Features] = ()) -> Features:
-        """The loss network's view of what counts as content; `seen` has its views of the first octaves, where they are
-        known.
-        """
+        """The loss network's view of what counts as content; `seen` has those of the first octaves that are known."""
         octave = min(self.content_octave, len(pyramid) - 1)
         if self.grey_content:
             return self.features(normalized_luminance(pyramid[octave]), self.content_layers)
@@ -203,17 +200,6 @@ class PerceptualLoss(nn.Module):
         values = {name: getattr(self, name) for name in names}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
         return {"name": "perceptual", **plain}
-
-
-Features = dict[str, LayerFeatures]  # one image as the loss network sees it, by layer
-
-
-def _pyramid(image: Tensor, octaves: int) -> list[Tensor]:
-    """The image and its halves, as far as the loss network can see them."""
-    pyramid = [image]
-    while len(pyramid) < octaves and min(pyramid[-1].shape[-2:]) >= 2 * MIN_SIDE:
-        pyramid.append(halved(pyramid[-1]))
-    return pyramid
 
 
 Loss = PerceptualLoss

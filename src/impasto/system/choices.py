@@ -19,7 +19,7 @@ MAX_PIXELS = 120_000_000  # of a picture or a frame
 COLORS = ("style", "photo", "match")  # the painting's own, the photograph's, or a palette moved to the photograph's
 DEFAULT_COLOR = "style"
 MAX_STRENGTH = 1.5  # 0 is the photograph, 1 the painting; above 1 its difference to the photograph grows
-STROKES = (0.5, 2.0)  # smallest and largest size of the strokes against the picture
+STROKE_RANGE = (0.5, 2.0)  # smallest and largest size of the strokes against the picture
 BENCHMARK_SIZES = ((512, 512), (1280, 720), (1920, 1080))  # width, height
 BENCHMARK_RUNS = 5  # timed pictures, of which the median counts
 

@@ -19,7 +19,7 @@ from impasto.losses.defects import find_defects, grid_energy, screen_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.training.callbacks import callbacks_of
 from impasto.training.plain import inner
-from impasto.training.schedule import WARMUP_STEPS, rate_factor
+from impasto.training.schedule import WARMUP_STEPS, averaging, rate_factor
 
 
 class StyleModule(LightningModule):
@@ -55,7 +55,7 @@ class StyleModule(LightningModule):
         self.warmup_steps, self.style, self.margin = warmup_steps, style, margin
         self.grid_weight = grid_weight
         self.stride = getattr(network, "stride", 1)
-        self.ema = AveragedModel(network, avg_fn=_average(ema_decay)).requires_grad_(False)
+        self.ema = AveragedModel(network, avg_fn=averaging(ema_decay)).requires_grad_(False)
         # Every rank reads the loss network itself; DDP need not send it around.
         self._ddp_params_and_buffers_to_ignore = [f"loss.{name}" for name, _ in loss.named_buffers()]
         self.painted: list[tuple[Tensor, Tensor]] = []
@@ -119,11 +119,3 @@ class StyleModule(LightningModule):
 def _elapsed(timer: Timer) -> float:
     elapsed, left = timer.time_elapsed(), timer.time_remaining()
     return elapsed / (elapsed + left) if left is not None and elapsed + left > 0 else 0.0
-
-
-def _average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
-    def update(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
-        keep = min(decay, (1 + int(updates)) / (10 + int(updates)))
-        return averaged + (current - averaged) * (1 - keep)
-
-    return update

@@ -91,7 +91,7 @@ def make_plan(config: DictConfig, stage: str | None = None) -> RunPlan:
         network_spec(**config.network),
         stage,
         earlier_output=earlier_output_of(folder),
-        settings=settings_of(config, duration),
+        settings=settings_in_yaml(config, duration),
     )
 
 
@@ -251,7 +251,7 @@ def read_config(folder: Path) -> DictConfig:
     return config
 
 
-def settings_of(config: DictConfig, duration: Duration) -> str:
+def settings_in_yaml(config: DictConfig, duration: Duration) -> str:
     """Return the configuration as the run's folder keeps it: in YAML, with how long the run lasts."""
     decided = deepcopy(config)
     OmegaConf.set_readonly(decided, False)

@@ -1,4 +1,4 @@
-"""The learning rate over a run: a warm-up, then half a cosine down to zero."""
+"""What changes over a run: the learning rate, a warm-up and half a cosine down to zero, and the running average."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 
+from torch import Tensor
 from torch.optim import Optimizer
 
 WARMUP_STEPS = 20
@@ -31,3 +32,15 @@ def scheduled(
             group["lr"] = peak * rate_factor(step, gone)
         step += 1
         yield step, gone
+
+
+def averaging(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Return what `AveragedModel` averages weights with: `decay` of the average is kept, less at the start, so that it
+    forgets its random beginning.
+    """
+
+    def update(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
+        keep = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        return averaged + (current - averaged) * (1 - keep)
+
+    return update

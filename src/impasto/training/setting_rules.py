@@ -17,7 +17,7 @@ from impasto.errors import UsageError, printable
 from impasto.losses import __path__ as losses
 from impasto.losses.options import MAX_OCTAVES
 from impasto.networks import network_names
-from impasto.system.choices import COLORS, MAX_STRENGTH, STROKES
+from impasto.system.choices import COLORS, MAX_STRENGTH, STROKE_RANGE
 from impasto.system.files import asset_dir
 from impasto.system.machine import pick_device, usable_cores
 
@@ -126,7 +126,7 @@ _RULES: dict[str, Rule] = {
     "style.strength": _number(0, 1000),
     "style.dials": _either(_GROUP, _NULL),
     "style.dials.strength": _number(0, MAX_STRENGTH),
-    "style.dials.stroke": _either(_number(*STROKES), _NULL),
+    "style.dials.stroke": _either(_number(*STROKE_RANGE), _NULL),
     "style.dials.color": _one_of(*COLORS),
     "style.title": _either(_LABEL, _NULL),
     "style.artist": _either(_LABEL, _NULL),
