@@ -165,7 +165,8 @@ def test_other_configs_compose(group: str, tmp_path: Path) -> None:
 def test_a_painter_for_films_is_trained_with_the_temporal_loss() -> None:
     assert members("film") == ["still"]
     assert composed("film=still").module.temporal_weight > composed().module.temporal_weight
-    assert composed("film=still", "temporal_weight=0.5").module.temporal_weight == 0.5
+    typed = composed("film=still", "temporal_weight=0.5", "style.strength=1.5")
+    assert typed.module.temporal_weight == 0.5 and typed.style.strength == 1.5
 
 
 def test_every_config_group_is_tested() -> None:

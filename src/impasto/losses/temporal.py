@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_MOTION = (0.25, 16.0)  # pixels that the fastest point of a picture moves, about log-uniform: most films are slow
+_MOTION = (0.1, 16.0)  # pixels that the fastest point of a picture moves, about log-uniform: most films are slow
 _LAYERS = 0.5  # how many of the pictures have a moving layer
 _LAYER = (0.1, 0.3)  # half axes of a layer in parts of the picture's shorter side
 _SOFT = 8.0  # pixels over which a layer fades
