@@ -162,7 +162,14 @@ def test_other_configs_compose(group: str, tmp_path: Path) -> None:
             assert any(f"impasto train experiment={name}" in line for line in header), "an experiment gives its command"
 
 
+def test_a_painter_for_films_is_trained_with_the_temporal_loss() -> None:
+    assert members("film") == ["still"]
+    assert composed("film=still").module.temporal_weight > composed().module.temporal_weight
+    typed = composed("film=still", "temporal_weight=0.5", "style.strength=1.5")
+    assert typed.module.temporal_weight == 0.5 and typed.style.strength == 1.5
+
+
 def test_every_config_group_is_tested() -> None:
     tested = {"network", "loss", "logger", "trainer", "data", "optimizer", "callbacks", "style", "experiment",
-              "module", "debug"}  # fmt: skip
+              "module", "debug", "film"}  # fmt: skip
     assert {path.name for path in (ROOT / "configs").iterdir() if path.is_dir()} == tested

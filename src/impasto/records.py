@@ -121,6 +121,8 @@ class TrainingRecord(Record):
     """Width of the frame of each crop that the loss does not see, in pixels."""
     grid_weight: float | None = None
     """Weight of the energy that repeats with the network's stride."""
+    temporal_weight: float | None = None
+    """Weight of the temporal loss; 0 or none: the painter was not trained to hold still."""
     impasto: str | None = None
     """Version of this package."""
     torch: str | None = None

@@ -13,7 +13,7 @@ from helpers.pictures import photograph
 from impasto.images.tensors import as_array, as_tensor
 from impasto.inference.engine import build_engine, is_installed
 from impasto.networks import build_network
-from impasto.networks.brush import Canvas
+from impasto.networks.brush import Canvas, same_canvas
 from impasto.training.plain import inner
 
 
@@ -48,6 +48,17 @@ def test_crops_lie_where_their_values_say() -> None:
     assert torch.equal(noise, canvas.noise(crops.clone()))
     assert all((noise[i] - noise[j]).abs().max() > 0.5 for i, j in ((0, 1), (0, 2), (1, 2)))
     assert torch.equal(noise[1:2], canvas.noise(crops[1:2]))
+
+
+def test_frames_of_a_film_lie_where_the_first_one_lies() -> None:
+    network, (first, second) = torch.nn.Sequential(Canvas(8)).train(), torch.rand(2, 3, 8, 16, 16)
+    (canvas,) = (part for part in network if isinstance(part, Canvas))
+    with same_canvas(network):
+        assert torch.equal(canvas.noise(first), canvas.noise(second))
+    assert not torch.equal(canvas.noise(first), canvas.noise(second))
+    with same_canvas(network):
+        noise = canvas.noise(second)
+    assert torch.equal(noise, canvas.noise(second))
 
 
 def test_nothing_of_the_canvas_but_its_mixture_is_stored() -> None:

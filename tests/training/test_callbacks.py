@@ -47,6 +47,15 @@ def test_the_best_weights_are_kept_and_resumed() -> None:
     assert module.ema.bias.item() == 2.0 == module.report["total"], "1.9 shows a screen"
 
 
+def test_the_best_painter_for_films_holds_still() -> None:
+    best, module, trainer = KeepBest(), _Judged(), Trainer(accelerator="cpu", logger=False)
+    for temporal in (0.5, 0.2, 0.4):
+        module.reach(2.0)
+        module.report["temporal"] = temporal
+        best.on_validation_end(trainer, module)  # type: ignore[arg-type]
+    assert best.best == 2.2 and best.report["temporal"] == 0.2
+
+
 def test_the_best_of_another_style_is_forgotten() -> None:
     before, same, other = KeepBest(), KeepBest(), KeepBest()
     before.measure = same.measure = "one"
@@ -75,6 +84,8 @@ def test_measures_differ_by_loss_style_and_photographs(loss: PerceptualLoss) -> 
     heavier = PerceptualLoss(loss.features, style_weight=11)
     others = (heavier, style, photographs), (loss, 1 - style, photographs), (loss, style, photographs[::-1])
     assert len({measure, *(measure_digest(*other) for other in others)}) == 4
+    films = {measure_digest(loss, style, photographs, weight) for weight in (0.0, 1.0, 3.0)}
+    assert len(films) == 3 and measure in films
 
 
 def test_what_is_resumed_remembers_its_own_start(tmp_path: Path) -> None:

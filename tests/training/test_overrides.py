@@ -48,6 +48,7 @@ def test_train_says_what_was_left_unsaid() -> None:
     assert to_overrides(None, ["--cfg", "job", "p.jpg", "-m", "seed=1,2"]) == [
         "--cfg", "job", "-m", "data=demo", "style.image='p.jpg'", "seed=1,2"
     ]  # fmt: skip
+    assert to_overrides(None, ["p.jpg"], film=True) == ["data=demo", "style.image='p.jpg'", "film=still"]
     long = f"data.categories=[{','.join(['toothbrush'] * 100)}]"
     assert to_overrides(None, ["data=demo", long]) == ["data=demo", long]
     for two in (["a.jpg", "b.jpg"], ["a.jpg", "style.image=b.jpg"]):

@@ -229,15 +229,19 @@ def assert_same(one: Any, other: Any, where: str = "") -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_with_the_bits_of_a_straight_one(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [(), ("film=still",)], ids=["plain", "film"])
+def test_a_killed_run_ends_with_the_bits_of_a_straight_one(
+    words: tuple[str, ...], photographs: Path, random_vgg: Path, tmp_path: Path
+) -> None:
     straight, broken = tmp_path / "straight", tmp_path / "broken"
-    finish(start(straight, photographs, random_vgg, "trainer.max_steps=13"))
+    words = ("trainer.max_steps=13", *words)
+    finish(start(straight, photographs, random_vgg, *words))
     for number in range(2):
-        process = start(broken, photographs, random_vgg, "trainer.max_steps=13", "ckpt_path=last")
+        process = start(broken, photographs, random_vgg, *words, "ckpt_path=last")
         wait_for(broken / "run" / ("last.ckpt", "last-1.ckpt")[number])
         process.kill()
         process.wait()
-    finish(start(broken, photographs, random_vgg, "trainer.max_steps=13", "ckpt_path=last"))
+    finish(start(broken, photographs, random_vgg, *words, "ckpt_path=last"))
     one, other = trained(straight), trained(broken)
     assert one["global_step"] == other["global_step"] == 13
     best = next(key for key in one["callbacks"] if "KeepBest" in key)

@@ -79,7 +79,8 @@ def test_a_value_that_cannot_be_is_named_with_its_setting(value: object) -> None
         "style.size=abc", "optimizer.lr=abc", "optimizer.lr=-1", "trainer.max_steps=0", "trainer.max_steps=-1",
         "trainer.max_minutes=0", "data.workers=-1", "data.workers=100000", "data.batch_size=1.5", "seed=-1",
         "data.max_bad=2", "trainer.precision=bf8", "network.width=3", "style.title=1.5", "style.artist=[a,b]",
-        "grid_weight=nan", "grid_weight=much", "grid_weight=-1", "compile=maybe", "network.name=unet",
+        "grid_weight=nan", "grid_weight=much", "grid_weight=-1", "temporal_weight=-1", "compile=maybe",
+        "network.name=unet",
     ],
 )  # fmt: skip
 def test_what_people_mistype_is_refused(word: str) -> None:

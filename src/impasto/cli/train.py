@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     add_command(
         commands, "train", lambda options: run(["--help"]),
-        "train a painter: impasto train PICTURE [data.root=DIR] [--minutes N] [--pick N] [any Hydra override]",
+        "train a painter: impasto train PICTURE [data.root=DIR] [--minutes N] [--pick N] [--film] [any Hydra override]",
         "Train a painter for one style: impasto train painting.jpg. It takes two minutes and the sample photographs; a "
         "folder of your own is better (data.root=photos), and so is more time (--minutes N, or --quality draft, "
         "good or "
         f"best: {', '.join(f'{minutes:g}' for minutes in QUALITIES.values())} minutes). "
-        "--pick N trains what number N of `impasto preview` shows. "
+        "--pick N trains what number N of `impasto preview` shows. --film trains a painter that holds still on film. "
         "Every key of configs/train.yaml can be set as KEY=VALUE, among them trainer.max_steps, style.size, "
         "loss=vgg19, init=none, data.batch_size, output, ckpt_path=last, logger=tensorboard. "
         "`impasto train --cfg job` prints them all.",
@@ -48,7 +48,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         if options.minutes and options.quality:
             raise UsageError("--minutes or --quality: both say how long; give one")
-        words = to_overrides(options.minutes or QUALITIES.get(options.quality), words, _pick(options))
+        words = to_overrides(
+            options.minutes or QUALITIES.get(options.quality), words, _pick(options), film=options.film
+        )
         if importlib.util.find_spec("pytorch_lightning") is None:
             raise UsageError("training needs more packages; pip install 'impasto[train,demo]'")
     except UsageError as error:
@@ -75,5 +77,6 @@ def _train_parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=minutes_from)
     parser.add_argument("--quality", choices=QUALITIES)
     parser.add_argument("--pick", metavar="N", nargs="?", const="")
+    parser.add_argument("--film", action="store_true")
     parser.add_argument("--debug", action="store_true")
     return parser

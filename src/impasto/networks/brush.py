@@ -9,7 +9,8 @@ flat, a network alone can only repeat itself.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import ClassVar
 
@@ -45,13 +46,14 @@ class Canvas(nn.Module):
         self.mix = nn.Conv2d(_BANDS, channels, 1, bias=False)
         nn.init.normal_(self.mix.weight, std=0.1)
         self.origin: tuple[int, int] = (0, 0)  # row and column of the first pixel
+        self.held: list[tuple[Tensor, Tensor]] | None = None  # where the first batch lay, within `same_canvas`
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.mix(self.noise(x).to(x.dtype))
 
     def noise(self, x: Tensor) -> Tensor:
         """The canvas under `x` (N, C, H, W): (N or 1, bands, H, W) float32 of mean 0 and deviation 1."""
-        top, left = self._places(x.detach()) if self.training else self.origin
+        top, left = self._place(x.detach()) if self.training else self.origin
         rows, columns, phases = plane_waves(self.period, x.device)
         y, x = (torch.arange(side, device=x.device) for side in x.shape[-2:])
         down = self._angles((y + top)[..., None, :, None] * rows[:, None] + phases[:, None])
@@ -64,12 +66,32 @@ class Canvas(nn.Module):
     def _angles(self, phases: Tensor) -> Tensor:
         return phases.remainder(self.period).float() * (2 * math.pi / self.period)
 
+    def _place(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if self.held is None:
+            return self._places(x)
+        if not self.held:
+            self.held.append(self._places(x))
+        return self.held[0]
+
     def _places(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Where on the canvas each picture lies, (N, 1) twice."""
         drawn = x.float().mean(dim=(1, 2, 3)) * 100
         # To multiples of 64 pixels, or the rounding of the mean would move them.
         top, left = ((drawn * factor % 1 * (self.period // 64)).long()[:, None] * 64 for factor in (1.0, math.e))
         return top, left
+
+
+@contextmanager
+def same_canvas(network: nn.Module) -> Generator[None]:
+    """In training, lay every batch that `network` paints within where the first one lies, as frames of a film do."""
+    canvases = [part for part in network.modules() if isinstance(part, Canvas)]
+    for canvas in canvases:
+        canvas.held = []
+    try:
+        yield
+    finally:
+        for canvas in canvases:
+            canvas.held = None
 
 
 @cache

@@ -104,14 +104,14 @@ class ContactSheet(Callback):
 class KeepBest(Callback):
     """Remembers the best averaged weights, and ends the run when they have stopped improving.
 
-    The best have the lowest held-out loss, every visible defect counting as a tenth of it.
+    The best have the lowest held-out loss, the temporal term included, every visible defect counting as a tenth of it.
 
     Args:
         patience: validations without a gain, in the second half of the run, after which it ends.
         min_gain: what counts as a gain, as a fraction of the loss.
 
     Attributes:
-        measure: `measure_digest` of the module's loss and style and the data's photographs. The best of a checkpoint
+        measure: `measure_digest` of the module's losses and style and the data's photographs. The best of a checkpoint
             with another one is forgotten.
     """
 
@@ -127,10 +127,10 @@ class KeepBest(Callback):
         # A checkpoint is loaded after this.
         if stage == TrainerFn.FITTING:
             photographs = trainer.datamodule.heldout_images  # type: ignore[attr-defined]
-            self.measure = measure_digest(pl_module.loss, pl_module.style, photographs)
+            self.measure = measure_digest(pl_module.loss, pl_module.style, photographs, pl_module.temporal_weight)
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
-        total = pl_module.report.get("total", math.inf)
+        total = pl_module.report.get("total", math.inf) + pl_module.report.get("temporal", 0.0)
         reached = total * (1 + 0.1 * len(visible_defects(pl_module.defects)))
         if reached < self.best:
             self.best, self.step = reached, trainer.global_step
@@ -165,11 +165,17 @@ class KeepBest(Callback):
                 setattr(self, name, value)
 
 
-def measure_digest(loss: PerceptualLoss, style: Tensor | None, photographs: Sequence[Tensor]) -> str:
-    """Return twelve hex digits of what held-out losses are measured with: the loss, the style and the photographs."""
+def measure_digest(
+    loss: PerceptualLoss, style: Tensor | None, photographs: Sequence[Tensor], temporal_weight: float = 0.0
+) -> str:
+    """Return twelve hex digits of what held-out losses are measured with: the loss, the style, the photographs and the
+    temporal loss's weight.
+    """
     digest = hashlib.sha256(json.dumps([loss.spec(), loss.features.fingerprint()], sort_keys=True).encode())
     for picture in photographs if style is None else (style, *photographs):
         digest.update(picture.numpy().tobytes())
+    if temporal_weight:
+        digest.update(f"temporal {temporal_weight}".encode())
     return digest.hexdigest()[:12]
 
 

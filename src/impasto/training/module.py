@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.callbacks import Timer
@@ -17,6 +18,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from impasto.losses.defects import find_defects, grid_energy, screen_energy
 from impasto.losses.perceptual import PerceptualLoss
+from impasto.losses.temporal import View, second_view, temporal_loss
+from impasto.networks.brush import same_canvas
 from impasto.training.callbacks import callbacks_of
 from impasto.training.plain import inner
 from impasto.training.schedule import WARMUP_STEPS, averaging, rate_factor
@@ -35,6 +38,8 @@ class StyleModule(LightningModule):
         margin: pixels at the border of each training crop that the painter sees and the loss does not.
         grid_weight: of `grid_energy` at the network's stride, added to the loss in training alone: it belongs to the
             network, not to what paintings are judged by.
+        temporal_weight: of `temporal_loss`, added in training alone, too; above 0 each crop is painted twice.
+        seed: of the motions that the temporal loss draws.
         ema_decay: of the averaged weights, `ema`, which are what is judged and kept; less at the start, so that the
             average forgets its random beginning.
     """
@@ -48,12 +53,14 @@ class StyleModule(LightningModule):
         style: Tensor | None = None,
         margin: int = 96,
         grid_weight: float = 10.0,
+        temporal_weight: float = 0.0,
+        seed: int = 0,
         ema_decay: float = 0.99,
     ):
         super().__init__()
         self.network, self.loss, self.make_optimizer = network, loss, make_optimizer
         self.warmup_steps, self.style, self.margin = warmup_steps, style, margin
-        self.grid_weight = grid_weight
+        self.grid_weight, self.temporal_weight, self.seed = grid_weight, temporal_weight, seed
         self.stride = getattr(network, "stride", 1)
         self.ema = AveragedModel(network, avg_fn=averaging(ema_decay)).requires_grad_(False)
         # Every rank reads the loss network itself; DDP need not send it around.
@@ -64,11 +71,39 @@ class StyleModule(LightningModule):
 
     def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
         batch = batch.contiguous(memory_format=torch.channels_last)
-        output, content = (inner(pictures, self.margin) for pictures in (self.network(batch), batch))
+        with same_canvas(self.network):
+            painting = self.network(batch)
+            temporal = self._temporal_terms(self.network, batch, painting, self._motion_seed(batch_index))
+        output, content = (inner(pictures, self.margin) for pictures in (painting, batch))
         terms, grid = self.loss(output, content), self.grid_weight * grid_energy(output, self.stride).mean()
-        self.log_dict({f"train/{name}": term.detach() for name, term in {**terms._asdict(), "grid": grid}.items()})
+        own = {"grid": grid, **temporal}
+        self.log_dict({f"train/{name}": term.detach() for name, term in {**terms._asdict(), **own}.items()})
         self.log("train/total", terms.total.detach())
-        return terms.total + grid
+        return terms.total + sum(own.values())
+
+    def _temporal_terms(
+        self, network: nn.Module, pictures: Tensor, paintings: Tensor, seed: Sequence[int]
+    ) -> dict[str, Tensor]:
+        """Paint a second view, drawn by `seed`, and return how far its paintings are from the first ones, weighted;
+        nothing without a weight.
+        """
+        if not self.temporal_weight:
+            return {}
+        generator = torch.Generator(pictures.device)
+        generator.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        view = second_view(pictures, generator)
+        second = network(view.images.contiguous(memory_format=torch.channels_last))
+        part = View(*(inner(each, self.margin) for each in view))
+        loss = temporal_loss(paintings, inner(second, self.margin), part)
+        return {"temporal": self.temporal_weight * loss.mean()}
+
+    def _motion_seed(self, batch_index: int) -> tuple[int, ...]:
+        """What the motions of a batch depend on, as its crops do: not on workers or resumption."""
+        trainer = self._trainer
+        if trainer is None:
+            return (self.seed, batch_index)
+        part = batch_index % trainer.accumulate_grad_batches
+        return (self.seed, trainer.global_step, part, trainer.global_rank)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
@@ -82,9 +117,10 @@ class StyleModule(LightningModule):
         # In float32: where output and content are alike, bfloat16's rounding is most of the content loss.
         with torch.autocast(self.device.type, enabled=False):
             output = self.ema(photograph).float()
+            temporal = self._temporal_terms(self.ema, photograph, output, (batch_index,))
             # Without the border, as in training: the best weights shall not be those that make most of it.
             terms = self.loss(*(inner(picture, self.margin) for picture in (output, photograph)))
-        figures = {**terms._asdict(), "total": terms.total, "screen": screen_energy(output).mean()}
+        figures = {**terms._asdict(), **temporal, "total": terms.total, "screen": screen_energy(output).mean()}
         self.log_dict({f"val/{name}": value for name, value in figures.items()}, on_epoch=True, sync_dist=True)
         self.painted.append((photograph[0].cpu(), output[0].clamp(0, 1).cpu()))
 

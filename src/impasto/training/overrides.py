@@ -24,9 +24,11 @@ _PATH_KEYS = {"style.image", "data.root", "data.annotations", "loss.features.wei
 _NOT_TEXT = re.compile(r"[-+]?[\d._]+(e[-+]?\d+)?|true|false|nan|[-+]?inf", re.IGNORECASE)  # to Hydra, unless quoted
 
 
-def to_overrides(minutes: float | None, words: Sequence[str], pick: Pick | None = None) -> list[str]:
-    """Return what was typed as Hydra takes it: the picture, the duration and the pick by their keys, `data=demo` where
-    no data are named.
+def to_overrides(
+    minutes: float | None, words: Sequence[str], pick: Pick | None = None, *, film: bool = False
+) -> list[str]:
+    """Return what was typed as Hydra takes it: the picture, the duration, the pick and `film` by their keys,
+    `data=demo` where no data are named.
 
     Raises:
         UsageError: an unknown option, two pictures, or a pick beside a setting that it decides on.
@@ -34,8 +36,8 @@ def to_overrides(minutes: float | None, words: Sequence[str], pick: Pick | None 
     pictures = [i for i, word in enumerate(words) if _is_picture(word, words[i - 1] if i else "")]
     if unknown := [word for word in words if word.startswith("-") and word not in _HYDRA_OPTIONS | _HYDRA_FLAGS]:
         raise UsageError(
-            f"no option {unknown[0]}; train takes --minutes, --quality, --pick and settings such as output=PATH, "
-            "trainer.max_steps=N, style.size=N"
+            f"no option {unknown[0]}; train takes --minutes, --quality, --pick, --film and settings such as "
+            "output=PATH, trainer.max_steps=N, style.size=N"
         )
     given = [words[i] for i in pictures] + [word for word in words if word.startswith("style.image=")]
     if len(given) > 1:
@@ -51,6 +53,8 @@ def to_overrides(minutes: float | None, words: Sequence[str], pick: Pick | None 
         settings.append(f"trainer.max_minutes={minutes:g}")
     if pick is not None:
         settings += _pick_settings(pick, words)
+    if film:
+        settings.append("film=still")
     if any(word.startswith("data.shards=") for word in words) and not any(word.startswith("data=") for word in words):
         return [*options, "data=shards", *settings]
     if any(word.startswith(("data=", "data.root=", "data.annotations=", "experiment=")) for word in words):

@@ -103,6 +103,7 @@ def trained_style_model(
                 **training,
                 "margin": module.margin,
                 "grid_weight": module.grid_weight,
+                "temporal_weight": module.temporal_weight,
                 **provenance(module.device),
             }
         ),
