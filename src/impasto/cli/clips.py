@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.output import print_note
-from impasto.errors import UsageError
+from impasto.errors import UsageError, printable
 from impasto.inference.files import STDOUT, Destination, camera_number
 from impasto.system import streams
 
@@ -18,21 +18,44 @@ if TYPE_CHECKING:
     from impasto.inference.hands import Hands
 
 
-def paint_clip(painter: Hands, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Paint one clip, or what a camera sees, with progress on stderr; return its entries of the report."""
-    from impasto.errors import printable
+def paint_clip(
+    painter: Hands, source: Path | int, target: Path, options: argparse.Namespace, settings: str | None
+) -> dict[str, Any]:
+    """Paint one clip, or what a camera sees, with progress on stderr; return its entries of the report.
+
+    `settings` is what `Made` says of them.
+    """
     from impasto.inference.video.paint_video import paint_video
 
     name = f"camera {source}" if isinstance(source, int) else printable(source)
-    with _progress(name) as progress:
+    with _progress(name) as progress, _telling_what_is_kept(name, target):
         report = paint_video(
             painter.frames(source), source, target, size=options.size, keep_metadata=options.keep_metadata,
-            progress=progress, max_pixels=options.max_pixels,
+            progress=progress, max_pixels=options.max_pixels, resume=options.resume, settings=settings,
         )  # fmt: skip
     for line in report.notes:
         print_note(f"{name}: {line}")
     summary = {"frames": report.frames, "seconds": report.seconds, "frames_per_second": report.frames_per_second}
     return {**summary, "damage": report.damage} if report.damage else summary
+
+
+def forget_parts(target: Path) -> None:
+    """Remove what is left of the painting of a film that is whole."""
+    from impasto.inference.video.parts import remove_parts
+
+    remove_parts(target)
+
+
+@contextmanager
+def _telling_what_is_kept(name: str, target: Path) -> Generator[None]:
+    from impasto.inference.video.parts import frames_kept
+
+    try:
+        yield
+    except BaseException:
+        if kept := frames_kept(target):
+            print_note(f"{name}: {kept} painted frames are kept; the same command with --resume goes on behind them")
+        raise
 
 
 def check_sources(options: argparse.Namespace, destination: Destination) -> None:
@@ -85,8 +108,10 @@ def _progress(name: str) -> Generator[Callable[[int, int | None], None]]:
 
     with tqdm(desc=name, unit="frame", file=sys.stderr, mininterval=0.5) as bar:
 
-        def show(_: int, total: int | None) -> None:
+        def show(done: int, total: int | None) -> None:
+            if not bar.n:
+                bar.n = bar.initial = done - 1  # what an earlier run has painted says nothing of the speed
             bar.total = total
-            bar.update()
+            bar.update(done - bar.n)
 
         yield show

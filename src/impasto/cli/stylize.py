@@ -62,7 +62,9 @@ def add(commands: Any) -> None:
     command.add_argument("--keep-metadata", action="store_true", help="copy EXIF, place included, to the result")
     command.add_argument("--overwrite", action="store_true", help="allow a result to replace its own input")
     command.add_argument(
-        "--resume", action="store_true", help="leave results that are there, whole and made from the same"
+        "--resume",
+        action="store_true",
+        help="leave results that are there, whole and made from the same, and go on with films that were interrupted",
     )
     command.add_argument(
         "--max-pixels",
@@ -219,8 +221,9 @@ def _paint_all(
             made = job.made(style, painter.settings(settings, job.source))
             if made and options.resume and job.is_done(made, records(job.target.parent), options.max_pixels):
                 report.left.append(report.entry(job.source, job.target))
+                clips.forget_parts(job.target)
                 continue
-            summary = _paint_one(painter, job, options)
+            summary = _paint_one(painter, job, options, made.settings if made else None)
             report.done.append({**report.entry(job.source, job.target), **summary})
             if made and job.target.is_file():  # and no stream
                 records(job.target.parent).add(made, job.target)
@@ -230,10 +233,10 @@ def _paint_all(
             report.fail(job.source, error)
 
 
-def _paint_one(painter: Hands, job: Job, options: argparse.Namespace) -> dict[str, Any]:
+def _paint_one(painter: Hands, job: Job, options: argparse.Namespace, settings: str | None) -> dict[str, Any]:
     """Paint one source; return its entries of the report beside input and output."""
     if job.makes_clip(overwrite=options.overwrite):
-        return clips.paint_clip(painter, job.source, job.target, options)
+        return clips.paint_clip(painter, job.source, job.target, options, settings)
     assert isinstance(job.source, Path)
     _paint_to(painter, job.source, job.target, files.result_suffix(job.source), options)
     return {}
