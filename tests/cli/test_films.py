@@ -91,3 +91,41 @@ def test_an_interrupted_film_goes_on_with_its_masks(
     parts_folder(folder / "out/in.tiny.mp4").mkdir()
     assert stylize(*words, "-o", "out/") == 0  # left as it is
     assert "1 left as they were" in capsys.readouterr().err and not list((folder / "out").glob(".*"))
+
+
+def test_a_span_from_the_command_line_with_masks_of_the_source(
+    folder: Path, painter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_clip(folder / "in.mp4", times=list(range(40)))
+    (folder / "masks").mkdir()
+    for number in range(40):
+        Image.new("L", (96, 64), 255 if number == 32 else 0).save(folder / f"masks/{number:03}.png")
+    words = ["in.mp4", "-s", painter, "--mask", "masks"]
+    assert stylize(*words, "-o", "whole.mp4") == 0
+    capsys.readouterr()
+    assert stylize(*words, "--from", "00:01", "--to", "1.3", "-o", "span.mp4", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["done"][0]["frames"] == 9
+    with av.open("whole.mp4") as whole, av.open("span.mp4") as span:
+        both = zip(list(whole.decode(video=0))[30:39], span.decode(video=0), strict=True)
+        assert max(np.abs(one.to_ndarray().astype(int) - other.to_ndarray()).mean() for one, other in both) < 2
+    for extra in (["--resume"], ["--from", "1", "--to", "1.3", "--resume"]):  # another span is another film
+        assert stylize("in.mp4", "-s", painter, *extra, "--json") == 0
+        assert len(json.loads(capsys.readouterr().out)["done"]) == 1
+
+
+@pytest.mark.parametrize(("words", "code", "said"), [
+    (["in.mp4", "--from", "1:99"], 2, "no time"), (["in.mp4", "--from", "2", "--to", "1"], 2, "later than --from"),
+    (["a.png", "--from", "1"], 1, "which has no times"), (["0", "-o", "x.mp4", "--to", "9"], 2, "cameras"),
+    (["-", "--to", "9"], 2, "have no times"), (["in.mp4", "--from", "9"], 1, "it ends after 0.7 s"),
+])  # fmt: skip
+def test_mistakes_about_times_are_named(
+    folder: Path, painter: Path, words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_clip(folder / "in.mp4")
+    Image.new("RGB", (20, 20)).save(folder / "a.png")
+    try:
+        ended = stylize(*words, "-s", painter)
+    except SystemExit as exit:
+        ended = int(str(exit.code))
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("impasto: ")]
+    assert ended == code and said in line and tree(folder) == {"in.mp4", "a.png"}

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from impasto.cli.options import time_from
 from impasto.cli.output import print_note
 from impasto.errors import UsageError, printable
 from impasto.inference.files import STDOUT, Destination, camera_number
@@ -16,6 +17,12 @@ from impasto.system import streams
 
 if TYPE_CHECKING:
     from impasto.inference.hands import Hands
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    films = command.add_argument_group("films", "times are seconds, MM:SS or HH:MM:SS of the source")
+    films.add_argument("--from", dest="start", type=time_from, metavar="TIME", help="paint a clip from there on")
+    films.add_argument("--to", dest="end", type=time_from, metavar="TIME", help="paint a clip up to there")
 
 
 def paint_clip(
@@ -32,6 +39,7 @@ def paint_clip(
         report = paint_video(
             painter.frames(source), source, target, size=options.size, keep_metadata=options.keep_metadata,
             progress=progress, max_pixels=options.max_pixels, resume=options.resume, settings=settings,
+            start=options.start or 0, end=options.end,
         )  # fmt: skip
     for line in report.notes:
         print_note(f"{name}: {line}")
@@ -58,6 +66,18 @@ def _telling_what_is_kept(name: str, target: Path) -> Generator[None]:
         raise
 
 
+def film_settings(options: argparse.Namespace) -> dict[str, str]:
+    """Return what of these options decides on a result; nothing where none is given."""
+    given = {"start": options.start, "end": options.end}
+    return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def check_picture(source: Path, options: argparse.Namespace) -> None:
+    """Raise UsageError for a picture and options that only films have."""
+    if film_settings(options):
+        raise UsageError(source, "a picture, which has no times", "leave --from and --to out")
+
+
 def check_sources(options: argparse.Namespace, destination: Destination) -> None:
     """Raise UsageError for sources and options that cannot go together, before a painter is loaded."""
     words: list[str] = options.sources
@@ -70,6 +90,11 @@ def check_sources(options: argparse.Namespace, destination: Destination) -> None
         raise UsageError("a camera and raw frames are painted as they come, in one style: give one -s")
     if len(options.style) > 1 and (to_stdout or destination.file or destination.stream):
         raise UsageError("several styles make several paintings: name a folder for -o, or give one -s")
+    is_span = options.start is not None or options.end is not None
+    if is_span and (options.frame_size or words == ["-"] or camera_number(words[0]) is not None):
+        raise UsageError("--from and --to are of a clip: raw frames, stdin and cameras have no times")
+    if is_span and options.end is not None and options.end <= (options.start or 0):
+        raise UsageError("--to must be later than --from")
     if options.frame_size and words != ["-"]:
         raise UsageError("--frame-size is that of raw frames on stdin: name - as the source")
     if words == ["-"] and options.frame_size:

@@ -79,6 +79,7 @@ def add(commands: Any) -> None:
     command.add_argument("--statistics", choices=STATISTICS, default=DEFAULT_STATISTICS,
                          help="of a picture painted in tiles: thumbnail is faster, and says how far it is off "
                               "(default: %(default)s)")  # fmt: skip
+    clips.add(command)
     dials.add(command)
     add_backend(command)
     add_device_and_json(command)
@@ -204,7 +205,10 @@ def _paint_all(
     """Paint every source; record each one in the report."""
     records = cache(Records)
     style = str(report.style)
-    settings = settings_of(model, size=options.size, statistics=options.statistics, keep_metadata=options.keep_metadata)
+    settings = settings_of(
+        model, size=options.size, statistics=options.statistics, keep_metadata=options.keep_metadata,
+        **clips.film_settings(options),
+    )  # fmt: skip
     made_now = {item["output"] for item in (*report.done, *report.left)}  # in earlier styles: no sources
     note = print_note if not (made_now or report.has_bad_source) else lambda line: None
     jobs = files.jobs_of(
@@ -238,6 +242,7 @@ def _paint_one(painter: Hands, job: Job, options: argparse.Namespace, settings: 
     if job.makes_clip(overwrite=options.overwrite):
         return clips.paint_clip(painter, job.source, job.target, options, settings)
     assert isinstance(job.source, Path)
+    clips.check_picture(job.source, options)
     _paint_to(painter, job.source, job.target, files.result_suffix(job.source), options)
     return {}
 

@@ -105,7 +105,7 @@ def paint_video(
         ImpastoError: what `paint` raises.
     """
     started, target = time.perf_counter(), Path(target)
-    span = Span(Fraction(start), None if end is None else Fraction(end))
+    span = Span(_exact(start), None if end is None else _exact(end))
     check_clip_writable(target)
     if span.start < 0 or (span.end is not None and span.end <= span.start):
         raise UsageError(f"the span {span} holds nothing; end it after it begins")
@@ -117,6 +117,11 @@ def paint_video(
     report = _paint_at_once(task, started)
     remove_parts(target)
     return report
+
+
+def _exact(seconds: float | Fraction) -> Fraction:
+    """Return what a float is meant to be: 0.1 is a little more than a tenth."""
+    return Fraction(seconds).limit_denominator(10**9)
 
 
 def _is_long(task: _Task) -> bool:

@@ -84,6 +84,7 @@ class Clip:
     is_interlaced: bool = False  # as far as it was decoded
     is_clear: bool = False  # or may be, somewhere
     zero: int = 0  # what the result's times are less than the clip's, in ticks of the video
+    began: Fraction = Fraction(0)  # second of the first frame, where the clip does not say when it begins
     passed: int = 0  # frames before the span, as far as they were read
 
     def __post_init__(self) -> None:
@@ -119,7 +120,9 @@ class Clip:
     @property
     def start(self) -> Fraction:
         """The time at which the clip begins, in seconds: what its players call 0."""
-        rounded = Fraction(self.container.start_time or 0, 10**6)
+        if self.container.start_time is None:
+            return self.began
+        rounded = Fraction(self.container.start_time, 10**6)
         exact = (self.video.start_time or 0) * self.video.time_base
         return exact if abs(exact - rounded) <= Fraction(1, 10**6) else rounded
 
@@ -238,7 +241,7 @@ class Clip:
         """Go to a key frame before a second of the clip; return whether that is not its beginning."""
         from av.error import FFmpegError
 
-        if moment <= _BEFORE:
+        if moment <= _BEFORE or self.container.start_time is None:  # a bare stream, whose times are guessed
             return False
         try:
             ticks = int((moment - _BEFORE + self.start) / self.video.time_base)
@@ -310,6 +313,8 @@ class Clip:
                     yield packet
             elif not is_over:
                 for frame in self._decoded(packet):
+                    if not self.frames and frame.pts is not None:
+                        self.began = frame.pts * self.video.time_base
                     self.frames += 1
                     is_over |= self.span.end is not None and self.moment(frame) >= self.span.end
                     if not is_over:
