@@ -129,3 +129,21 @@ def test_mistakes_about_times_are_named(
         ended = int(str(exit.code))
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("impasto: ")]
     assert ended == code and said in line and tree(folder) == {"in.mp4", "a.png"}
+
+
+def test_styles_change_along_a_film(folder: Path, painter: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_clip(folder / "in.mp4", times=list(range(60)))
+    Image.new("RGB", (20, 20)).save(folder / "a.png")
+    style = f"{painter}@0,{painter}@00:01"
+    assert stylize("in.mp4", "-s", style, "--strength", "0.7", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["style"] == "tiny-tiny" and [each["from"] for each in report["dials"]["styles"]] == [0, 1]
+    assert stylize("in.mp4", "-s", style, "--strength", "0.7", "--resume", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["left"]) == 1
+    assert stylize("in.mp4", "-s", style, "--strength", "0.7", "--resume", "--transition", "0", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["done"][0]["output"] == "in.tiny-tiny.mp4"
+    assert stylize("a.png", "-s", style) == 1 and "a.png: a picture, which has no times" in capsys.readouterr().err
+    for words in (["-", "--frame-size", "8x8"], ["-"]):
+        assert stylize(*words, "-s", style) == 2 and "has no times" in capsys.readouterr().err
+    assert stylize("in.mp4", "-s", f"{painter}@0,{painter}") == 2 and "a time is missing" in capsys.readouterr().err
+    assert stylize("in.mp4", "-s", style, "-s", style) == 2 and "give it once" in capsys.readouterr().err

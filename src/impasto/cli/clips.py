@@ -6,9 +6,11 @@ import argparse
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from impasto.any_style.words import cues_of
 from impasto.cli.options import time_from
 from impasto.cli.output import print_note
 from impasto.errors import UsageError, printable
@@ -16,17 +18,23 @@ from impasto.inference.files import STDOUT, Destination, camera_number
 from impasto.system import streams
 
 if TYPE_CHECKING:
+    from impasto.inference.changes import ChangingHands
     from impasto.inference.hands import Hands
+
+    Painter = Hands | ChangingHands
 
 
 def add(command: argparse.ArgumentParser) -> None:
     films = command.add_argument_group("films", "times are seconds, MM:SS or HH:MM:SS of the source")
     films.add_argument("--from", dest="start", type=time_from, metavar="TIME", help="paint a clip from there on")
     films.add_argument("--to", dest="end", type=time_from, metavar="TIME", help="paint a clip up to there")
+    films.add_argument("--transition", type=time_from, default=Fraction(1), metavar="SECONDS",
+                       help="how long one style fades into the next, where -s wave@0,oils@00:10 changes them "
+                            "(default: 1)")  # fmt: skip
 
 
 def paint_clip(
-    painter: Hands, source: Path | int, target: Path, options: argparse.Namespace, settings: str | None
+    painter: Painter, source: Path | int, target: Path, options: argparse.Namespace, settings: str | None
 ) -> dict[str, Any]:
     """Paint one clip, or what a camera sees, with progress on stderr; return its entries of the report.
 
@@ -95,6 +103,8 @@ def check_sources(options: argparse.Namespace, destination: Destination) -> None
         raise UsageError("--from and --to are of a clip: raw frames, stdin and cameras have no times")
     if is_span and options.end is not None and options.end <= (options.start or 0):
         raise UsageError("--to must be later than --from")
+    if words == ["-"] and any(len(cues_of(style)) > 1 for style in options.style):
+        raise UsageError("styles that change with time are for clips and cameras: what comes from stdin has no times")
     if options.frame_size and words != ["-"]:
         raise UsageError("--frame-size is that of raw frames on stdin: name - as the source")
     if words == ["-"] and options.frame_size:
@@ -111,7 +121,7 @@ def check_sources(options: argparse.Namespace, destination: Destination) -> None
         raise UsageError("--json and the picture cannot both go to stdout: choose -o FILE")
 
 
-def paint_pipe(painter: Hands, options: argparse.Namespace) -> int:
+def paint_pipe(painter: Painter, options: argparse.Namespace) -> int:
     """Paint raw RGB24 frames from stdin to stdout."""
     from impasto.inference.video.paint_video import paint_raw
 
