@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from impasto.any_style.words import Part, joined_name, parts_of
+from impasto.any_style.words import Part, cues_of, joined_name, parts_of
 from impasto.errors import UsageError
 
 
@@ -113,3 +114,35 @@ def test_any_word_gives_parts_that_make_one_or_a_line(word: str) -> None:
 def test_a_blends_name_tells_its_weights_where_they_differ(word: str, name: str) -> None:
     parts = parts_of(word)
     assert joined_name(parts, [part.word for part in parts]) == name
+
+
+@pytest.mark.parametrize(("word", "cues"), [
+    ("wave", [("wave", 0)]), ("wave@0", [("wave", 0)]), ("wave@0,oils@00:10", [("wave", 0), ("oils", 10)]),
+    ("a.jpg:0.7,wave:0.3@0,oils@1:02.5,b.png@01:00:00",
+     [("a.jpg:0.7,wave:0.3", 0), ("oils", Fraction(125, 2)), ("b.png", 3600)]),
+    ("a,b@0,c,d:1@9", [("a,b", 0), ("c,d:1", 9)]), ("me@2x.png", [("me@2x.png", 0)]),
+    ("https://me@0/a@1", [("https://me@0/a@1", 0)]),
+])  # fmt: skip
+def test_styles_in_turn(word: str, cues: list[tuple[str, float]]) -> None:
+    assert [(cue.word, cue.start) for cue in cues_of(word)] == cues
+
+
+def test_a_file_with_a_time_in_its_name_is_one_style(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a@0,b@10").touch()
+    assert [cue.word for cue in cues_of("a@0,b@10")] == ["a@0,b@10"]
+
+
+@pytest.mark.parametrize(("word", "said"), [
+    ("wave@0,oils", "a time is missing"), ("wave@1,oils@2", "must at 0"), ("wave@0,oils@0", "later than the one"),
+    ("a@0,b@9,c@5", "later than the one"), ("wave@0,oils@1:99", "no time"), ("@0,b@1", "without a name"),
+    ("a@0,,b@1", None), ("a@0,", "a time is missing"), ("a@0,b@1.2.3", "no time"), ("a@0,b@..", "no time"),
+])  # fmt: skip
+def test_styles_in_turn_that_make_no_sense(word: str, said: str | None) -> None:
+    if said is None:
+        assert [cue.word for cue in cues_of(word)] == ["a", ",b"]
+        with pytest.raises(UsageError, match="without a name"):
+            parts_of(",b")
+        return
+    with pytest.raises(UsageError, match=said):
+        cues_of(word)

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from impasto.datasets.ray import run_on_ray
+from impasto.datasets.workers import Worker
 from impasto.errors import UsageError
+
+
+def _worker(device: str) -> Worker:
+    raise AssertionError("Ray is not there")
 
 
 @pytest.mark.parametrize(
@@ -25,4 +30,4 @@ def test_a_ray_that_is_not_there_is_told_from_one_that_does_not_go_together_with
     monkeypatch.delitem(sys.modules, "ray", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UsageError, match=said):
-        next(run_on_ray([], lambda device: lambda job: None, None, "cpu"))
+        next(run_on_ray([], _worker, None, "cpu"))

@@ -1,18 +1,23 @@
-"""What people type as a style: a shipped name, a file, a picture, a vector, or several of them blended."""
+"""What people type as a style: a shipped name, a file, a picture, a vector, or several of them, blended or in turn."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from impasto.errors import UsageError, printable
 from impasto.system.files import is_address
+from impasto.system.times import seconds_of
 
 _ROUNDING = 0.0051  # of each weight: thirds are typed as 0.33
 _MOST_COMMAS = 8  # of one file's name
+_CUE = re.compile(r"@([\d:.]+)(?:,|$)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,42 @@ class Part:
 
     word: str
     weight: float
+
+
+@dataclass(frozen=True)
+class Cue:
+    """A style, or a blend, and the second of a film from which on it is painted."""
+
+    word: str
+    start: Fraction
+
+
+def cues_of(word: str) -> list[Cue]:
+    """Take `a@0,b.jpg:0.7,c:0.3@00:10` apart: a style is all that stands before its @TIME, be it a blend.
+
+    A word without any time, or that is there as a file, is one style from 0 on.
+
+    Raises:
+        UsageError: a time that is none, is not later than the one before, or is missing.
+    """
+    found = [] if _is_there(word) or is_address(word) else list(_CUE.finditer(word))
+    if not found:
+        return [Cue(word, Fraction(0))]
+    said = f"-s {printable(word)}: "
+    example = "write it as wave@0,oils@00:10"
+    if found[-1].end() < len(word) or word.endswith(","):
+        raise UsageError(f"{said}a time is missing behind the last style; {example}")
+    cues: list[Cue] = []
+    for before, match in zip([0, *(match.end() for match in found)], found, strict=False):
+        try:
+            cues.append(Cue(_named(word[before : match.start()], word), seconds_of(match[1])))
+        except ValueError as error:
+            raise UsageError(f"{said}{error}") from error
+    if cues[0].start:
+        raise UsageError(f"{said}the first style begins at {float(cues[0].start):g} s and must at 0; {example}")
+    if any(one.start >= other.start for one, other in pairwise(cues)):
+        raise UsageError(f"{said}each style must begin later than the one before; {example}")
+    return cues
 
 
 def parts_of(word: str | Path) -> list[Part]:

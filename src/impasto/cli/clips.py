@@ -6,33 +6,84 @@ import argparse
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from impasto.any_style.words import cues_of
+from impasto.cli.options import time_from
 from impasto.cli.output import print_note
-from impasto.errors import UsageError
+from impasto.errors import UsageError, printable
 from impasto.inference.files import STDOUT, Destination, camera_number
 from impasto.system import streams
 
 if TYPE_CHECKING:
+    from impasto.inference.changes import ChangingHands
     from impasto.inference.hands import Hands
 
+    Painter = Hands | ChangingHands
 
-def paint_clip(painter: Hands, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Paint one clip, or what a camera sees, with progress on stderr; return its entries of the report."""
-    from impasto.errors import printable
+
+def add(command: argparse.ArgumentParser) -> None:
+    films = command.add_argument_group("films", "times are seconds, MM:SS or HH:MM:SS of the source")
+    films.add_argument("--from", dest="start", type=time_from, metavar="TIME", help="paint a clip from there on")
+    films.add_argument("--to", dest="end", type=time_from, metavar="TIME", help="paint a clip up to there")
+    films.add_argument("--transition", type=time_from, default=Fraction(1), metavar="SECONDS",
+                       help="how long one style fades into the next, where -s wave@0,oils@00:10 changes them "
+                            "(default: 1)")  # fmt: skip
+
+
+def paint_clip(
+    painter: Painter, source: Path | int, target: Path, options: argparse.Namespace, settings: str | None
+) -> dict[str, Any]:
+    """Paint one clip, or what a camera sees, with progress on stderr; return its entries of the report.
+
+    `settings` is what `Made` says of them.
+    """
     from impasto.inference.video.paint_video import paint_video
 
     name = f"camera {source}" if isinstance(source, int) else printable(source)
-    with _progress(name) as progress:
+    with _progress(name) as progress, _telling_what_is_kept(name, target):
         report = paint_video(
             painter.frames(source), source, target, size=options.size, keep_metadata=options.keep_metadata,
-            progress=progress, max_pixels=options.max_pixels,
+            progress=progress, max_pixels=options.max_pixels, resume=options.resume, settings=settings,
+            start=options.start or 0, end=options.end,
         )  # fmt: skip
     for line in report.notes:
         print_note(f"{name}: {line}")
     summary = {"frames": report.frames, "seconds": report.seconds, "frames_per_second": report.frames_per_second}
     return {**summary, "damage": report.damage} if report.damage else summary
+
+
+def forget_parts(target: Path) -> None:
+    """Remove what is left of the painting of a film that is whole."""
+    from impasto.inference.video.parts import remove_parts
+
+    remove_parts(target)
+
+
+@contextmanager
+def _telling_what_is_kept(name: str, target: Path) -> Generator[None]:
+    from impasto.inference.video.parts import frames_kept
+
+    try:
+        yield
+    except BaseException:
+        if kept := frames_kept(target):
+            print_note(f"{name}: {kept} painted frames are kept; the same command with --resume goes on behind them")
+        raise
+
+
+def film_settings(options: argparse.Namespace) -> dict[str, str]:
+    """Return what of these options decides on a result; nothing where none is given."""
+    given = {"start": options.start, "end": options.end}
+    return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def check_picture(source: Path, options: argparse.Namespace) -> None:
+    """Raise UsageError for a picture and options that only films have."""
+    if film_settings(options):
+        raise UsageError(source, "a picture, which has no times", "leave --from and --to out")
 
 
 def check_sources(options: argparse.Namespace, destination: Destination) -> None:
@@ -47,6 +98,13 @@ def check_sources(options: argparse.Namespace, destination: Destination) -> None
         raise UsageError("a camera and raw frames are painted as they come, in one style: give one -s")
     if len(options.style) > 1 and (to_stdout or destination.file or destination.stream):
         raise UsageError("several styles make several paintings: name a folder for -o, or give one -s")
+    is_span = options.start is not None or options.end is not None
+    if is_span and (options.frame_size or words == ["-"] or camera_number(words[0]) is not None):
+        raise UsageError("--from and --to are of a clip: raw frames, stdin and cameras have no times")
+    if is_span and options.end is not None and options.end <= (options.start or 0):
+        raise UsageError("--to must be later than --from")
+    if words == ["-"] and any(len(cues_of(style)) > 1 for style in options.style):
+        raise UsageError("styles that change with time are for clips and cameras: what comes from stdin has no times")
     if options.frame_size and words != ["-"]:
         raise UsageError("--frame-size is that of raw frames on stdin: name - as the source")
     if words == ["-"] and options.frame_size:
@@ -63,7 +121,7 @@ def check_sources(options: argparse.Namespace, destination: Destination) -> None
         raise UsageError("--json and the picture cannot both go to stdout: choose -o FILE")
 
 
-def paint_pipe(painter: Hands, options: argparse.Namespace) -> int:
+def paint_pipe(painter: Painter, options: argparse.Namespace) -> int:
     """Paint raw RGB24 frames from stdin to stdout."""
     from impasto.inference.video.paint_video import paint_raw
 
@@ -85,8 +143,10 @@ def _progress(name: str) -> Generator[Callable[[int, int | None], None]]:
 
     with tqdm(desc=name, unit="frame", file=sys.stderr, mininterval=0.5) as bar:
 
-        def show(_: int, total: int | None) -> None:
+        def show(done: int, total: int | None) -> None:
+            if not bar.n:
+                bar.n = bar.initial = done - 1  # what an earlier run has painted says nothing of the speed
             bar.total = total
-            bar.update()
+            bar.update(done - bar.n)
 
         yield show

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from impasto.cli.output import print_note
 from impasto.errors import ImpastoError, UsageError, printable
@@ -35,23 +36,56 @@ def usable_styles(
     return found, failures
 
 
-def style_models(styles: Sequence[str], fail: Callable[[None, Exception, str], None]) -> dict[str, Path]:
+class CuedModel(NamedTuple):
+    """A style model and the second of a film from which on it paints."""
+
+    start: Fraction
+    model: Path
+
+
+CuedModels = tuple[CuedModel, ...]  # the first from 0 on; of most styles it is the only one
+
+
+def style_models(styles: Sequence[str], fail: Callable[[None, Exception, str], None]) -> dict[str, CuedModels]:
     """Return the style models under the names that their paintings carry; `fail` takes those that cannot be used.
 
     Raises:
         ImpastoError, OSError: none can be used.
         UsageError: two have the same name, or weights make no blend.
     """
-    found, failures = usable_styles(styles, _named_model)
-    models: dict[str, Path] = {}
+    found, failures = usable_styles(styles, _named_models)
+    models: dict[str, CuedModels] = {}
     words: dict[str, str] = {}
-    for style, (name, model) in found:
+    for style, (name, cued) in found:
         if name in models:
-            raise UsageError(_same_name(name, style, words[name], is_same=model.samefile(models[name])))
-        models[name], words[name] = model, style
+            raise UsageError(_same_name(name, style, words[name], is_same=_are_the_same(cued, models[name])))
+        models[name], words[name] = cued, style
     for style, error in failures:
         fail(None, error, style)
     return models
+
+
+def _are_the_same(one: CuedModels, other: CuedModels) -> bool:
+    return len(one) == len(other) and all(
+        mine.start == yours.start and mine.model.samefile(yours.model) for mine, yours in zip(one, other, strict=True)
+    )
+
+
+def _named_models(style: str) -> tuple[str, CuedModels]:
+    """Return the name that paintings in a style carry, which may change with time, and its style models.
+
+    Raises:
+        ImpastoError, OSError: as `_named_model`.
+        UsageError: times that make no sense.
+    """
+    from impasto.any_style.words import cues_of
+    from impasto.checkpoint import plain_name
+
+    cues = cues_of(style)
+    found = {word: _named_model(word) for word in dict.fromkeys(cue.word for cue in cues)}
+    names = [found[cue.word][0] for cue in cues]
+    name = names[0] if len(names) == 1 else plain_name("-".join(names))
+    return name, tuple(CuedModel(cue.start, found[cue.word][1]) for cue in cues)
 
 
 def _named_model(style: str) -> tuple[str, Path]:

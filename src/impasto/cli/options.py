@@ -7,12 +7,14 @@ import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from fractions import Fraction
 from mimetypes import MimeTypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from impasto.errors import UsageError, printable
 from impasto.system.choices import BACKENDS, DEFAULT_BACKEND, DEFAULT_DEVICE, DEFAULT_PRECISION, MAX_PIXELS, PRECISIONS
+from impasto.system.times import seconds_of
 
 if TYPE_CHECKING:
     from impasto.records import Fidelity
@@ -97,6 +99,14 @@ def minutes_from(text: str) -> float:
         if 0 < (value := float(text)) < 100_000:
             return value
     raise argparse.ArgumentTypeError(f"must be a number of minutes above 0, not {text}")
+
+
+def time_from(text: str) -> Fraction:
+    """Parse a moment of a film, in seconds."""
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def path_from(text: str) -> Path:

@@ -9,8 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from impasto.any_style.words import cues_of
 from impasto.cli import clips, dials
-from impasto.cli.named_styles import style_models
+from impasto.cli.named_styles import CuedModels, style_models
 from impasto.cli.options import (
     A_STYLE,
     Once,
@@ -31,6 +32,7 @@ from impasto.system import streams
 from impasto.system.choices import DEFAULT_STATISTICS, MAX_PIXELS, STATISTICS
 
 if TYPE_CHECKING:
+    from impasto.cli.clips import Painter
     from impasto.cli.dials import Places
     from impasto.inference.hands import Hands
 
@@ -46,7 +48,7 @@ def add(commands: Any) -> None:
         "--style",
         action="append",
         required=True,
-        help=f"{A_STYLE}; repeatable",
+        help=f"{A_STYLE}; repeatable; of a film also wave@0,oils@00:10, which changes at that time",
     )
     command.add_argument(
         "-o",
@@ -62,7 +64,9 @@ def add(commands: Any) -> None:
     command.add_argument("--keep-metadata", action="store_true", help="copy EXIF, place included, to the result")
     command.add_argument("--overwrite", action="store_true", help="allow a result to replace its own input")
     command.add_argument(
-        "--resume", action="store_true", help="leave results that are there, whole and made from the same"
+        "--resume",
+        action="store_true",
+        help="leave results that are there, whole and made from the same, and go on with films that were interrupted",
     )
     command.add_argument(
         "--max-pixels",
@@ -77,6 +81,7 @@ def add(commands: Any) -> None:
     command.add_argument("--statistics", choices=STATISTICS, default=DEFAULT_STATISTICS,
                          help="of a picture painted in tiles: thumbnail is faster, and says how far it is off "
                               "(default: %(default)s)")  # fmt: skip
+    clips.add(command)
     dials.add(command)
     add_backend(command)
     add_device_and_json(command)
@@ -87,25 +92,26 @@ def _stylize(options: argparse.Namespace) -> int:
     clips.check_sources(options, destination)
     dials.check(options)
     masks = [options.mask, options.annotations, *(mask for mask, _ in options.region or ())]
-    refuse_as_output(destination.file, [*options.style, *(path for path in masks if path)])
+    styles = [cue.word for style in options.style for cue in cues_of(style)]
+    refuse_as_output(destination.file, [*styles, *(path for path in masks if path)])
     report = _Report(None, options.json, several=len(options.style) > 1)
     models = style_models(options.style, report.fail)
     places = dials.places_of(options)
     if options.sources == ["-"] and options.frame_size:
-        (model,) = models.values()
-        return clips.paint_pipe(_painter(model, places, options), options)
+        (cued,) = models.values()
+        return clips.paint_pipe(_painter(cued, places, options), options)
     stdin = cache(_stdin)
     try:
-        for report.style, model in models.items():
+        for report.style, cued in models.items():
             try:
-                painter = _painter(model, places, options)
+                painter = _painter(cued, places, options)
             except ModelError as error:
                 if not report.several:
                     raise
                 report.fail(None, error, report.style)
                 continue
             report.dials = painter.to_dict()
-            _paint_sources(painter, model, destination, options, report, stdin)
+            _paint_sources(painter, cued, destination, options, report, stdin)
     except KeyboardInterrupt:
         report.fail(None, ImpastoError(INTERRUPTED))
         report.code = INTERRUPTED_CODE
@@ -113,14 +119,23 @@ def _stylize(options: argparse.Namespace) -> int:
     return report.code
 
 
-def _painter(model: Path, places: Places, options: argparse.Namespace) -> Hands:
+def _painter(cued: CuedModels, places: Places, options: argparse.Namespace) -> Painter:
+    hands = {model: _hands(model, places, options) for model in dict.fromkeys(model for _, model in cued)}
+    print(f"painting with {hands[cued[0].model].painter.engine}", file=sys.stderr)
+    if len(cued) == 1:
+        return hands[cued[0].model]
+    from impasto.inference.changes import ChangingHands, Cue
+
+    return ChangingHands([Cue(start, hands[model]) for start, model in cued], options.transition)
+
+
+def _hands(model: Path, places: Places, options: argparse.Namespace) -> Hands:
     from impasto.inference.stylizer import Stylizer
 
     stylizer = Stylizer(
         model, options.device, backend=options.backend, precision=options.precision,
         max_memory=options.max_memory, statistics=options.statistics,
     )  # fmt: skip
-    print(f"painting with {stylizer.engine}", file=sys.stderr)
     return dials.hands_of(stylizer, places, options)
 
 
@@ -182,8 +197,8 @@ def failure_report(reason: str) -> dict[str, Any]:
 
 
 def _paint_sources(
-    painter: Hands,
-    model: Path,
+    painter: Painter,
+    cued: CuedModels,
     destination: Destination,
     options: argparse.Namespace,
     report: _Report,
@@ -193,16 +208,24 @@ def _paint_sources(
     if options.sources == ["-"]:
         _paint_stdin(painter, stdin, destination, options, report)
     else:
-        _paint_all(painter, model, destination, options, report)
+        _paint_all(painter, cued, destination, options, report)
 
 
 def _paint_all(
-    painter: Hands, model: Path, destination: Destination, options: argparse.Namespace, report: _Report
+    painter: Painter,
+    cued: CuedModels,
+    destination: Destination,
+    options: argparse.Namespace,
+    report: _Report,
 ) -> None:
     """Paint every source; record each one in the report."""
     records = cache(Records)
     style = str(report.style)
-    settings = settings_of(model, size=options.size, statistics=options.statistics, keep_metadata=options.keep_metadata)
+    settings = settings_of(
+        *(model for _, model in cued), size=options.size, statistics=options.statistics,
+        keep_metadata=options.keep_metadata,
+        **clips.film_settings(options),
+    )  # fmt: skip
     made_now = {item["output"] for item in (*report.done, *report.left)}  # in earlier styles: no sources
     note = print_note if not (made_now or report.has_bad_source) else lambda line: None
     jobs = files.jobs_of(
@@ -219,8 +242,9 @@ def _paint_all(
             made = job.made(style, painter.settings(settings, job.source))
             if made and options.resume and job.is_done(made, records(job.target.parent), options.max_pixels):
                 report.left.append(report.entry(job.source, job.target))
+                clips.forget_parts(job.target)
                 continue
-            summary = _paint_one(painter, job, options)
+            summary = _paint_one(painter, job, options, made.settings if made else None)
             report.done.append({**report.entry(job.source, job.target), **summary})
             if made and job.target.is_file():  # and no stream
                 records(job.target.parent).add(made, job.target)
@@ -230,16 +254,19 @@ def _paint_all(
             report.fail(job.source, error)
 
 
-def _paint_one(painter: Hands, job: Job, options: argparse.Namespace) -> dict[str, Any]:
+def _paint_one(painter: Painter, job: Job, options: argparse.Namespace, settings: str | None) -> dict[str, Any]:
     """Paint one source; return its entries of the report beside input and output."""
     if job.makes_clip(overwrite=options.overwrite):
-        return clips.paint_clip(painter, job.source, job.target, options)
+        return clips.paint_clip(painter, job.source, job.target, options, settings)
     assert isinstance(job.source, Path)
+    clips.check_picture(job.source, options)
     _paint_to(painter, job.source, job.target, files.result_suffix(job.source), options)
     return {}
 
 
-def _paint_to(painter: Hands, source: Path | BinaryIO, target: Path, suffix: str, options: argparse.Namespace) -> None:
+def _paint_to(
+    painter: Painter, source: Path | BinaryIO, target: Path, suffix: str, options: argparse.Namespace
+) -> None:
     """Paint a picture into a file, a pipe or a device; `suffix` gives the format of the latter two."""
     if target == files.STDOUT:
         _paint_picture(painter, source, streams.results().buffer, suffix, options)  # type: ignore[attr-defined]
@@ -251,7 +278,11 @@ def _paint_to(painter: Hands, source: Path | BinaryIO, target: Path, suffix: str
 
 
 def _paint_picture(
-    painter: Hands, source: Path | BinaryIO, target: Path | BinaryIO, suffix: str, options: argparse.Namespace
+    painter: Painter,
+    source: Path | BinaryIO,
+    target: Path | BinaryIO,
+    suffix: str,
+    options: argparse.Namespace,
 ) -> None:
     from impasto.images.geometry import resize, size_of
     from impasto.images.reading import read_picture
@@ -283,7 +314,7 @@ def _stdin() -> BinaryIO:
 
 
 def _paint_stdin(
-    painter: Hands,
+    painter: Painter,
     stdin: Callable[[], BinaryIO],
     destination: Destination,
     options: argparse.Namespace,

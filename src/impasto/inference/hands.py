@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from impasto.dials.dials import Dials
-from impasto.inference.mask_files import Masks, Source
+from impasto.inference.mask_files import MaskOf, Masks, Source
 from impasto.inference.regions import Painted, paint_regions
 from impasto.inference.stylizer import Stylizer
 
@@ -22,6 +22,23 @@ class Region(NamedTuple):
     painter: Stylizer
     dials: Dials
     digest: str
+
+
+class HandsOfFrames:
+    """Paints the frames of one clip, each along its own masks: a `FilmPainter`."""
+
+    def __init__(self, hands: Hands, own: MaskOf | None, others: Sequence[MaskOf]):
+        self._hands, self._own, self._others = hands, own, others
+        self._next = 0
+        self.counts_frames = own is not None or bool(others)
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        return self.paint_at(pixels, self._next)
+
+    def paint_at(self, pixels: np.ndarray, number: int, moment: object = None) -> np.ndarray:
+        self._next, size = number + 1, (pixels.shape[0], pixels.shape[1])
+        own = None if self._own is None else self._own(number, size)
+        return self._hands.paint_masked(pixels, own, [other(number, size) for other in self._others])
 
 
 class Hands:
@@ -57,13 +74,11 @@ class Hands:
         if self.are_plain:
             return self.painter
         own = None if self.masks is None else self.masks.of_frames(source)
-        others = [region.masks.of_frames(source) for region in self.regions]
+        return HandsOfFrames(self, own, [region.masks.of_frames(source) for region in self.regions])
 
-        def paint_next(pixels: np.ndarray) -> np.ndarray:
-            size = pixels.shape[0], pixels.shape[1]
-            return self._paint(pixels, own and own(size), [other(size) for other in others]).pixels[0]
-
-        return paint_next
+    def paint_masked(self, pixels: np.ndarray, own: np.ndarray | None, others: Sequence[np.ndarray]) -> np.ndarray:
+        """Paint a frame (H, W, 3) along the masks that it has."""
+        return self._paint(pixels, own, others).pixels[0]
 
     def _paint(self, pixels: np.ndarray, own: np.ndarray | None, others: Sequence[np.ndarray]) -> Painted:
         if not others:

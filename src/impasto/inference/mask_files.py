@@ -18,6 +18,7 @@ from impasto.system.files import file_digest
 
 Source = Path | int | BinaryIO  # a file, a camera's number, or what stdin holds
 Size = tuple[int, int]  # height and width
+MaskOf = Callable[[int, Size], np.ndarray]  # of a frame, by its number in the clip, counted from 0
 
 
 class Masks(Protocol):
@@ -31,8 +32,8 @@ class Masks(Protocol):
         """
         ...
 
-    def of_frames(self, source: Source) -> Callable[[Size], np.ndarray]:
-        """Return what gives, called once for each frame of a clip, the mask of that frame; raises as `of`."""
+    def of_frames(self, source: Source) -> MaskOf:
+        """Return what gives the mask of each frame of a clip; raises as `of`."""
         ...
 
     def digest(self, source: Source) -> str:
@@ -55,18 +56,18 @@ class MaskFiles:
     def of(self, source: Source, size: Size) -> np.ndarray:
         return read_mask(find_mask(self.place, _name_of(source)), size, invert=self.invert)
 
-    def of_frames(self, source: Source) -> Callable[[Size], np.ndarray]:
+    def of_frames(self, source: Source) -> MaskOf:
         if (one := self._one_for(source)) is not None:
-            return lru_cache(maxsize=1)(lambda size: read_mask(one, size, invert=self.invert))
+            of_all = lru_cache(maxsize=1)(lambda size: read_mask(one, size, invert=self.invert))
+            return lambda _, size: of_all(size)
         files = self._frames_of(source)
-        left = iter(files)
 
-        def of_next(size: Size) -> np.ndarray:
-            if (path := next(left, None)) is None:
+        def of_frame(number: int, size: Size) -> np.ndarray:
+            if number >= len(files):
                 raise ImageError(self.place, f"no mask for frame {len(files) + 1}", "give one for each frame")
-            return read_mask(path, size, invert=self.invert, note=False)
+            return read_mask(files[number], size, invert=self.invert, note=False)
 
-        return of_next
+        return of_frame
 
     def digest(self, source: Source) -> str:
         from impasto.inference.files import is_clip

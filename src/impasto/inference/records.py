@@ -84,9 +84,11 @@ class Records:
         self._names[made.source, made.style].append(made.result)
 
 
-def settings_of(model: Path, **options: object) -> str:
-    """Return a digest of the model's file and of the options that decide on a result."""
-    digest = hashlib.sha256(model.read_bytes())
+def settings_of(*models: Path, **options: object) -> str:
+    """Return a digest of the models' files and of the options that decide on a result."""
+    digest = hashlib.sha256()
+    for model in models:
+        digest.update(model.read_bytes())
     digest.update(json.dumps(options, sort_keys=True).encode())
     return digest.hexdigest()
 

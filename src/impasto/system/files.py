@@ -83,14 +83,15 @@ def disable_telemetry() -> None:
 
 
 @contextmanager
-def written_whole(path: Path, *, durable: bool = False) -> Generator[Path]:
+def written_whole(path: Path, *, durable: bool = False, within: Path | None = None) -> Generator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, else remove it.
 
     A reader therefore sees the old file or the new one, never half of one; with `durable` also after a power cut.
-    The temporary name ends in `.part`, so that no search for pictures or clips finds what a killed process left.
+    The temporary name ends in `.part`, so that no search for pictures or clips finds what a killed process left. It
+    lies in the folder `within` where one is given, on the same disk as `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".impasto-", suffix=".part")
+    handle, name = tempfile.mkstemp(dir=within or path.parent, prefix=".impasto-", suffix=".part")
     os.close(handle)
     temporary = Path(name)
     try:

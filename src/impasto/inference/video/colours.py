@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from impasto.errors import VideoError
-from impasto.inference.video.chain import Frame
+from impasto.inference.video.chain import Frame, Mark
 from impasto.inference.video.reading import Clip, pyav
 
 # swscale's number for each matrix that a file can name (AVColorSpace), and what is taken where none is named.
@@ -127,24 +127,45 @@ def _colours_of(frame: Any, is_resized: bool) -> tuple[int, int, dict[str, int]]
     return matrix, tags["color_range"] or _LIMITED, tags
 
 
-def upright_frames(items: Generator[Any, None, None], clip: Clip, plan: FramePlan) -> Generator[Any, None, None]:
-    """Turn decoded frames into `Frame`s, their times strictly rising; packets of sound pass as they are."""
+def upright_frames(
+    items: Generator[Any, None, None], clip: Clip, plan: FramePlan, behind: Mark | None = None
+) -> Generator[Any, None, None]:
+    """Turn decoded frames into `Frame`s, their times strictly rising; packets of sound pass as they are.
+
+    Where `items` go on `behind` a frame that another run has read, so do numbers and times.
+    """
     reformatter = importlib.import_module("av.video.reformatter").VideoReformatter()
-    origin = last = None
-    end = clip.video.duration and (clip.video.start_time or 0) + clip.video.duration
+    number, is_steady = (behind.number, behind.is_steady) if behind else (None, True)
+    last, before = (behind.written, behind.pts) if behind else (None, None)
+    end = _end_of(clip)
+    zero_moment = clip.zero * clip.video.time_base if clip.is_camera else clip.start
     with closing(items):
         for item in items:
-            if not clip.is_sound(item):
-                step = item.duration or max(1, round(1 / (clip.rate * clip.video.time_base)))
-                pts = item.pts if item.pts is not None else (0 if last is None else last + step)
-                if origin is None:
-                    origin = pts if clip.is_camera else 0  # a camera counts from when the machine was started
-                last = pts - origin if last is None else max(pts - origin, last + 1)
-                # With B-frames a duration is the time to the next frame in coding order: at the end it may be too long.
-                duration = min(item.duration or 0, max(0, end - last)) if end else item.duration or 0
-                pixels = plan.read(item, reformatter)
-                if plan.has_alpha:
-                    clip.is_clear |= bool(pixels[..., 3].min() < 255)
-                    pixels = _on_white(pixels)
-                item = Frame(pixels, last, duration)
-            yield item
+            if clip.is_sound(item):
+                if (heard := clip.at_result(item)) is not None:
+                    yield heard
+                continue
+            number = clip.passed if number is None else number
+            step = item.duration or max(1, round(1 / (clip.rate * clip.video.time_base)))
+            pts = item.pts if item.pts is not None else (clip.zero if last is None else last + step + clip.zero)
+            last = pts - clip.zero if last is None else max(pts - clip.zero, last + 1)
+            is_steady &= item.pts is not None and (before is None or item.pts > before)
+            before = item.pts
+            # With B-frames a duration is the time to the next frame in coding order: at the end it may be too long.
+            duration = min(item.duration or 0, max(0, end - clip.zero - last)) if end else item.duration or 0
+            pixels = plan.read(item, reformatter)
+            if plan.has_alpha:
+                clip.is_clear |= bool(pixels[..., 3].min() < 255)
+                pixels = _on_white(pixels)
+            moment = (last + clip.zero) * clip.video.time_base - zero_moment
+            number += 1
+            mark = Mark(number, before, last, clip.zero, is_steady, clip.broken, clip.is_interlaced, clip.is_clear)
+            yield Frame(pixels, last, duration, number - 1, moment, mark)
+
+
+def _end_of(clip: Clip) -> int | None:
+    """Return the tick of the video at which the clip, or its span, ends, as far as it says so."""
+    ends = [(clip.video.start_time or 0) + clip.video.duration] if clip.video.duration else []
+    if clip.span.end is not None:
+        ends.append(round((clip.start + clip.span.end) / clip.video.time_base))
+    return min(ends, default=None)
