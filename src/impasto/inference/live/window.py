@@ -86,7 +86,7 @@ class Window:
             return picture.copy()
         scale = min(room[0] / height, room[1] / width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        way = self._cv2.INTER_AREA if scale < 1 else self._cv2.INTER_LINEAR
+        way = self._cv2.INTER_AREA if scale < 1 else self._cv2.INTER_CUBIC
         scaled = self._cv2.resize(picture, size, interpolation=way)
         if scaled.shape[:2] == room:
             return scaled
