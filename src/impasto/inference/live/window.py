@@ -61,7 +61,10 @@ class Window:
         self._work()
 
     def pressed_keys(self) -> list[str]:
-        """Return the keys pressed since the last call, as `Show.pressed` takes them."""
+        """Return the keys pressed since the last call, as `Show.pressed` takes them.
+
+        OpenCV keeps no more than the last one between two looks at it.
+        """
         self._work()
         keys, self._keys = self._keys, []
         return keys
