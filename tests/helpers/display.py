@@ -56,7 +56,10 @@ class Display:
             return self.window.isdigit()
 
         wait_for(f"the window {title}", found)
-        while not self._has_picture():  # Qt does not always notice that its window was mapped, without a window manager
+        for _ in range(10):
+            if self._has_picture():
+                break
+            # Without a window manager, Qt does not always notice that its window is there to be painted.
             self._xdotool("windowunmap", "--sync", self.window)
             self._xdotool("windowmap", "--sync", self.window)
         self._xdotool("windowfocus", "--sync", self.window)

@@ -62,7 +62,6 @@ def live(screen: Display, folder: Path, *words: object) -> Generator[subprocess.
         stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
-        screen.find_window("impasto")
         yield process
     finally:
         process.kill()
@@ -88,6 +87,7 @@ def test_keys_change_what_the_window_shows(tmp_path: Path, styles: list[Path], c
         return next((at for at, painting in enumerate(paintings) if np.array_equal(shown, painting)), None)
 
     with display() as screen, live(screen, tmp_path, clip, "--loop", "-s", styles[0], "-s", styles[1]) as process:
+        screen.find_window("impasto")
         screen.press("i")
         wait_until_it_shows(screen, lambda shown: number_of(shown) is not None, "a painting without words")
         screen.press("space")
@@ -132,6 +132,7 @@ def test_keys_change_what_the_window_shows(tmp_path: Path, styles: list[Path], c
 def test_the_close_button_ends_it_and_json_tells_of_it(tmp_path: Path, styles: list[Path], clip: Path) -> None:
     words = (clip, "--loop", "-s", styles[0], "--json", "--mirror", "--full-screen", "-o", "paintings")
     with display() as screen, live(screen, tmp_path, *words) as process:
+        screen.find_window("impasto")
         for count in (1, 2):
             screen.press("s")
             wait_for("a file", lambda count=count: len(list((tmp_path / "paintings").glob("*.png"))) == count)

@@ -51,7 +51,10 @@ class Window:
 
     @property
     def is_closed(self) -> bool:
-        return self._cv2.getWindowProperty(_TITLE, self._cv2.WND_PROP_VISIBLE) < 1
+        try:
+            return self._cv2.getWindowProperty(_TITLE, self._cv2.WND_PROP_VISIBLE) < 1
+        except self._cv2.error:  # Qt's way to say so
+            return True
 
     def show(self, picture: np.ndarray, draw: Callable[[np.ndarray], None]) -> None:
         """Show a picture (H, W, 3), uint8, as large as the window is, with what `draw` puts on it at that size."""
@@ -70,7 +73,8 @@ class Window:
         return keys
 
     def set_full_screen(self, is_full: bool) -> None:
-        self._cv2.setWindowProperty(_TITLE, self._cv2.WND_PROP_FULLSCREEN, float(is_full))
+        if not self.is_closed:
+            self._cv2.setWindowProperty(_TITLE, self._cv2.WND_PROP_FULLSCREEN, float(is_full))
 
     def close(self) -> None:
         self._cv2.destroyAllWindows()
