@@ -44,7 +44,7 @@ TRAINED = {  # the other trainings are composed
     "impasto train painting.jpg",
     "impasto train painting.jpg data.root=photographs trainer.max_steps=5000 ckpt_path=last",
 }
-NEEDS_A_CAMERA = "impasto stylize 0 "
+NEEDS_A_CAMERA = ("impasto stylize 0 ", "impasto live ")
 
 
 def blocks(text: str, language: str = "") -> list[str]:

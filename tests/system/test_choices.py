@@ -22,6 +22,7 @@ from impasto.exchange.pytorch_examples import import_model
 from impasto.images.reading import read_picture
 from impasto.inference.benchmark import benchmark
 from impasto.inference.engine import build_engine
+from impasto.inference.live.newest import frames
 from impasto.inference.stylizer import Stylizer
 from impasto.inference.video.paint_video import paint_video
 from impasto.optimize import optimize_image
@@ -31,6 +32,7 @@ from impasto.system.machine import pick_device
 
 CALLS: dict[str, list[Callable[..., Any]]] = {
     "stylize": [Stylizer, impasto.load, build_engine, read_picture, paint_video],
+    "live": [Stylizer, frames],
     "sheet": [Stylizer],
     "preview": [Stylizer],
     "train": [],  # its defaults are those of configs/
@@ -46,6 +48,7 @@ CALLS: dict[str, list[Callable[..., Any]]] = {
 }
 # What no function offers under that name.
 COMMAND_LINE_ONLY = {
+    "live": {"output"},
     "sheet": {"output", "size"},
     "preview": {"output", "size"},
     "optimize": {"size", "style_size", "strength", "loss_weights", "precision"},

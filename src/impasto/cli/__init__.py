@@ -13,6 +13,7 @@ from impasto.cli import (
     compare,
     embed,
     import_model,
+    live,
     optimize,
     preview,
     sample_style,
@@ -29,7 +30,7 @@ from impasto.system import streams
 from impasto.system.files import disable_telemetry
 
 _COMMANDS = {
-    "stylize": stylize, "sheet": sheet, "preview": preview, "train": train, "optimize": optimize,
+    "stylize": stylize, "live": live, "sheet": sheet, "preview": preview, "train": train, "optimize": optimize,
     "compare": compare, "augment": augment, "import": import_model, "styles": styles, "benchmark": benchmark,
     "embed": embed, "sample-style": sample_style, "shards": shards,
 }  # fmt: skip

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 def add(command: argparse.ArgumentParser) -> None:
     dials = command.add_argument_group("dials", "by default as the style says, everywhere")
-    dials.add_argument("--strength", type=_between(0, MAX_STRENGTH), metavar="SHARE",
-                       help=f"0 is the photograph, 1 the painting; above it, to {MAX_STRENGTH}, an "
-                            "exaggeration")  # fmt: skip
+    add_strength(dials)
     add_stroke_and_color(dials)
     where = dials.add_mutually_exclusive_group()
     where.add_argument("--mask", type=path_from, metavar="FILE|DIR",
@@ -37,6 +35,12 @@ def add(command: argparse.ArgumentParser) -> None:
     dials.add_argument("--region", type=_region_from, action="append", metavar="MASK=STYLE",
                        help="paint where this mask is white in another style; repeatable, later ones "
                             "on top")  # fmt: skip
+
+
+def add_strength(command: argparse._ActionsContainer) -> None:
+    command.add_argument("--strength", type=_between(0, MAX_STRENGTH), metavar="SHARE",
+                         help=f"0 is the photograph, 1 the painting; above it, to {MAX_STRENGTH}, an "
+                              "exaggeration")  # fmt: skip
 
 
 def add_stroke_and_color(command: argparse._ActionsContainer) -> None:

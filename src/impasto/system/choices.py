@@ -16,6 +16,7 @@ DEFAULT_PRECISION = "auto"  # half where the processor is made for it
 STATISTICS = ("exact", "thumbnail")
 DEFAULT_STATISTICS = "exact"
 MAX_PIXELS = 120_000_000  # of a picture or a frame
+LIVE_SIZE = 640  # longer side of live frames, in pixels: what two cores paint as fast as it comes
 COLORS = ("style", "photo", "match")  # the painting's own, the photograph's, or a palette moved to the photograph's
 DEFAULT_COLOR = "style"
 MAX_STRENGTH = 1.5  # 0 is the photograph, 1 the painting; above 1 its difference to the photograph grows
