@@ -85,8 +85,10 @@ def _stage(options: argparse.Namespace, report: _Report, camera: Any) -> Stage:
     from impasto.inference.live.window import Window
 
     models = style_models(options.style, lambda source, error, style: report.fail(error, style))
+    if any(len(cued) > 1 for cued in models.values()):
+        raise UsageError("STYLE@TIME changes the style along a film: here keys change it; give one -s for each style")
     names = tuple(models)
-    loaders = [partial(_painter, model, options) for model in models.values()]
+    loaders = [partial(_painter, cued[0].model, options) for cued in models.values()]
     palette = Palette(loaders, lambda number, error: report.fail(error, names[number]))
     print(f"painting with {palette[palette.first].engine}; h shows the keys", file=sys.stderr)
     show = Show(
