@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from impasto.dials.dials import Dials
+from impasto.images.convert import check_batch
 from impasto.inference.mask_files import Masks, Source
-from impasto.inference.regions import paint_regions
+from impasto.inference.regions import Settle, as_painted, paint_regions, paint_with
 from impasto.inference.stylizer import Painted, Stylizer
+
+if TYPE_CHECKING:
+    from impasto.inference.video.stabilize import Stabilizer
 
 
 class Region(NamedTuple):
@@ -52,27 +56,39 @@ class Hands:
         own = None if self.masks is None else self.masks.of(source, size)
         return self._paint(pixels, own, [region.masks.of(source, size) for region in self.regions])
 
-    def frames(self, source: Source) -> Callable[[np.ndarray], np.ndarray]:
-        """Return what paints the frames (H, W, 3) of a clip, one after the other; raises as `paint`."""
-        if self.are_plain:
+    def frames(self, source: Source, stabilizer: Stabilizer | None = None) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what paints the frames (H, W, 3) of a clip, one after the other; raises as `paint`.
+
+        A stabilizer holds the paintings still before dials and masks mix them with the photograph.
+        """
+        if self.are_plain and stabilizer is None:
             return self.painter
         own = None if self.masks is None else self.masks.of_frames(source)
         others = [region.masks.of_frames(source) for region in self.regions]
 
         def paint_next(pixels: np.ndarray) -> np.ndarray:
             size = pixels.shape[0], pixels.shape[1]
-            return self._paint(pixels, own and own(size), [other(size) for other in others]).pixels[0]
+            settle = as_painted if stabilizer is None else _begun(stabilizer, pixels)
+            return self._paint(pixels, own and own(size), [other(size) for other in others], settle).pixels[0]
 
         return paint_next
 
-    def _paint(self, pixels: np.ndarray, own: np.ndarray | None, others: Sequence[np.ndarray]) -> Painted:
+    def _paint(
+        self,
+        pixels: np.ndarray,
+        own: np.ndarray | None,
+        others: Sequence[np.ndarray],
+        settle: Callable[[int, tuple[int, int]], Settle] = as_painted,
+    ) -> Painted:
         if not others:
-            return self.painter.paint(pixels[None], dials=self.dials, masks=None if own is None else own[None])
+            batch, masks = pixels[None], None if own is None else own[None]
+            check_batch(batch)
+            return Painted(*paint_with(self.painter.paint_plainly, batch, self.dials, masks, settle=settle(0, (0, 0))))
         regions = [
             (mask, region.painter.paint_plainly, region.dials)
             for mask, region in zip(others, self.regions, strict=True)
         ]
-        painted, deviation = paint_regions(pixels, (own, self.painter.paint_plainly, self.dials), regions)
+        painted, deviation = paint_regions(pixels, (own, self.painter.paint_plainly, self.dials), regions, settle)
         return Painted(painted[None], deviation)
 
     def settings(self, common: str, source: Source) -> str:
@@ -92,3 +108,9 @@ class Hands:
             return {}
         regions = [{"style": each.painter.name, **each.dials.to_dict()} for each in self.regions]
         return {**self.dials.to_dict(), "masked": self.masks is not None, "regions": regions}
+
+
+def _begun(stabilizer: Stabilizer, frame: np.ndarray) -> Callable[[int, tuple[int, int]], Settle]:
+    """Begin with the next frame; return what holds a layer's painting of it, (1, H, W, 3), still."""
+    stabilizer.follow(frame)
+    return lambda layer, corner: lambda painting: stabilizer.settle(painting[0], layer=layer, corner=corner)[None]
