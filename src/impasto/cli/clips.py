@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from impasto.cli.options import share_from
 from impasto.cli.output import print_note
 from impasto.errors import UsageError
 from impasto.inference.files import STDOUT, Destination, camera_number
 from impasto.system import streams
+from impasto.system.choices import DEFAULT_STABILIZE
 
 if TYPE_CHECKING:
     from impasto.inference.hands import Hands
+    from impasto.inference.video.stabilize import Stabilizer
 
 
 def paint_clip(painter: Hands, source: Path | int, target: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -23,16 +26,34 @@ def paint_clip(painter: Hands, source: Path | int, target: Path, options: argpar
     from impasto.errors import printable
     from impasto.inference.video.paint_video import paint_video
 
+    stabilizer = _stabilizer(options)
     name = f"camera {source}" if isinstance(source, int) else printable(source)
     with _progress(name) as progress:
         report = paint_video(
-            painter.frames(source), source, target, size=options.size, keep_metadata=options.keep_metadata,
+            painter.frames(source, stabilizer), source, target, size=options.size, keep_metadata=options.keep_metadata,
             progress=progress, max_pixels=options.max_pixels,
         )  # fmt: skip
     for line in report.notes:
         print_note(f"{name}: {line}")
-    summary = {"frames": report.frames, "seconds": report.seconds, "frames_per_second": report.frames_per_second}
+    summary: dict[str, Any] = {
+        "frames": report.frames,
+        "seconds": report.seconds,
+        "frames_per_second": report.frames_per_second,
+    }
+    if stabilizer:
+        summary["stabilize"] = stabilizer.to_dict()
     return {**summary, "damage": report.damage} if report.damage else summary
+
+
+def add_stabilize(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--stabilize", type=share_from, nargs="?", const=DEFAULT_STABILIZE, metavar="SHARE",
+                         help="hold the paintings of a clip still where its motion can be followed: the share of a "
+                              f"frame that is held, 0 to 1 ({DEFAULT_STABILIZE} without a number)")  # fmt: skip
+
+
+def settings_of_clip(settings: str, options: argparse.Namespace) -> str:
+    """Return the digest of all that decides on a clip: that of pictures, and whether the clip is stabilized."""
+    return f"{settings} stabilized {options.stabilize}" if options.stabilize else settings
 
 
 def check_sources(options: argparse.Namespace, destination: Destination) -> None:
@@ -69,13 +90,22 @@ def paint_pipe(painter: Hands, options: argparse.Namespace) -> int:
 
     with _progress("-") as progress:
         paint_raw(
-            painter.frames(sys.stdin.buffer),
+            painter.frames(sys.stdin.buffer, _stabilizer(options)),
             sys.stdin.buffer,
             streams.results().buffer,
             *options.frame_size,
             progress=progress,
         )
     return 0
+
+
+def _stabilizer(options: argparse.Namespace) -> Stabilizer | None:
+    """Return what holds the paintings of one clip still, where that is asked for."""
+    if not options.stabilize:
+        return None
+    from impasto.inference.video.stabilize import Stabilizer
+
+    return Stabilizer(options.stabilize)
 
 
 @contextmanager

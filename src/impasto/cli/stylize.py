@@ -77,6 +77,7 @@ def add(commands: Any) -> None:
     command.add_argument("--statistics", choices=STATISTICS, default=DEFAULT_STATISTICS,
                          help="of a picture painted in tiles: thumbnail is faster, and says how far it is off "
                               "(default: %(default)s)")  # fmt: skip
+    clips.add_stabilize(command)
     dials.add(command)
     add_backend(command)
     add_device_and_json(command)
@@ -216,7 +217,8 @@ def _paint_all(
     report.to_stdout = destination.stream == files.STDOUT
     for job in progress_bar(jobs, "image"):
         try:
-            made = job.made(style, painter.settings(settings, job.source))
+            decides = clips.settings_of_clip(settings, options) if files.is_clip(job.target) else settings
+            made = job.made(style, painter.settings(decides, job.source))
             if made and options.resume and job.is_done(made, records(job.target.parent), options.max_pixels):
                 report.left.append(report.entry(job.source, job.target))
                 continue
