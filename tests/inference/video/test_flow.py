@@ -56,10 +56,10 @@ def test_dis_takes_views_and_refuses_two_sizes() -> None:
 
 
 def test_warping_undoes_a_shift() -> None:
-    flow = np.broadcast_to(np.float32([-3, 2]), (90, 120, 2))
+    flow = np.broadcast_to(np.array([-3, 2], np.float32), (90, 120, 2))
     moved = warped(view(43, 48), flow)
     assert np.array_equal(moved[:-2, 3:], view(40, 50)[:-2, 3:])
-    halfway = warped(np.float32([[0, 10, 20]]), np.full((1, 3, 2), (0.5, 0), np.float32))
+    halfway = warped(np.array([[0, 10, 20]], np.float32), np.full((1, 3, 2), (0.5, 0), np.float32))
     assert halfway.tolist() == [[5, 15, 20]]
 
 

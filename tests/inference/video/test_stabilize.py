@@ -72,6 +72,7 @@ def test_sharpness_stays_after_fifty_frames() -> None:
 def test_a_cut_leaves_no_ghost() -> None:
     other = np.ascontiguousarray(procedural_image(11, 320)[150:240, 100:220])
     stabilizer, paint = Stabilizer(), Restless()
+    shown = painting = other
     for frame in [*pan(8), other]:
         painting = paint(frame)
         stabilizer.follow(frame)
@@ -115,7 +116,7 @@ def test_a_new_size_begins_anew() -> None:
 
 def test_large_frames_are_followed_on_smaller_ones() -> None:
     large = [np.asarray(Image.fromarray(frame).resize((1080, 810))) for frame in pan(3)]
-    paint = impasto.stabilized(lambda frame: 255 - frame)
+    paint, shown = impasto.stabilized(lambda frame: 255 - frame), large[0]
     for frame in large:
         shown = paint(frame)
     assert np.abs(shown.astype(int) - (255 - large[-1])).mean() < 3
@@ -136,6 +137,7 @@ def test_outside_a_mask_the_photograph_is_untouched(tmp_path: Path, painter: Sty
     mask[:, 60:] = 1
     hands, stabilizer = Hands(painter, Dials(), saved(tmp_path, "right.png", mask)), Stabilizer()
     plain, held = hands.frames(tmp_path / "a.mp4"), hands.frames(tmp_path / "a.mp4", stabilizer)
+    steady = restless = mask
     for frame in pan(6, 3):  # what is shown moves from right to left, out of the mask
         steady, restless = held(frame), plain(frame)
         assert np.array_equal(steady[:, :60], frame[:, :60])
@@ -150,6 +152,7 @@ def test_regions_are_held_still_each_for_itself(tmp_path: Path, painter: Stylize
     region = Region(saved(tmp_path, "part.png", mask), painter, Dials(color="photo"), "")
     hands, stabilizer = Hands(painter, Dials(strength=0.8), nowhere, [region]), Stabilizer()
     plain, held = hands.frames(tmp_path / "a.mp4"), hands.frames(tmp_path / "a.mp4", stabilizer)
+    steady = restless = mask
     for frame in pan(4, 2):
         steady, restless = held(frame), plain(frame)
         assert np.array_equal(steady[mask == 0], frame[mask == 0])
