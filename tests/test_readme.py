@@ -191,7 +191,8 @@ def make_clip(path: Path) -> None:
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=30, width=64, height=48, pix_fmt="yuv420p")
         for seed in range(3):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(procedural_image(seed, 64)[:48]), "rgb24")
+            view = procedural_image(0, 67)[seed : seed + 48, seed : seed + 64]
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(view), "rgb24")
             out.mux(stream.encode(frame))
         out.mux(stream.encode())
 

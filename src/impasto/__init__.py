@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from impasto.inference.stylizer import Stylizer
+    from impasto.inference.video.flicker import flicker
+    from impasto.inference.video.stabilize import stabilized
 
-__all__ = ["Stylizer", "load"]
+__all__ = ["Stylizer", "flicker", "load", "stabilized"]
 
 
 def load(
@@ -41,4 +43,12 @@ def __getattr__(name: str) -> Any:
         from impasto.inference.stylizer import Stylizer
 
         return Stylizer
+    if name == "flicker":
+        from impasto.inference.video.flicker import flicker
+
+        return flicker
+    if name == "stabilized":
+        from impasto.inference.video.stabilize import stabilized
+
+        return stabilized
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,7 @@ from impasto.cli import (
     benchmark,
     compare,
     embed,
+    flicker,
     import_model,
     live,
     optimize,
@@ -32,7 +33,7 @@ from impasto.system.files import disable_telemetry
 _COMMANDS = {
     "stylize": stylize, "live": live, "sheet": sheet, "preview": preview, "train": train, "optimize": optimize,
     "compare": compare, "augment": augment, "import": import_model, "styles": styles, "benchmark": benchmark,
-    "embed": embed, "sample-style": sample_style, "shards": shards,
+    "flicker": flicker, "embed": embed, "sample-style": sample_style, "shards": shards,
 }  # fmt: skip
 
 

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.any_style.words import cues_of
-from impasto.cli.options import time_from
+from impasto.cli.options import share_from, time_from
 from impasto.cli.output import print_note
 from impasto.errors import UsageError, printable
 from impasto.inference.files import STDOUT, Destination, camera_number
 from impasto.system import streams
+from impasto.system.choices import DEFAULT_STABILIZE
 
 if TYPE_CHECKING:
     from impasto.inference.changes import ChangingHands
     from impasto.inference.hands import Hands
+    from impasto.inference.video.stabilize import Stabilizer
 
     Painter = Hands | ChangingHands
 
@@ -31,6 +33,9 @@ def add(command: argparse.ArgumentParser) -> None:
     films.add_argument("--transition", type=time_from, default=Fraction(1), metavar="SECONDS",
                        help="how long one style fades into the next, where -s wave@0,oils@00:10 changes them "
                             "(default: 1)")  # fmt: skip
+    films.add_argument("--stabilize", type=share_from, nargs="?", const=DEFAULT_STABILIZE, metavar="SHARE",
+                       help="hold the paintings of a clip still where its motion can be followed: the share of a "
+                            f"frame that is held, 0 to 1 ({DEFAULT_STABILIZE} without a number)")  # fmt: skip
 
 
 def paint_clip(
@@ -42,16 +47,23 @@ def paint_clip(
     """
     from impasto.inference.video.paint_video import paint_video
 
+    stabilizer = _stabilizer(options)
     name = f"camera {source}" if isinstance(source, int) else printable(source)
     with _progress(name) as progress, _telling_what_is_kept(name, target):
         report = paint_video(
-            painter.frames(source), source, target, size=options.size, keep_metadata=options.keep_metadata,
+            painter.frames(source, stabilizer), source, target, size=options.size, keep_metadata=options.keep_metadata,
             progress=progress, max_pixels=options.max_pixels, resume=options.resume, settings=settings,
             start=options.start or 0, end=options.end,
         )  # fmt: skip
     for line in report.notes:
         print_note(f"{name}: {line}")
-    summary = {"frames": report.frames, "seconds": report.seconds, "frames_per_second": report.frames_per_second}
+    summary: dict[str, Any] = {
+        "frames": report.frames,
+        "seconds": report.seconds,
+        "frames_per_second": report.frames_per_second,
+    }
+    if stabilizer:
+        summary["stabilize"] = stabilizer.to_dict()
     return {**summary, "damage": report.damage} if report.damage else summary
 
 
@@ -78,6 +90,11 @@ def film_settings(options: argparse.Namespace) -> dict[str, str]:
     """Return what of these options decides on a result; nothing where none is given."""
     given = {"start": options.start, "end": options.end}
     return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def settings_of_clip(settings: str, options: argparse.Namespace) -> str:
+    """Return the digest of all that decides on a clip: that of pictures, and whether the clip is stabilized."""
+    return f"{settings} stabilized {options.stabilize}" if options.stabilize else settings
 
 
 def check_picture(source: Path, options: argparse.Namespace) -> None:
@@ -127,13 +144,22 @@ def paint_pipe(painter: Painter, options: argparse.Namespace) -> int:
 
     with _progress("-") as progress:
         paint_raw(
-            painter.frames(sys.stdin.buffer),
+            painter.frames(sys.stdin.buffer, _stabilizer(options)),
             sys.stdin.buffer,
             streams.results().buffer,
             *options.frame_size,
             progress=progress,
         )
     return 0
+
+
+def _stabilizer(options: argparse.Namespace) -> Stabilizer | None:
+    """Return what holds the paintings of one clip still, where that is asked for."""
+    if not options.stabilize:
+        return None
+    from impasto.inference.video.stabilize import Stabilizer
+
+    return Stabilizer(options.stabilize)
 
 
 @contextmanager

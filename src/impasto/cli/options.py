@@ -141,6 +141,13 @@ def strength_from(text: str) -> float:
     raise argparse.ArgumentTypeError(f"must be a number from 0 to 1000, not {text}")
 
 
+def share_from(text: str) -> float:
+    with suppress(ValueError):
+        if 0 <= (value := float(text)) <= 1:
+            return value
+    raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text}")
+
+
 def seed_from(text: str) -> int:
     with suppress(ValueError):
         if 0 <= (value := int(text)) < 2**63:

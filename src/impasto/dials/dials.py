@@ -97,7 +97,12 @@ class Dials:
         return self == Dials()
 
     def paint(
-        self, paint: Callable[[np.ndarray], np.ndarray], photographs: np.ndarray, *, side: int | None = None
+        self,
+        paint: Callable[[np.ndarray], np.ndarray],
+        photographs: np.ndarray,
+        *,
+        side: int | None = None,
+        settle: Callable[[np.ndarray], np.ndarray] = lambda painting: painting,
     ) -> np.ndarray:
         """Return what `paint`, a painter of arrays, makes of `photographs` with these dials.
 
@@ -105,6 +110,7 @@ class Dials:
             paint: takes what `photographs` is, at other sizes too, and returns its painting, of the same kind.
             photographs: (H, W, 3) or (N, H, W, 3), uint8 or float32 in [0, 1].
             side: longer side of the picture that strokes are measured against, where these are parts of it.
+            settle: what becomes of the painting before it is mixed with the photograph.
 
         Returns:
             The same kind.
@@ -112,10 +118,10 @@ class Dials:
         if self.strength == 0:
             return photographs
         if self.stroke is None:
-            return self.mix(photographs, paint(photographs))
+            return self.mix(photographs, settle(paint(photographs)))
         longer = max(photographs.shape[-3:-1])
         painting = paint_at_stroke(paint, photographs, self.stroke * (side or longer) / longer)
-        return self.mix(photographs, painting)
+        return self.mix(photographs, settle(painting))
 
     def mix(self, photographs: np.ndarray, paintings: np.ndarray) -> np.ndarray:
         """Return photographs and their paintings as colour and strength say.

@@ -7,7 +7,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from impasto.errors import UsageError
 from impasto.inference.hands import Hands
 from impasto.inference.mask_files import Source
 from impasto.inference.regions import Painted
+
+if TYPE_CHECKING:
+    from impasto.inference.video.stabilize import Stabilizer
 
 
 class Cue(NamedTuple):
@@ -41,9 +44,11 @@ class ChangingHands:
         """Refuse to paint a photograph: raises UsageError."""
         raise UsageError(source, "a picture, which has no times", "give it one style, without @TIME")
 
-    def frames(self, source: Source) -> ChangingFrames:
+    def frames(self, source: Source, stabilizer: Stabilizer | None = None) -> ChangingFrames:
         """Return what paints the frames (H, W, 3) of a clip; raises as `Hands.paint`."""
-        return ChangingFrames([(cue.start, cue.hands.frames(source)) for cue in self.cues], self.transition)
+        holders = [stabilizer, *(stabilizer and stabilizer.another() for _ in self.cues[1:])]
+        painters = [cue.hands.frames(source, holder) for cue, holder in zip(self.cues, holders, strict=True)]
+        return ChangingFrames(list(zip((cue.start for cue in self.cues), painters, strict=True)), self.transition)
 
     def settings(self, common: str, source: Source) -> str:
         """Return all that decides on the result of a source, as `Hands.settings`; `common` stands for the models."""

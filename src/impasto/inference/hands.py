@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from impasto.dials.dials import Dials
+from impasto.images.convert import check_batch
 from impasto.inference.mask_files import MaskOf, Masks, Source
-from impasto.inference.regions import Painted, paint_regions
+from impasto.inference.regions import Painted, Settle, as_painted, paint_regions, paint_with
 from impasto.inference.stylizer import Stylizer
+
+if TYPE_CHECKING:
+    from impasto.inference.video.stabilize import Stabilizer
 
 
 class Region(NamedTuple):
@@ -27,8 +31,10 @@ class Region(NamedTuple):
 class HandsOfFrames:
     """Paints the frames of one clip, each along its own masks: a `FilmPainter`."""
 
-    def __init__(self, hands: Hands, own: MaskOf | None, others: Sequence[MaskOf]):
-        self._hands, self._own, self._others = hands, own, others
+    def __init__(
+        self, hands: Hands, own: MaskOf | None, others: Sequence[MaskOf], stabilizer: Stabilizer | None = None
+    ):
+        self._hands, self._own, self._others, self._stabilizer = hands, own, others, stabilizer
         self._next = 0
         self.counts_frames = own is not None or bool(others)
 
@@ -38,7 +44,7 @@ class HandsOfFrames:
     def paint_at(self, pixels: np.ndarray, number: int, moment: object = None) -> np.ndarray:
         self._next, size = number + 1, (pixels.shape[0], pixels.shape[1])
         own = None if self._own is None else self._own(number, size)
-        return self._hands.paint_masked(pixels, own, [other(number, size) for other in self._others])
+        return self._hands.paint_masked(pixels, own, [other(number, size) for other in self._others], self._stabilizer)
 
 
 class Hands:
@@ -69,25 +75,43 @@ class Hands:
         own = None if self.masks is None else self.masks.of(source, size)
         return self._paint(pixels, own, [region.masks.of(source, size) for region in self.regions])
 
-    def frames(self, source: Source) -> Callable[[np.ndarray], np.ndarray]:
-        """Return what paints the frames (H, W, 3) of a clip, one after the other; raises as `paint`."""
-        if self.are_plain:
+    def frames(self, source: Source, stabilizer: Stabilizer | None = None) -> Callable[[np.ndarray], np.ndarray]:
+        """Return what paints the frames (H, W, 3) of a clip, one after the other; raises as `paint`.
+
+        A stabilizer holds the paintings still before dials and masks mix them with the photograph.
+        """
+        if self.are_plain and stabilizer is None:
             return self.painter
         own = None if self.masks is None else self.masks.of_frames(source)
-        return HandsOfFrames(self, own, [region.masks.of_frames(source) for region in self.regions])
+        return HandsOfFrames(self, own, [region.masks.of_frames(source) for region in self.regions], stabilizer)
 
-    def paint_masked(self, pixels: np.ndarray, own: np.ndarray | None, others: Sequence[np.ndarray]) -> np.ndarray:
+    def paint_masked(
+        self,
+        pixels: np.ndarray,
+        own: np.ndarray | None,
+        others: Sequence[np.ndarray],
+        stabilizer: Stabilizer | None = None,
+    ) -> np.ndarray:
         """Paint a frame (H, W, 3) along the masks that it has."""
-        return self._paint(pixels, own, others).pixels[0]
+        settle = as_painted if stabilizer is None else _begun(stabilizer, pixels)
+        return self._paint(pixels, own, others, settle).pixels[0]
 
-    def _paint(self, pixels: np.ndarray, own: np.ndarray | None, others: Sequence[np.ndarray]) -> Painted:
+    def _paint(
+        self,
+        pixels: np.ndarray,
+        own: np.ndarray | None,
+        others: Sequence[np.ndarray],
+        settle: Callable[[int, tuple[int, int]], Settle] = as_painted,
+    ) -> Painted:
         if not others:
-            return self.painter.paint(pixels[None], dials=self.dials, masks=None if own is None else own[None])
+            batch, masks = pixels[None], None if own is None else own[None]
+            check_batch(batch)
+            return paint_with(self.painter.paint_plainly, batch, self.dials, masks, settle=settle(0, (0, 0)))
         regions = [
             (mask, region.painter.paint_plainly, region.dials)
             for mask, region in zip(others, self.regions, strict=True)
         ]
-        painted, deviation = paint_regions(pixels, (own, self.painter.paint_plainly, self.dials), regions)
+        painted, deviation = paint_regions(pixels, (own, self.painter.paint_plainly, self.dials), regions, settle)
         return Painted(painted[None], deviation)
 
     def settings(self, common: str, source: Source) -> str:
@@ -107,3 +131,9 @@ class Hands:
             return {}
         regions = [{"style": each.painter.name, **each.dials.to_dict()} for each in self.regions]
         return {**self.dials.to_dict(), "masked": self.masks is not None, "regions": regions}
+
+
+def _begun(stabilizer: Stabilizer, frame: np.ndarray) -> Callable[[int, tuple[int, int]], Settle]:
+    """Begin with the next frame; return what holds a layer's painting of it, (1, H, W, 3), still."""
+    stabilizer.follow(frame)
+    return lambda layer, corner: lambda painting: stabilizer.settle(painting[0], layer=layer, corner=corner)[None]

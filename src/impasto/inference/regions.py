@@ -11,6 +11,7 @@ from impasto.dials.dials import Dials
 from impasto.dials.masks import compose, compose_regions, feathered
 from impasto.errors import UsageError
 
+Settle = Callable[[np.ndarray], np.ndarray]  # what becomes of a painting before dials mix it with its photograph
 Deviation = tuple[float, float]  # as of `Painted`
 _GRID = 32  # pixels that the box of a region is rounded to, so that it moves by whole strides from frame to frame
 _AROUND = 32  # pixels around a region that its painter sees
@@ -33,15 +34,26 @@ class Painted(NamedTuple):
 ForwardPass = Callable[[np.ndarray], Painted]  # over (N, H, W, 3)
 
 
+def as_painted(layer: int, corner: tuple[int, int]) -> Settle:
+    """Return what leaves paintings as they are, of every layer."""
+    return lambda painting: painting
+
+
 def paint_with(
-    forward: ForwardPass, batch: np.ndarray, dials: Dials, masks: np.ndarray | None = None, *, side: int | None = None
+    forward: ForwardPass,
+    batch: np.ndarray,
+    dials: Dials,
+    masks: np.ndarray | None = None,
+    *,
+    side: int | None = None,
+    settle: Settle = lambda painting: painting,
 ) -> Painted:
     """Paint pictures with dials and lay the paintings on them along masks; an empty mask needs no painter.
 
     Args:
         batch: (N, H, W, 3), uint8 or float32 in [0, 1].
         masks: (N, H, W) in [0, 1]; None paints everywhere.
-        side: as for `Dials.paint`.
+        side, settle: as for `Dials.paint`.
 
     Returns:
         Pixels as in `batch`, untouched where the mask is 0, and the largest deviation of `forward`.
@@ -61,7 +73,7 @@ def paint_with(
         raise UsageError(f"masks of {shape} for pictures of {batch.shape[:3]}; give (N, H, W)")
     if masks is not None and not masks.any():
         return Painted(batch)
-    pixels = dials.paint(pixels_of, batch, side=side)
+    pixels = dials.paint(pixels_of, batch, side=side, settle=settle)
     if masks is not None:
         pixels = np.stack([compose(*each) for each in zip(batch, pixels, masks, strict=True)])
     return Painted(pixels, _largest(deviations))
@@ -71,6 +83,7 @@ def paint_regions(
     photograph: np.ndarray,
     base: tuple[np.ndarray | None, ForwardPass, Dials],
     regions: Sequence[tuple[np.ndarray, ForwardPass, Dials]],
+    settle: Callable[[int, tuple[int, int]], Settle] = as_painted,
 ) -> Painted:
     """Paint each region of a photograph with a painter of its own, and what none of them covers with the base's.
 
@@ -81,6 +94,8 @@ def paint_regions(
         photograph: (H, W, 3), uint8 or float32 in [0, 1].
         base: a mask (H, W) in [0, 1], or None for everywhere; a painter; and its dials.
         regions: the same, each with a mask.
+        settle: returns what `paint_with` takes, for the base's painting (layer 0) and the regions', and the row and the
+            column at which each begins.
 
     Returns:
         Pixels of the same kind, and the largest deviation of the painters.
@@ -90,14 +105,17 @@ def paint_regions(
     left = np.float32(1) - sum((mask for mask, _, _ in softened), np.zeros_like(ground))
     layers, deviations = [], [_EXACT]
     if (np.minimum(ground, left) > 0).any():
-        pixels, deviation = paint_with(base[1], photograph[None], base[2])
+        pixels, deviation = paint_with(base[1], photograph[None], base[2], settle=settle(0, (0, 0)))
         layers.append((ground, pixels[0]))
         deviations.append(deviation)
-    for mask, forward, dials in softened:
+    for layer, (mask, forward, dials) in enumerate(softened, 1):
         if not mask.any():
             continue
         box = _box_around(mask)
-        pixels, deviation = paint_with(forward, photograph[box][None], dials, side=max(photograph.shape[:2]))
+        pixels, deviation = paint_with(
+            forward, photograph[box][None], dials, side=max(photograph.shape[:2]),
+            settle=settle(layer, (box[0].start, box[1].start)),
+        )  # fmt: skip
         painting = photograph.copy()
         painting[box] = pixels[0]
         layers.append((mask, painting))

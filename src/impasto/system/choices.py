@@ -21,6 +21,7 @@ COLORS = ("style", "photo", "match")  # the painting's own, the photograph's, or
 DEFAULT_COLOR = "style"
 MAX_STRENGTH = 1.5  # 0 is the photograph, 1 the painting; above 1 its difference to the photograph grows
 STROKE_RANGE = (0.5, 2.0)  # smallest and largest size of the strokes against the picture
+DEFAULT_STABILIZE = 0.94  # share of a clip's frame that is held from the frames before, where it is asked for
 BENCHMARK_SIZES = ((512, 512), (1280, 720), (1920, 1080))  # width, height
 BENCHMARK_RUNS = 5  # timed pictures, of which the median counts
 
