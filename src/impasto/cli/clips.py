@@ -33,9 +33,13 @@ def add(command: argparse.ArgumentParser) -> None:
     films.add_argument("--transition", type=time_from, default=Fraction(1), metavar="SECONDS",
                        help="how long one style fades into the next, where -s wave@0,oils@00:10 changes them "
                             "(default: 1)")  # fmt: skip
-    films.add_argument("--stabilize", type=share_from, nargs="?", const=DEFAULT_STABILIZE, metavar="SHARE",
-                       help="hold the paintings of a clip still where its motion can be followed: the share of a "
-                            f"frame that is held, 0 to 1 ({DEFAULT_STABILIZE} without a number)")  # fmt: skip
+    add_stabilize(films)
+
+
+def add_stabilize(command: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]
+    command.add_argument("--stabilize", type=share_from, nargs="?", const=DEFAULT_STABILIZE, metavar="SHARE",
+                         help="hold the paintings of a clip still where its motion can be followed: the share of a "
+                              f"frame that is held, 0 to 1 ({DEFAULT_STABILIZE} without a number)")  # fmt: skip
 
 
 def paint_clip(

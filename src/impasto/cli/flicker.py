@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.clips import add_stabilize
-from impasto.cli.named_styles import style_models
+from impasto.cli.named_styles import steady_models
 from impasto.cli.options import A_STYLE, Once, add_command, add_device_and_json, path_from, positive_from
 from impasto.cli.output import os_error_reason, print_error, print_json, print_result
 from impasto.errors import ImpastoError, UsageError, VideoError, printable
@@ -95,7 +95,7 @@ def _painters(options: argparse.Namespace, fail: Callable[..., None]) -> dict[st
         return {}
     from impasto.inference.stylizer import Stylizer
 
-    models = style_models(options.style, fail)
+    models = steady_models(options.style, fail)
     return {name: Stylizer(model, options.device) for name, model in models.items()}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli import dials
-from impasto.cli.named_styles import style_models
+from impasto.cli.named_styles import steady_models
 from impasto.cli.options import A_STYLE, add_backend, add_command, add_device_and_json, folder_from, positive_from
 from impasto.cli.output import os_error_reason, print_error, print_json, print_result
 from impasto.errors import ImpastoError, UsageError, printable
@@ -84,11 +84,9 @@ def _stage(options: argparse.Namespace, report: _Report, camera: Any) -> Stage:
     from impasto.inference.live.stage import Stage
     from impasto.inference.live.window import Window
 
-    models = style_models(options.style, lambda source, error, style: report.fail(error, style))
-    if any(len(cued) > 1 for cued in models.values()):
-        raise UsageError("STYLE@TIME changes the style along a film: here keys change it; give one -s for each style")
+    models = steady_models(options.style, lambda source, error, style: report.fail(error, style))
     names = tuple(models)
-    loaders = [partial(_painter, cued[0].model, options) for cued in models.values()]
+    loaders = [partial(_painter, model, options) for model in models.values()]
     palette = Palette(loaders, lambda number, error: report.fail(error, names[number]))
     print(f"painting with {palette[palette.first].engine}; h shows the keys", file=sys.stderr)
     show = Show(

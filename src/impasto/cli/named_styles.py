@@ -65,6 +65,19 @@ def style_models(styles: Sequence[str], fail: Callable[[None, Exception, str], N
     return models
 
 
+def steady_models(styles: Sequence[str], fail: Callable[[None, Exception, str], None]) -> dict[str, Path]:
+    """Return the style models as `style_models` does, where none may change along a film.
+
+    Raises:
+        UsageError: one does; or as there.
+        ImpastoError, OSError: as there.
+    """
+    models = style_models(styles, fail)
+    if any(len(cued) > 1 for cued in models.values()):
+        raise UsageError("STYLE@TIME changes the style along a film, which only stylize does: give one -s for each")
+    return {name: cued[0].model for name, cued in models.items()}
+
+
 def _are_the_same(one: CuedModels, other: CuedModels) -> bool:
     return len(one) == len(other) and all(
         mine.start == yours.start and mine.model.samefile(yours.model) for mine, yours in zip(one, other, strict=True)
