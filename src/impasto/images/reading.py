@@ -60,7 +60,7 @@ def read_picture(
         ImageError: whatever is wrong with the file, in one line that names it and the remedy.
     """
     try:
-        with _opened(source) as stream:
+        with opened_file(source) as stream:
             return _picture(*_loaded(stream, readable_formats(source), max_pixels, at_least), upright, fill)
     except Exception as error:  # Pillow raises nearly every class there is on bad data
         remedy = isinstance(error, UnidentifiedImageError) and remedy_for(source)
@@ -106,7 +106,7 @@ def read_levels(source: Source, *, upright: bool = True) -> np.ndarray:
 
 def stored_size(path: Path) -> tuple[int, int] | None:
     """Return height and width of a picture as it is stored, not decoded; None where it cannot be read."""
-    with suppress(Exception), _opened(path) as stream:  # as in `read_picture`
+    with suppress(Exception), opened_file(path) as stream:  # as in `read_picture`
         picture = Image.open(stream, formats=readable_formats(path))
         return picture.height, picture.width
     return None
@@ -114,7 +114,7 @@ def stored_size(path: Path) -> tuple[int, int] | None:
 
 def orientation_of(path: Path) -> int:
     """Return how a picture's EXIF says that it is to be turned, 1 to 8; 1, not at all, where it says nothing."""
-    with suppress(Exception), _opened(path) as stream:  # as in `read_picture`
+    with suppress(Exception), opened_file(path) as stream:  # as in `read_picture`
         return int(Image.open(stream, formats=readable_formats(path)).getexif().get(ExifTags.Base.Orientation, 1))
     return 1
 
@@ -138,7 +138,7 @@ def picture_from_pil(image: Image.Image) -> Picture:
 
 
 @contextmanager
-def _opened(source: Source) -> Generator[BinaryIO]:
+def opened_file(source: Source) -> Generator[BinaryIO]:
     if not isinstance(source, (str, Path)):
         yield source if source.seekable() else io.BytesIO(source.read(_MAX_BYTES))
         return
@@ -164,13 +164,13 @@ def _loaded(stream: BinaryIO, formats: list[str], max_pixels: int, at_least: int
     if not start:
         raise ImageError("the file is empty; download or export it again")
     if start == b"\0\0\1\0":
-        _check_size(_icon_content(stream), max_pixels)
+        checked_size(_icon_content(stream), max_pixels)
     picture = Image.open(stream, formats=formats)
     _check_effort(picture, stream)
     notes = _remarks(picture)
     if at_least:
         picture.draft(None, (at_least, at_least))
-    _check_size(picture, max_pixels)
+    checked_size(picture, max_pixels)
     picture.load()
     return picture, notes
 
@@ -182,7 +182,7 @@ def _icon_content(stream: BinaryIO) -> Image.Image:
     return Image.open(io.BytesIO(stream.read()), formats=["PNG", "DIB"])
 
 
-def _check_size(picture: Image.Image, max_pixels: int) -> None:
+def checked_size(picture: Image.Image, max_pixels: int) -> None:
     pixels = picture.width * picture.height
     if pixels > max_pixels:
         raise ImageError(

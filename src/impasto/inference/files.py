@@ -19,12 +19,14 @@ from impasto.system.lazy import lazy
 
 if TYPE_CHECKING:
     from impasto import checkpoint
-    from impasto.images import finding, formats
+    from impasto.images import animation_writing, animations, finding, formats
     from impasto.images import reading as pictures
     from impasto.images.finding import Found
     from impasto.inference.video import reading as clips
     from impasto.inference.video import writing
 else:
+    animation_writing = lazy("impasto.images.animation_writing")
+    animations = lazy("impasto.images.animations")
     checkpoint, finding = lazy("impasto.checkpoint"), lazy("impasto.images.finding")
     formats, pictures = lazy("impasto.images.formats"), lazy("impasto.images.reading")
     clips, writing = lazy("impasto.inference.video.reading"), lazy("impasto.inference.video.writing")
@@ -60,7 +62,7 @@ class Destination:
             raise UsageError(
                 f"-o {printable(path)}: cannot write {path.suffix or 'without a suffix'}; choose .png, .jpg, "
                 ".webp, .avif, "
-                ".tiff, or .mp4, .mov, .mkv, .webm for clips; the name of a new folder ends in /"
+                ".tiff, or .mp4, .mov, .mkv, .webm, .gif for clips; the name of a new folder ends in /"
             )
         return cls(file=path)
 
@@ -95,6 +97,8 @@ class Job:
             raise UsageError(f"{printable(self.target)} is the input itself; choose another -o, or add --overwrite")
         if is_clip(self.source) or (is_clip(self.target) and is_animation(self.source)):
             return True
+        if moves(self.source):
+            return is_clip(self.target) or self.target.suffix.lower() in animation_writing.WRITABLE_ANIMATIONS
         if is_clip(self.target):
             raise UsageError(
                 f"{printable(self.target)}: a clip is made of a clip, or of an animated GIF; choose .png or .jpg"
@@ -231,6 +235,11 @@ def is_animation(path: Path) -> bool:
     return path.suffix.lower() in clips.ANIMATION_SUFFIXES
 
 
+def moves(path: Path) -> bool:
+    """Whether a file is a clip, or a picture of several frames."""
+    return is_clip(path) or animations.is_animated(path)
+
+
 def result_suffix(source: Path) -> str:
     """Return the source's own suffix where such a file can be written,
     else that of a usual format that holds all of it.
@@ -257,6 +266,8 @@ def is_whole(result: Path, source: Path, max_pixels: int) -> bool:
         return False
     if is_clip(result):
         return clips.is_whole_clip(result)
+    if animations.is_animated(result):
+        return animations.is_whole_animation(result, max_pixels)
     try:
         pictures.read_picture(result, max_pixels=max_pixels)
     except ImageError:

@@ -70,9 +70,9 @@ class MaskFiles:
         return of_frame
 
     def digest(self, source: Source) -> str:
-        from impasto.inference.files import is_clip
+        from impasto.inference.files import moves
 
-        if isinstance(source, Path) and is_clip(source):
+        if isinstance(source, Path) and moves(source):
             one = self._one_for(source)
             files = self._frames_of(source) if one is None else [one]
         else:

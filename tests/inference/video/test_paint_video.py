@@ -512,7 +512,8 @@ def test_an_animation_becomes_a_clip(tmp_path: Path, painter: Path, capsys: pyte
             "cpu",
         ]
         assert cli.main(words) == 0 and len(frames(tmp_path / f"{name}.mp4")) == 4
-    assert cli.main(["stylize", str(tmp_path / "a.gif"), "-s", str(painter), "--device", "cpu"]) == 0
+    still = str(tmp_path / "a.jpg")
+    assert cli.main(["stylize", str(tmp_path / "a.gif"), "-s", str(painter), "-o", still, "--device", "cpu"]) == 0
     assert "only the first" in capsys.readouterr().err
 
 

@@ -55,6 +55,7 @@ class Frame:
     number: int = 0  # in the source, from 0
     moment: Fraction = Fraction(0)  # in seconds from the source's beginning
     mark: Mark | None = None
+    alpha: np.ndarray | None = None  # (H, W, 1) uint8, of an animated picture
 
 
 def ahead(items: Generator[T, None, None], depth: int = _AHEAD) -> Generator[T, None, None]:

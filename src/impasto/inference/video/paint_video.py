@@ -13,30 +13,17 @@ from typing import Any, BinaryIO
 
 from impasto.errors import UsageError
 from impasto.inference.records import absolute, state_of
+from impasto.inference.video import paint_animation
 from impasto.inference.video.chain import Frame, Mark, Painter, Progress, ahead, painted_frames, raw_frames
 from impasto.inference.video.colours import FramePlan, upright_frames
 from impasto.inference.video.parts import Parts, frames_in_a_part, remove_parts
 from impasto.inference.video.reading import Clip, Span, opened, pyav
+from impasto.inference.video.report import VideoReport as VideoReport
 from impasto.inference.video.writing import Encoder, Writer, chapters_of, check_clip_writable
 from impasto.system.choices import MAX_PIXELS
 from impasto.system.files import written_whole
 
 LONG = 1500  # frames, a minute of film: from there on, what is painted is kept until the film is whole
-
-
-@dataclass(frozen=True)
-class VideoReport:
-    """What became of a clip."""
-
-    frames: int
-    seconds: float  # from opening it to closing the result
-    notes: tuple[str, ...]  # one line each on what the result leaves out
-    damage: str | None  # in one line, when the clip breaks off or holds broken parts; the rest of it is painted
-    frames_before: int = 0  # of these frames, those that an earlier run had painted
-
-    @property
-    def frames_per_second(self) -> float:
-        return (self.frames - self.frames_before) / max(self.seconds, 1e-9)
 
 
 @dataclass(frozen=True)
@@ -85,7 +72,7 @@ def paint_video(
 
     Every frame keeps its time. The sound is copied as it is. The result is upright, of the input's size, or `size`
     pixels on its longer side; H.264 needs even sides, so an odd one gets its last line twice. A camera is filmed until
-    it stops or Ctrl-C.
+    it stops or Ctrl-C. An animated GIF, WebP or PNG is a clip, too, as `source` and as `target`.
 
     Args:
         paint: takes and returns (H, W, 3) uint8. It may have the method `paint_at` of `FilmPainter`.
@@ -99,6 +86,7 @@ def paint_video(
             is removed. Where it is given, parts are kept of every film of `LONG` frames and more.
 
     Raises:
+        ImageError: an animated picture that cannot be read or written.
         VideoError: no video, no camera, no frame in the span, or a result that cannot be written, in one line with the
             remedy.
         UsageError: a span that ends before it begins, or of a camera.
@@ -106,11 +94,15 @@ def paint_video(
     """
     started, target = time.perf_counter(), Path(target)
     span = Span(_exact(start), None if end is None else _exact(end))
-    check_clip_writable(target)
     if span.start < 0 or (span.end is not None and span.end <= span.start):
         raise UsageError(f"the span {span} holds nothing; end it after it begins")
     if isinstance(source, int) and not span.is_all:
         raise UsageError(f"camera {source}: has no beginning and no end; leave --from and --to out")
+    if not isinstance(source, int) and paint_animation.takes(Path(source), target):
+        return paint_animation.paint_animation(
+            paint, Path(source), target, size=size, max_pixels=max_pixels, progress=progress, span=span
+        )
+    check_clip_writable(target)
     task = _Task(paint, source, target, span, size, max_pixels, keep_metadata, progress)
     if not isinstance(source, int) and (resume or (settings is not None and _is_long(task))):
         return _paint_in_parts(task, started, settings, resume)

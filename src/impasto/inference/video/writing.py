@@ -47,7 +47,7 @@ def check_clip_writable(path: Path) -> None:
     """
     pyav()
     if path.suffix.lower() not in _MUXERS:
-        raise VideoError(path, "cannot write a clip there", "choose .mp4, .mov, .mkv or .webm")
+        raise VideoError(path, "cannot write a clip there", "choose .mp4, .mov, .mkv or .webm; .gif, .webp or .apng")
     if path.is_dir():
         raise VideoError(path, "a folder", "name a file")
     if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
