@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from helpers.networks import known_options
 from helpers.predictors import CHANNELS, SPEC, random_statistics, small_predictor
 from impasto.any_style.predictor import StatisticsReader, StylePredictor
 from impasto.networks import network_names
@@ -29,7 +30,7 @@ def test_the_weights_of_a_mean_of_vectors_are_the_mean_of_their_weights() -> Non
 
 @pytest.mark.parametrize("name", network_names())
 def test_any_network_can_be_predicted_and_every_weight_that_counts_changes(name: str) -> None:
-    predictor = small_predictor(spec={"name": name, "width": 8, "blocks": 1})
+    predictor = small_predictor(spec={"name": name, **known_options(name, width=8, blocks=1)})
     predicted = predictor.weights(torch.randn(6))
     own: dict[str, Any] = dict(predictor.painter.named_parameters())
     assert predicted.keys() == own.keys()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
+from helpers.networks import known_options, staged_names
 from helpers.pictures import photograph
 from impasto import cli
 from impasto.cli.options import memory_from
@@ -26,13 +27,13 @@ from impasto.images.writing import write_image
 from impasto.inference.receptive_field import reach, working_memory
 from impasto.inference.stylizer import Stylizer
 from impasto.inference.tiles import TiledPainter
-from impasto.networks import StagedNetwork, build_network, network_names
+from impasto.networks import StagedNetwork, build_network
 from impasto.networks.swift import SwiftNet
 
 
 def small(name: str) -> StagedNetwork:
     torch.manual_seed(3)
-    network = build_network(name, width=4, blocks=2).eval().requires_grad_(False)
+    network = build_network(name, **known_options(name, width=4, blocks=2)).eval().requires_grad_(False)
     for module in network.modules():
         if isinstance(module, nn.InstanceNorm2d):  # that does more than normalise
             module.weight.uniform_(0.5, 1.5)
@@ -63,7 +64,7 @@ def picture(height: int, width: int) -> torch.Tensor:
     return photograph(7, side)[:, :height, :width] * torch.linspace(0.2, 1, width)
 
 
-@pytest.mark.parametrize("name", network_names())
+@pytest.mark.parametrize("name", staged_names())
 @pytest.mark.parametrize("size", [(301, 222), (37, 700), (700, 37), (1, 300), (300, 3), (17, 16), (1, 1)])
 def test_tiles_equal_the_whole(name: str, size: tuple[int, int]) -> None:
     network, image = small(name), picture(*size)

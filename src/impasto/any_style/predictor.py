@@ -162,4 +162,4 @@ class StylePredictor(nn.Module):
         stem, _, kind = name.rpartition(".")
         block, _, number = stem.rpartition(".")
         of_convolution = kind == "bias" and len(self.shapes[f"{stem}.weight"]) == 4
-        return of_convolution and f"{block}.{int(number) + 1}.weight" in self.shapes
+        return of_convolution and number.isdigit() and f"{block}.{int(number) + 1}.weight" in self.shapes

@@ -1,4 +1,4 @@
-"""From the configuration to what it stands for: style, loss, network, data, loggers and trainer."""
+"""From the configuration to what it stands for: style, photographs, loss, network, loggers and trainer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from hydra.errors import InstantiationException
@@ -34,10 +34,46 @@ from impasto.training.callbacks import StyleModelWriter
 from impasto.training.module import StyleModule
 from impasto.training.plan import Duration, RunPlan
 from impasto.training.record import Style, history_of, style_targets_of, trained_style_model
-from impasto.training.run_folder import check_checkpoint, made_for
+from impasto.training.run_folder import BeginRun, begin, check_checkpoint, made_for
 from impasto.training.tracking import last_wandb_id, wandb_offline
 
 _SET_ELSEWHERE = {"logger": "logger=…", "callbacks": "callbacks.NAME", "max_time": "trainer.max_minutes"}
+
+
+class Parts(NamedTuple):
+    """All that a training is made of.
+
+    Attributes:
+        data: the photographs, a data module.
+        module: the training step, with the network and the loss.
+        beginning: the callback with which the run begins.
+        writer: the callback that writes the style model.
+    """
+
+    style: Style
+    data: Any
+    module: StyleModule
+    beginning: BeginRun
+    writer: StyleModelWriter
+    trainer: Trainer
+
+
+def make_parts(config: DictConfig, plan: RunPlan) -> Parts:
+    """Make all that a training is made of. Nothing is written before the training begins.
+
+    Raises:
+        UsageError: settings do not go together, with the plan or with this machine.
+        ImpastoError: a file cannot be used.
+    """
+    style = read_style(config)
+    data = make_data(config)
+    loss = make_loss(config, style)
+    module = make_module(config, make_network(config, plan), loss, style)
+    belongs = belongs_to(config, loss, data.listing_digest)
+    check_start(plan, module, belongs)
+    writer = make_writer(config, plan, style, loss, data)
+    beginning = BeginRun(lambda: begin(plan), make_loggers(config, plan), belongs)
+    return Parts(style, data, module, beginning, writer, make_trainer(config, plan.duration, beginning, writer))
 
 
 @contextmanager

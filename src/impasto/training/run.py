@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
-from pytorch_lightning import LightningDataModule, Trainer, seed_everything
+from pytorch_lightning import seed_everything
 
-from impasto.training import build
 from impasto.training.announce import announce, warn_of_defects
-from impasto.training.callbacks import KeepBest, StyleModelWriter, callbacks_of, rank_zero_print
-from impasto.training.module import StyleModule
+from impasto.training.build import Parts, are_samples, make_parts
+from impasto.training.callbacks import KeepBest, callbacks_of, rank_zero_print
 from impasto.training.plan import RunPlan, make_plan, places_of, refuse_sweep_over_ranks, with_style_name
-from impasto.training.run_folder import BeginRun, alone, begin, refuse_needed
+from impasto.training.run_folder import alone, refuse_needed
 from impasto.training.setting_rules import check_devices, check_settings
 from impasto.training.signals import LAUNCHER, say_goodbye, signal_received
 from impasto.training.stages import Stage, is_finished, mark_finished, stages_of
@@ -50,54 +49,44 @@ def train_stages(stages: Sequence[Stage]) -> Path:
 
 def train_alone(config: DictConfig, stage: str | None = None) -> bool:
     """Train where no other process does; return whether it went to its end, and no signal came."""
-    style = build.read_style(config)
     plan = make_plan(config, stage)
-    refuse_needed(plan, style.image)
+    refuse_needed(plan, Path(config.style.image))
     seed_everything(plan.seed, verbose=False)
-    data = build.make_data(config)
-    loss = build.make_loss(config, style)
-    network = build.make_network(config, plan)
-    module = build.make_module(config, network, loss, style)
-    belongs = build.belongs_to(config, loss, data.listing_digest)
-    build.check_start(plan, module, belongs)
-    writer = build.make_writer(config, plan, style, loss, data)
-    beginning = BeginRun(lambda: begin(plan), build.make_loggers(config, plan), belongs)
-    trainer = build.make_trainer(config, plan.duration, beginning, writer)
-    photographs = data.shards or data.root
+    parts = make_parts(config, plan)
+    photographs = parts.data.shards or parts.data.root
     announce(
         plan,
-        style,
-        loss_network=loss.features.weights,
+        parts.style,
+        loss_network=parts.module.loss.features.weights,
         photographs=photographs,
-        are_samples=build.are_samples(photographs),
-        heldout=len(data.heldout_images),
+        are_samples=are_samples(photographs),
+        heldout=len(parts.data.heldout_images),
     )
-    fit(trainer, module, data, plan, beginning)
-    if stopped := signal_received(trainer):
-        say_goodbye(stopped, trainer.global_step)
+    fit(parts, plan)
+    if stopped := signal_received(parts.trainer):
+        say_goodbye(stopped, parts.trainer.global_step)
     else:
-        finish(trainer, module, data, plan, writer)
+        finish(parts, plan)
     return not stopped
 
 
-def fit(trainer: Trainer, module: StyleModule, data: LightningDataModule, plan: RunPlan, beginning: BeginRun) -> None:
+def fit(parts: Parts, plan: RunPlan) -> None:
     """Train until the plan's end or until a signal comes, after which the checkpoint is written."""
     os.environ[LAUNCHER] = str(os.getpid())  # for the ranks that Lightning starts
-    checkpoint = str(plan.checkpoint) if plan.checkpoint else None
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    beginning.now(trainer)  # where no step was left to be taken
+    checkpoint, trainer = str(plan.checkpoint) if plan.checkpoint else None, parts.trainer
+    trainer.fit(parts.module, datamodule=parts.data, ckpt_path=checkpoint, weights_only=True)
+    parts.beginning.now(trainer)  # where no step was left to be taken
     if signal_received(trainer):
         trainer.save_checkpoint(plan.folder / "last.ckpt")
 
 
-def finish(
-    trainer: Trainer, module: StyleModule, data: LightningDataModule, plan: RunPlan, writer: StyleModelWriter
-) -> None:
+def finish(parts: Parts, plan: RunPlan) -> None:
     """Judge the painter, write it, and write it again with the best weights where those were not the last."""
-    trainer.validate(module, data, verbose=False, weights_only=True)
+    trainer, module = parts.trainer, parts.module
+    trainer.validate(module, parts.data, verbose=False, weights_only=True)
     trainer.save_checkpoint(plan.folder / "last.ckpt")  # and with it the style model
     if any(callback.restore(trainer, module) for callback in callbacks_of(trainer, KeepBest)):
-        trainer.validate(module, data, verbose=False, weights_only=True)
-        writer.write(trainer, module)
+        trainer.validate(module, parts.data, verbose=False, weights_only=True)
+        parts.writer.write(trainer, module)
     if trainer.is_global_zero:
         warn_of_defects(module.defects)

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from helpers.networks import known_options
 from helpers.pictures import photograph
 from impasto import cli
 from impasto.checkpoint import load_style_model, shipped_styles
@@ -37,7 +38,7 @@ SHIPPED = {path.stem: path for path in shipped_styles()}
 def contrasting(name: str) -> nn.Module:
     """A network with weights of its own, in the norms too, whose output uses the whole range."""
     torch.manual_seed(0)
-    network = build_network(name, width=8, blocks=2).eval().requires_grad_(False)
+    network = build_network(name, **known_options(name, width=8, blocks=2)).eval().requires_grad_(False)
     for parameter in network.parameters():
         if parameter.dim() == 1:
             nn.init.normal_(parameter, 0.5, 0.3)
@@ -67,7 +68,7 @@ def test_rewrites_are_exact_to_the_border(name: str, size: tuple[int, int]) -> N
 
 def test_rewrites_take_effect() -> None:
     for name in network_names():
-        layers = [type(module) for module in rewritten(build_network(name, width=4)).modules()]
+        layers = [type(module) for module in rewritten(build_network(name, **known_options(name, width=4))).modules()]
         assert nn.Upsample not in layers and nn.PixelUnshuffle not in layers and nn.PixelShuffle not in layers
         assert all(module.kernel_size[0] < 9 for module in rewritten(build_network(name)).modules()
                    if isinstance(module, nn.Conv2d))  # fmt: skip
