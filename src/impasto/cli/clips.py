@@ -36,7 +36,7 @@ def add(command: argparse.ArgumentParser) -> None:
     add_stabilize(films)
 
 
-def add_stabilize(command: argparse._ActionsContainer) -> None:  # pyright: ignore[reportPrivateUsage]
+def add_stabilize(command: argparse._ActionsContainer) -> None:
     command.add_argument("--stabilize", type=share_from, nargs="?", const=DEFAULT_STABILIZE, metavar="SHARE",
                          help="hold the paintings of a clip still where its motion can be followed: the share of a "
                               f"frame that is held, 0 to 1 ({DEFAULT_STABILIZE} without a number)")  # fmt: skip

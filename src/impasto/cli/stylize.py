@@ -239,7 +239,7 @@ def _paint_all(
     report.to_stdout = destination.stream == files.STDOUT
     for job in progress_bar(jobs, "image"):
         try:
-            decides = clips.settings_of_clip(settings, options) if files.is_clip(job.target) else settings
+            decides = clips.settings_of_clip(settings, options) if job.moves else settings
             made = job.made(style, painter.settings(decides, job.source))
             if made and options.resume and job.is_done(made, records(job.target.parent), options.max_pixels):
                 report.left.append(report.entry(job.source, job.target))

@@ -84,6 +84,11 @@ class Job:
     source: Path | int  # a camera's number
     target: Path
 
+    @property
+    def moves(self) -> bool:
+        """Whether the source has frames."""
+        return isinstance(self.source, int) or moves(self.source)
+
     def makes_clip(self, *, overwrite: bool = False) -> bool:
         """Whether frames are painted into a clip, and not a picture into a picture.
 
