@@ -47,10 +47,11 @@ class Animation:
     expected: int | None
     damage: str | None = field(default=None)  # in one line, once the frames have been read
     _skipped: int = 0
+    _lacks_end: bool = False
 
     def frames(self) -> Generator[AnimatedFrame]:
         """Yield the frames, up to where the file is damaged; raises ImageError where there is none."""
-        start, number = Fraction(0), self._skipped
+        start, number, is_torn = Fraction(0), self._skipped, False
         for number in itertools.count(self._skipped):
             try:
                 self.picture.seek(number)
@@ -63,6 +64,7 @@ class Animation:
             except Exception as error:  # Pillow raises nearly every class there is on bad data
                 if number == self._skipped:
                     raise ImageError(self.source, reason_for(error)) from error
+                is_torn = True
                 break
             duration = _duration(self.picture.info.get("duration"))
             yield AnimatedFrame(pixels, alpha, start, duration)
@@ -70,9 +72,8 @@ class Animation:
         done = number - self._skipped
         if not done:
             raise ImageError(self.source, "holds no frame", "get it again")
-        if self.expected is not None and done < self.expected:
-            told = f"breaks off after {done} of {self.expected} frames"
-            self.damage = f"{told}; what came before is painted; get it again"
+        if is_torn or self._lacks_end or (self.expected is not None and done < self.expected):
+            self.damage = f"breaks off after {done} frames; what came before is painted; get it again"
 
 
 @contextmanager
@@ -97,7 +98,7 @@ def _described(source: Path, picture: Image.Image) -> Animation:
         loop = 1 if loop is None else loop + 1 if loop else 0
     expected = _frames_in(source, picture)
     expected = None if expected is None else expected - skipped
-    return Animation(source, picture, *picture.size, loop or 0, expected, _skipped=skipped)
+    return Animation(source, picture, *picture.size, loop or 0, expected, None, skipped, _lacks_end(source, picture))
 
 
 def is_animated(source: Path) -> bool:
@@ -120,6 +121,15 @@ def is_whole_animation(source: Path, max_pixels: int) -> bool:
             return animation.damage is None
     except ImageError:
         return False
+
+
+def _lacks_end(source: Path, picture: Image.Image) -> bool:
+    """Whether a GIF, which does not say how many frames it has, has no mark at its end."""
+    if picture.format != "GIF":
+        return False
+    with opened_file(source) as stream:
+        stream.seek(max(0, source.stat().st_size - 64))
+        return not stream.read().rstrip(b"\0\r\n").endswith(b"\x3b")
 
 
 def _frames_in(source: Path, picture: Any) -> int | None:
