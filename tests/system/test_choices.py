@@ -42,12 +42,15 @@ CALLS: dict[str, list[Callable[..., Any]]] = {
     "import": [import_model],
     "styles": [],
     "embed": [find_vector],
+    "flicker": [Stylizer],
     "benchmark": [benchmark],
     "sample-style": [make_style],
     "shards": [write_shards],
 }
 # What no function offers under that name.
 COMMAND_LINE_ONLY = {
+    "stylize": {"transition"},
+    "flicker": {"flow", "painted", "style"},
     "live": {"output"},
     "sheet": {"output", "size"},
     "preview": {"output", "size"},

@@ -86,22 +86,23 @@ def test_motions_depend_on_the_seed_the_step_and_the_rank(loss: PerceptualLoss) 
         assert module._motion_seed(6) != seed
 
 
-def test_a_painter_trained_with_the_temporal_loss_flickers_less(loss: PerceptualLoss) -> None:
+def test_a_painter_trained_with_the_temporal_loss_flickers_less() -> None:
+    loss = PerceptualLoss.from_spec("slim")
     loss.set_style(photograph(99, 48)[None])
     batch = torch.stack([photograph(seed, 48) for seed in range(2)])
     left: dict[float, float] = {}
-    for weight in (0.0, 5.0):
+    for weight in (0.0, 20.0):
         torch.manual_seed(0)
         module = quiet(
             StyleModule(build_network("brush", width=4, blocks=1), loss, torch.optim.Adam, temporal_weight=weight)
         )
         optimizer = torch.optim.Adam(module.network.parameters(), lr=1e-2)
-        for step in range(25):
+        for step in range(60):
             optimizer.zero_grad()
             module.training_step(batch, step).backward()
             optimizer.step()
         left[weight] = flicker(module.network.eval(), torch.stack([photograph(seed, 64) for seed in range(10, 12)]))
-    assert left[5.0] < 0.6 * left[0.0]
+    assert left[20.0] < 0.6 * left[0.0]
 
 
 def flicker(network: torch.nn.Module, photographs: Tensor) -> float:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 def add(command: argparse.ArgumentParser) -> None:
     films = command.add_argument_group("films", "times are seconds, MM:SS or HH:MM:SS of the source")
-    films.add_argument("--from", dest="start", type=time_from, metavar="TIME", help="paint a clip from there on")
+    films.add_argument(
+        "--from", dest="start", type=time_from, default=0, metavar="TIME", help="paint a clip from there on"
+    )
     films.add_argument("--to", dest="end", type=time_from, metavar="TIME", help="paint a clip up to there")
     films.add_argument("--transition", type=time_from, default=Fraction(1), metavar="SECONDS",
                        help="how long one style fades into the next, where -s wave@0,oils@00:10 changes them "
@@ -57,7 +59,7 @@ def paint_clip(
         report = paint_video(
             painter.frames(source, stabilizer), source, target, size=options.size, keep_metadata=options.keep_metadata,
             progress=progress, max_pixels=options.max_pixels, resume=options.resume, settings=settings,
-            start=options.start or 0, end=options.end,
+            start=options.start, end=options.end,
         )  # fmt: skip
     for line in report.notes:
         print_note(f"{name}: {line}")
@@ -92,7 +94,7 @@ def _telling_what_is_kept(name: str, target: Path) -> Generator[None]:
 
 def film_settings(options: argparse.Namespace) -> dict[str, str]:
     """Return what of these options decides on a result; nothing where none is given."""
-    given = {"start": options.start, "end": options.end}
+    given = {"start": options.start or None, "end": options.end}
     return {name: str(value) for name, value in given.items() if value is not None}
 
 
