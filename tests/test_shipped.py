@@ -20,14 +20,7 @@ def test_the_model_cards_are_those_of_the_shipped_files() -> None:
     ).cards()
 
 
-_REPEATS = pytest.mark.xfail(strict=True, reason="its long strokes lie in two directions: repetition 4.1, limit 3")
-
-
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, marks=_REPEATS if path.stem == "the_scream" else ()) for path in shipped_styles()],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.parametrize("path", shipped_styles(), ids=lambda path: path.stem)
 def test_shipped_styles_say_what_was_measured_and_show_no_defect(path: Path) -> None:
     metadata = read_metadata(path)
     report, is_of_today = metadata.report, metadata.spec["name"] == "brush"
