@@ -118,6 +118,26 @@ def test_a_span_of_an_animation(tmp_path: Path) -> None:
         paint_video(inverted, source, tmp_path / "out.gif", start=9)
 
 
+def test_a_span_of_a_clip_counts_the_frames_before_it(tmp_path: Path) -> None:
+    class Counting:
+        counts_frames = True
+
+        def __init__(self):
+            self.numbers: list[int] = []
+
+        def __call__(self, pixels: np.ndarray) -> np.ndarray:
+            raise AssertionError
+
+        def paint_at(self, pixels: np.ndarray, number: int, moment: Fraction) -> np.ndarray:
+            self.numbers.append(number)
+            return pixels
+
+    clip = make_clip(tmp_path / "in.mkv", times=list(range(100)), time_base=Fraction(1, 2), codec="mpeg2video")
+    paint = Counting()  # behind several key frames, to which others jump
+    paint_video(paint, clip, tmp_path / "out.gif", start=30, end=32)
+    assert paint.numbers == [60, 61, 62, 63]
+
+
 def test_hostile_animations(tmp_path: Path) -> None:
     whole = animation(tmp_path / "in.gif", frames=20)
     for suffix in FORMATS:
