@@ -93,6 +93,7 @@ def _opened(
     damage: list[str] = []
     if source.suffix.lower() not in VIDEO_SUFFIXES:
         with opened_animation(source, max_pixels) as animation:
+            animation.check_size(size, max_pixels)
             frames = _animated(animation, span, size, damage)
             yield _Moving(frames, animation.plays, True, animation.expected if span.is_all else None, notes, damage)
         return
