@@ -84,10 +84,12 @@ def forget_parts(target: Path) -> None:
 def _telling_what_is_kept(name: str, target: Path) -> Generator[None]:
     from impasto.inference.video.parts import frames_kept
 
+    before = frames_kept(target)  # of another command, maybe
     try:
         yield
-    except BaseException:
-        if kept := frames_kept(target):
+    except BaseException as error:
+        kept = frames_kept(target)
+        if kept and (kept != before or isinstance(error, KeyboardInterrupt)):
             print_note(f"{name}: {kept} painted frames are kept; the same command with --resume goes on behind them")
         raise
 

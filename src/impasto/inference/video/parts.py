@@ -8,6 +8,7 @@ and its checksum. What does not fit its checksum is no part, and is painted agai
 
 from __future__ import annotations
 
+import errno
 import heapq
 import json
 import os
@@ -33,6 +34,7 @@ _FOOT = 8  # bytes: of a length and a checksum
 _MADE_FROM = "made_from.json"
 _OURS = re.compile(r"\d{6}\.film|made_from\.json|\.impasto-.*\.part")
 _REMEDY = "free some space; --resume then goes on"
+_REMEDIES = {errno.ENOSPC: _REMEDY, errno.ENOENT: "choose another place, or end other runs that paint the same film"}
 
 
 def frames_in_a_part(width: int, height: int) -> int:
@@ -241,7 +243,7 @@ class Parts:
             raise
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            remedy = _REMEDY if error.errno == 28 else "choose another place"
+            remedy = _REMEDIES.get(error.errno or 0, "choose another place")
             raise VideoError(
                 self.target, f"what is painted cannot be kept in {printable(self.folder)} ({reason})", remedy
             ) from error
