@@ -147,3 +147,26 @@ def test_styles_change_along_a_film(folder: Path, painter: Path, capsys: pytest.
         assert stylize(*words, "-s", style) == 2 and "has no times" in capsys.readouterr().err
     assert stylize("in.mp4", "-s", f"{painter}@0,{painter}") == 2 and "a time is missing" in capsys.readouterr().err
     assert stylize("in.mp4", "-s", style, "-s", style) == 2 and "give it once" in capsys.readouterr().err
+
+
+def test_what_another_command_has_painted_is_not_promised(
+    folder: Path, painter: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "_MOST", 24)
+    make_clip(folder / "in.mp4", times=list(range(60)))
+    with monkeypatch.context() as patch:
+        patch.setattr(parts.Parts, "join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert stylize("in.mp4", "-s", painter, "-o", "out.mp4", "--resume") == 130
+    assert "60 painted frames are kept" in capsys.readouterr().err
+    assert stylize("in.mp4", "-s", painter, "-o", "out.mp4", "--resume", "--from", "9") == 1
+    assert "are kept" not in capsys.readouterr().err and frames_kept(folder / "out.mp4") == 60
+
+
+def test_a_file_where_a_folder_should_be_is_named(
+    folder: Path, painter: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_clip(folder / "in.mp4")
+    (folder / "taken").write_bytes(b"")
+    assert stylize("in.mp4", "-s", painter, "-o", "taken/deep/out.mp4") == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("impasto: ")]
+    assert "taken/deep/out.mp4: " in line and "taken is no folder" in line

@@ -98,6 +98,35 @@ def test_a_bad_clip_is_named_and_the_others_are_measured(clip: Path, capsys: pyt
     assert "fewer frames" in report["failed"][0]["error"]
 
 
+def test_messages_name_the_file(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_clip(Path("one.mp4"), times=[0])
+    write_flow(Path("small.flo"), np.zeros((8, 8, 2), np.float32))
+    Path("empty").mkdir()
+    for words, begins in (
+        (["one.mp4", "-s", "wave"], "one.mp4: 1 frame cannot flicker"),
+        ([clip, "--painted", "one.mp4"], "one.mp4: has fewer frames"),
+        ([clip, "-s", "wave", "--flow", "small.flo"], "small.flo: a flow of 8 x 8"),
+        (["empty", clip, "-s", "wave", "--size", 32], "empty: no picture there"),
+    ):
+        report = said(capsys, *words, code=1)
+        assert report["failed"][0]["error"].startswith(begins)
+    assert len(report["clips"]) == 1
+
+
+def test_films_of_one_name_are_told_apart(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (clip.parent / "theirs").mkdir()
+    shutil.copy(clip, "theirs/clip.mp4")
+    rows = said(capsys, clip, "--painted", "theirs/clip.mp4", "--painted", "clip.mp4", "--frames", 3)["clips"]
+    assert [row["painted"] for row in rows] == ["theirs/clip.mp4", "clip.mp4"]
+
+
+def test_a_plot_that_cannot_be_written_costs_no_figures(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    (clip.parent / "plot.png").mkdir()
+    report = said(capsys, clip, "--painted", clip, "--frames", 3, "-o", "plot.png", code=1)
+    assert report["clips"][0]["frames"] == 3 and report["failed"][0]["error"].startswith("plot.png: ")
+
+
 def stylized(capsys: pytest.CaptureFixture[str], *words: object) -> Any:
     capsys.readouterr()
     assert cli.main(["stylize", *map(str, words), *ON_CPU, "--json"]) == 0

@@ -84,10 +84,12 @@ def forget_parts(target: Path) -> None:
 def _telling_what_is_kept(name: str, target: Path) -> Generator[None]:
     from impasto.inference.video.parts import frames_kept
 
+    before = frames_kept(target)  # of another command, maybe
     try:
         yield
-    except BaseException:
-        if kept := frames_kept(target):
+    except BaseException as error:
+        kept = frames_kept(target)
+        if kept and (kept != before or isinstance(error, KeyboardInterrupt)):
             print_note(f"{name}: {kept} painted frames are kept; the same command with --resume goes on behind them")
         raise
 
@@ -121,10 +123,10 @@ def check_sources(options: argparse.Namespace, destination: Destination) -> None
         raise UsageError("a camera and raw frames are painted as they come, in one style: give one -s")
     if len(options.style) > 1 and (to_stdout or destination.file or destination.stream):
         raise UsageError("several styles make several paintings: name a folder for -o, or give one -s")
-    is_span = options.start is not None or options.end is not None
+    is_span = bool(options.start) or options.end is not None
     if is_span and (options.frame_size or words == ["-"] or camera_number(words[0]) is not None):
         raise UsageError("--from and --to are of a clip: raw frames, stdin and cameras have no times")
-    if is_span and options.end is not None and options.end <= (options.start or 0):
+    if options.end is not None and options.end <= options.start:
         raise UsageError("--to must be later than --from")
     if words == ["-"] and any(len(cues_of(style)) > 1 for style in options.style):
         raise UsageError("styles that change with time are for clips and cameras: what comes from stdin has no times")

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from impasto.cli.clips import add_stabilize
 from impasto.cli.named_styles import steady_models
-from impasto.cli.options import A_STYLE, Once, add_command, add_device_and_json, path_from, positive_from
+from impasto.cli.options import (
+    A_STYLE,
+    Once,
+    add_command,
+    add_device_and_json,
+    path_from,
+    positive_from,
+    refuse_as_output,
+)
 from impasto.cli.output import os_error_reason, print_error, print_json, print_result
 from impasto.errors import ImpastoError, UsageError, VideoError, printable
 
@@ -57,17 +65,29 @@ def _flicker(options: argparse.Namespace) -> int:
         try:
             names, results = _measured(clip, painters, options)
         except (ImpastoError, OSError) as error:
-            if isinstance(error, UsageError):
+            if isinstance(error, UsageError) and len(options.clips) == 1:
                 raise
-            fail(clip, error)
+            fail(clip, _naming(clip, error, options))
             continue
         found += [(printable(clip), name, result) for name, result in zip(names, results, strict=True)]
+    drawn = None
     if options.output and found:
         from impasto.compare.flicker_plot import draw_flicker
 
-        draw_flicker(options.output, {f"{Path(clip).name}, {name}": result for clip, name, result in found})
-    _show(found, failed, options)
+        try:
+            labels = dict(zip(map(printable, options.clips), _names(options.clips), strict=True))
+            draw_flicker(options.output, {f"{labels[clip]}, {name}": result for clip, name, result in found})
+            drawn = options.output
+        except OSError as error:  # what was measured is told all the same
+            fail(options.output, VideoError(options.output, os_error_reason(error)))
+    _show(found, failed, drawn, options)
     return 1 if failed else 0
+
+
+def _naming(clip: Path, error: Exception, options: argparse.Namespace) -> Exception:
+    """Return an error whose message begins with the file that it is about, the clip where it names none."""
+    names = tuple(printable(path) for path in (clip, *options.painted, options.flow))
+    return VideoError(clip, str(error)) if isinstance(error, VideoError) and not str(error).startswith(names) else error
 
 
 def failure_report(reason: str) -> dict[str, Any]:
@@ -85,6 +105,7 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError(options.flow, "no such flow", "give auto, a .flo file or a folder of them")
     if options.output and options.output.suffix.lower() != ".png":
         raise UsageError(options.output, "the plot is a PNG", "choose -o PLOT.png")
+    refuse_as_output(options.output, [*options.clips, *options.painted])
     if options.output and importlib.util.find_spec("matplotlib") is None:
         raise UsageError("the plot needs matplotlib: pip install 'impasto[compare]'")
 
@@ -112,25 +133,31 @@ def _measured(clip: Path, painters: dict[str, Any], options: argparse.Namespace)
     from impasto.inference.video.stabilize import stabilized
 
     paints = {name: stabilized(painter, options.stabilize or 0) for name, painter in painters.items()}
-    films = {printable(path.name): read_frames(path) for path in options.painted}
+    films = [(path, read_frames(path)) for path in options.painted]
 
     def frames() -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
         photographs = itertools.islice(read_frames(clip, options.size), options.frames)
         for photograph in tqdm(photographs, printable(clip.name), unit="frame", file=sys.stderr, mininterval=0.5):
-            theirs = [_fitted(next(film, None), photograph, path) for path, film in films.items()]
+            theirs = [_fitted(next(film, None), photograph, path) for path, film in films]
             yield photograph, [paint(photograph) for paint in paints.values()] + theirs
 
     motions = None if options.flow == AUTO else _motions(clip, Path(options.flow), options)
-    return [*paints, *films], flickers(frames(), motions)
+    return [*paints, *_names(options.painted)], flickers(frames(), motions)
 
 
-def _fitted(painting: np.ndarray | None, photograph: np.ndarray, name: str) -> np.ndarray:
+def _names(films: Sequence[Path]) -> list[str]:
+    """Return the names of films, with their folders where two have one name."""
+    short = [printable(path.name) for path in films]
+    return short if len(set(short)) == len(short) else [printable(path) for path in films]
+
+
+def _fitted(painting: np.ndarray | None, photograph: np.ndarray, path: Path) -> np.ndarray:
     """Return a frame of another program at the photograph's size; without the line that makes a side even."""
     import numpy as np
     from PIL import Image
 
     if painting is None:
-        raise VideoError(f"{name}: has fewer frames than the clip; give --frames")
+        raise VideoError(path, "has fewer frames than the clip", "give --frames")
     height, width = photograph.shape[:2]
     if painting.shape[0] - height in (0, 1) and painting.shape[1] - width in (0, 1):
         return painting[:height, :width]
@@ -147,10 +174,19 @@ def _motions(clip: Path, flow: Path, options: argparse.Namespace) -> Iterator[Mo
         raise VideoError(flow, "no .flo file in it", "give one for each pair of frames")
     pairs = itertools.pairwise(itertools.islice(read_frames(clip, options.size), options.frames))
     for file, (frame, following) in zip(files, pairs, strict=False):
-        yield motion_along(read_flow(file), frame, following)
+        try:
+            motion = motion_along(read_flow(file), frame, following)
+        except VideoError as error:
+            raise error if str(error).startswith(printable(file)) else VideoError(file, str(error)) from error
+        yield motion
 
 
-def _show(found: list[tuple[str, str, Flicker]], failed: list[dict[str, Any]], options: argparse.Namespace) -> None:
+def _show(
+    found: list[tuple[str, str, Flicker]],
+    failed: list[dict[str, Any]],
+    drawn: Path | None,
+    options: argparse.Namespace,
+) -> None:
     if options.json:
         held = {"stabilize": options.stabilize} if options.stabilize else {}
         rows = [{"input": clip, "painted": name, **held, **result.to_dict()} for clip, name, result in found]
@@ -161,5 +197,5 @@ def _show(found: list[tuple[str, str, Flicker]], failed: list[dict[str, Any]], o
             f"{clip}, {name}: flickers by {each.flicker:.2f} levels of 255 (paintings {each.painting:.2f}, "
             f"photographs {each.photograph:.2f}, over {each.trusted:.0%} of the pixels of {each.frames} frames)"
         )
-    if options.output and found:
-        print_result(printable(options.output))
+    if drawn:
+        print_result(printable(drawn))

@@ -49,6 +49,11 @@ class Animation:
     _skipped: int = 0
     _lacks_end: bool = False
 
+    def check_size(self, size: int | None, max_pixels: int) -> None:
+        """Raise ImageError where frames with a longer side of `size` would have too many pixels."""
+        if size and size * size * min(self.width, self.height) > max(self.width, self.height) * max_pixels:
+            raise ImageError(self.source, "more pixels a frame than --max-pixels allows", "choose a smaller --size")
+
     def frames(self) -> Generator[AnimatedFrame]:
         """Yield the frames, up to where the file is damaged; raises ImageError where there is none."""
         start, number, is_torn = Fraction(0), self._skipped, False

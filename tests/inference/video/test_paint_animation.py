@@ -17,6 +17,7 @@ from helpers.stylizing import stylize
 from impasto.errors import ImageError, VideoError
 from impasto.images.animations import is_animated
 from impasto.inference.stylizer import Stylizer
+from impasto.inference.video.frames import read_frames
 from impasto.inference.video.paint_video import paint_video
 
 FORMATS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG", ".apng": "PNG"}
@@ -116,6 +117,37 @@ def test_a_span_of_an_animation(tmp_path: Path) -> None:
     assert np.abs(pixels[0][..., :3].astype(int) - (255 - scene(1))).mean() < 4
     with pytest.raises(VideoError, match=r"in\.gif: holds no frame from 9 s on"):
         paint_video(inverted, source, tmp_path / "out.gif", start=9)
+
+
+def test_a_span_of_a_clip_counts_the_frames_before_it(tmp_path: Path) -> None:
+    class Counting:
+        counts_frames = True
+
+        def __init__(self):
+            self.numbers: list[int] = []
+
+        def __call__(self, pixels: np.ndarray) -> np.ndarray:
+            raise AssertionError
+
+        def paint_at(self, pixels: np.ndarray, number: int, moment: Fraction) -> np.ndarray:
+            self.numbers.append(number)
+            return pixels
+
+    clip = make_clip(tmp_path / "in.mkv", times=list(range(100)), time_base=Fraction(1, 2), codec="mpeg2video")
+    paint = Counting()  # behind several key frames, to which others jump
+    paint_video(paint, clip, tmp_path / "out.gif", start=30, end=32)
+    assert paint.numbers == [60, 61, 62, 63]
+
+
+def test_a_size_of_too_many_pixels_is_refused(tmp_path: Path) -> None:
+    source = animation(tmp_path / "in.webp", frames=2)
+    for target in ("out.webp", "out.gif", "out.mp4"):
+        with pytest.raises(ImageError, match=r"in\.webp: more pixels a frame than --max-pixels allows"):
+            paint_video(inverted, source, tmp_path / target, size=60000)
+    with pytest.raises(ImageError, match="more pixels"):
+        next(read_frames(source, 60000))
+    frames = list(read_frames(source, 48))
+    assert [frame.shape for frame in frames] == [(32, 48, 3)] * 2
 
 
 def test_hostile_animations(tmp_path: Path) -> None:

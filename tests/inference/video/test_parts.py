@@ -164,6 +164,33 @@ def test_a_torn_part_is_painted_again(tmp_path: Path) -> None:
         target.unlink()
 
 
+@pytest.mark.parametrize("edit", [
+    lambda data: data.replace(b'"origin": 0', b'"origin": ""'), lambda data: data[:-8] + b"\xff" * 8,
+    lambda data: data[:-50],
+])  # fmt: skip
+def test_an_edited_part_is_painted_again(tmp_path: Path, edit: Callable[[bytes], bytes]) -> None:
+    source, target = make_clip(tmp_path / "in.mp4", times=list(range(50))), tmp_path / "out.mp4"
+    interrupted(source, target, EACH + 10)
+    part = parts_folder(target) / "000000.film"
+    data = part.read_bytes()
+    part.write_bytes(edit(data))
+    assert part.read_bytes() != data and frames_kept(target) == 0
+    assert resumed(source, target)[1] == 50
+
+
+def test_a_part_that_decayed_is_no_film_and_is_painted_again(tmp_path: Path) -> None:
+    source, target = make_clip(tmp_path / "in.mp4", times=list(range(80))), tmp_path / "out.mp4"
+    interrupted(source, target, 60)
+    part = parts_folder(target) / "000001.film"
+    data = bytearray(part.read_bytes())
+    data[20] ^= 1  # in a packet
+    part.write_bytes(data)
+    with pytest.raises(VideoError, match=r"out\.mp4: a part of it was damaged on the disk; --resume paints"):
+        resumed(source, target)
+    assert not target.exists() and resumed(source, target)[1] == 56
+    assert len(frames(target)) == 80
+
+
 def test_a_run_that_ended_in_joining_joins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, target = make_clip(tmp_path / "in.mp4", times=list(range(2 * EACH)), sounds=1), tmp_path / "out.mp4"
     with monkeypatch.context() as patch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from impasto.errors import UsageError
 from impasto.inference.hands import Hands, Region
 from impasto.inference.mask_files import MaskFiles
 from impasto.inference.stylizer import Stylizer
+from impasto.inference.video import stabilize
 from impasto.inference.video.flicker import flickers
 from impasto.inference.video.stabilize import Stabilizer
 from impasto.synthetic.contents import procedural_image
@@ -169,3 +171,19 @@ def test_an_empty_mask_needs_no_painter_and_the_next_frame_begins_anew(tmp_path:
     shown = [held(frame) for frame in frames]
     assert np.array_equal(shown[1], frames[1])
     assert np.array_equal(shown[2], painter(frames[2]))
+
+
+def test_flow_that_nobody_asks_for_does_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+    may_go = Event()
+
+    def slow(*photographs: np.ndarray | None) -> None:
+        begun.append(1)
+        may_go.wait(10)
+
+    monkeypatch.setattr(stabilize, "_motion_back", slow)
+    stabilizer, frames = Stabilizer(), pan(50)
+    for frame in frames:  # as with an empty mask: nothing is painted
+        stabilizer.follow(frame)
+    may_go.set()
+    assert np.array_equal(stabilizer.settle(frames[-1]), frames[-1]) and len(begun) <= 3

@@ -80,7 +80,7 @@ def flickers(
             shares.append(float(motion.trusted.mean()))
         before = photograph, paintings
     if number < 2:
-        raise VideoError(f"{number} frames cannot flicker; give two or more")
+        raise VideoError(f"{number or 'no'} frame{'' if number == 1 else 's'} cannot flicker; give two or more")
     return _results(np.array(squares), np.array(shares))
 
 

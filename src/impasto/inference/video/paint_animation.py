@@ -76,7 +76,8 @@ def paint_animation(
     """
     started, suffix = time.perf_counter(), target.suffix.lower()
     (check_writable if suffix in WRITABLE_ANIMATIONS else check_clip_writable)(target)
-    with _opened(source, span, size, max_pixels, is_gif=suffix == ".gif") as moving:
+    may_seek = not getattr(paint, "counts_frames", False)
+    with _opened(source, span, size, max_pixels, is_gif=suffix == ".gif", may_seek=may_seek) as moving:
         write = _write_animation if suffix in WRITABLE_ANIMATIONS else _write_clip
         with closing(ahead(painted_frames(paint, ahead(moving.frames)))) as painted:
             frames = write(painted, moving, target, max_pixels, progress)
@@ -85,16 +86,19 @@ def paint_animation(
 
 
 @contextmanager
-def _opened(source: Path, span: Span, size: int | None, max_pixels: int, *, is_gif: bool) -> Generator[_Moving]:
+def _opened(
+    source: Path, span: Span, size: int | None, max_pixels: int, *, is_gif: bool, may_seek: bool
+) -> Generator[_Moving]:
     notes: list[str] = []
     damage: list[str] = []
     if source.suffix.lower() not in VIDEO_SUFFIXES:
         with opened_animation(source, max_pixels) as animation:
+            animation.check_size(size, max_pixels)
             frames = _animated(animation, span, size, damage)
             yield _Moving(frames, animation.plays, True, animation.expected if span.is_all else None, notes, damage)
         return
     with opened(source, span, hears=False) as clip:
-        first, items = clip.peeked()
+        first, items = clip.peeked(may_seek=may_seek)
         plan = FramePlan.of(clip, first, size, max_pixels, step=1)
         frames = _of_clip(upright_frames(items, clip, plan), clip, notes, least=_GIF_LEAST if is_gif else _TICK)
         if clip.sound:

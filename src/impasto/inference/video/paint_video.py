@@ -80,8 +80,8 @@ def paint_video(
         start, end: paint the frames from second `start` of the clip on, up to `end` and without it. The result's times
             then begin at 0, and its sound and chapters are those of that span; sound is cut between packets.
         resume: go on behind what an earlier run has painted of the same film, if it was interrupted. Parts of some
-            seconds lie in a hidden folder beside `target` until it is whole. A part begins without what a painter
-            remembers of earlier frames, so that the film is the same in however many runs it was painted.
+            seconds lie in a hidden folder beside `target` until it is whole. The film is the same in however many runs
+            it was painted, unless the painter remembers frames, as a stabilized one does: each run begins without.
         settings: what decides on the paintings, such as a digest of the painter's file: what was painted with others
             is removed. Where it is given, parts are kept of every film of `LONG` frames and more.
 

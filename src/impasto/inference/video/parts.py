@@ -2,15 +2,19 @@
 
 A part holds the packets of so many frames, the first a key frame, from an encoder of its own: whoever paints it, in
 however many runs, it is the same. In the end the packets are joined, none encoded anew, and the sound is laid beside
-them. A part's file is its packets, one behind the other; then, as JSON, what they are; then the length of that JSON.
+them. A part's file is its packets, one behind the other; then, as JSON, what they are; then the length of that JSON
+and its checksum. What does not fit its checksum is no part, and is painted again.
 """
 
 from __future__ import annotations
 
+import errno
 import heapq
 import json
 import os
 import re
+import struct
+import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -24,12 +28,13 @@ from impasto.inference.video.reading import Clip, pyav
 from impasto.inference.video.writing import Encoder, Writer, telling
 from impasto.system.files import written_whole
 
-_FORMAT = 1  # of a part's file
+_FORMAT = 2  # of a part's file
 _PIXELS, _LEAST, _MOST = 110_000_000, 24, 250  # of a part, and frames
-_FOOT = 8  # bytes
+_FOOT = 8  # bytes: of a length and a checksum
 _MADE_FROM = "made_from.json"
 _OURS = re.compile(r"\d{6}\.film|made_from\.json|\.impasto-.*\.part")
 _REMEDY = "free some space; --resume then goes on"
+_REMEDIES = {errno.ENOSPC: _REMEDY, errno.ENOENT: "choose another place, or end other runs that paint the same film"}
 
 
 def frames_in_a_part(width: int, height: int) -> int:
@@ -65,6 +70,7 @@ class _Row(NamedTuple):
     pts: int
     duration: int
     is_key: bool
+    checksum: int
 
 
 @dataclass(frozen=True)
@@ -169,7 +175,7 @@ class Parts:
                 part = _Part(path, rows, replace(mark, broken=clip.broken), is_last=True)
             stated = {"packets": part.rows, "mark": asdict(part.mark), "is_last": part.is_last}
             foot = json.dumps(stated).encode()
-            file.write(foot + len(foot).to_bytes(_FOOT, "big"))
+            file.write(foot + struct.pack(">II", len(foot), zlib.crc32(foot)))
         self._known.append(_Known(path, frames, part.mark, part.is_last, part.delay))
         return following
 
@@ -215,7 +221,12 @@ class Parts:
             lead = shown[delay] - shown[0] if len(shown) > delay else delay
             with part.path.open("rb") as file:
                 for place, row in enumerate(part.rows, len(before) - delay):
-                    packet = make(file.read(row.size))
+                    if zlib.crc32(data := file.read(row.size)) != row.checksum:
+                        part.path.unlink(missing_ok=True)
+                        raise VideoError(
+                            self.target, "a part of it was damaged on the disk", "--resume paints that part again"
+                        )
+                    packet = make(data)
                     packet.pts, packet.duration, packet.time_base = row.pts, row.duration, time_base
                     packet.dts = shown[place] if place >= 0 else shown[place + delay] - lead
                     packet.is_keyframe = row.is_key
@@ -232,7 +243,7 @@ class Parts:
             raise
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            remedy = _REMEDY if error.errno == 28 else "choose another place"
+            remedy = _REMEDIES.get(error.errno or 0, "choose another place")
             raise VideoError(
                 self.target, f"what is painted cannot be kept in {printable(self.folder)} ({reason})", remedy
             ) from error
@@ -244,9 +255,12 @@ def _decoded_at(packet: Any) -> Fraction:
 
 
 def _written(packets: list[Any], file: IO[bytes]) -> list[_Row]:
+    rows: list[_Row] = []
     for packet in packets:
-        file.write(bytes(packet))
-    return [_Row(packet.size, packet.pts, packet.duration or 0, packet.is_keyframe) for packet in packets]
+        data = bytes(packet)
+        file.write(data)
+        rows.append(_Row(packet.size, packet.pts, packet.duration or 0, packet.is_keyframe, zlib.crc32(data)))
+    return rows
 
 
 def _stated_in(folder: Path) -> object:
@@ -269,10 +283,12 @@ def _read(path: Path) -> _Part | None:
     with suppress(OSError, ValueError, TypeError, KeyError), path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(size - _FOOT)
-        length = int.from_bytes(file.read(_FOOT), "big")
+        length, checksum = struct.unpack(">II", file.read(_FOOT))
         file.seek(size - _FOOT - length)
-        stated = json.loads(file.read(length))
-        rows = [_Row(int(size), int(pts), int(duration), bool(key)) for size, pts, duration, key in stated["packets"]]
+        if zlib.crc32(foot := file.read(length)) != checksum:
+            return None
+        stated = json.loads(foot)
+        rows = [_Row(*row) for row in stated["packets"]]
         mark = Mark(**{name: stated["mark"][name] for name in names})
         if rows and min(row.size for row in rows) >= 0 and sum(row.size for row in rows) + length + _FOOT == size:
             return _Part(path, rows, mark, bool(stated["is_last"]))

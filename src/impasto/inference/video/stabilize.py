@@ -75,6 +75,8 @@ class Stabilizer:
 
     def follow(self, photograph: np.ndarray) -> None:
         """Begin with the next frame, (H, W, 3) uint8."""
+        if self._motion:
+            self._motion.cancel()  # nobody asked for it, as where a mask is empty: such ones would pile up
         earlier, self._photograph = self._photograph, photograph
         self._motion = self._worker.submit(_motion_back, earlier, photograph)
         self.frames += 1

@@ -50,7 +50,10 @@ def check_clip_writable(path: Path) -> None:
         raise VideoError(path, "cannot write a clip there", "choose .mp4, .mov, .mkv or .webm; .gif, .webp or .apng")
     if path.is_dir():
         raise VideoError(path, "a folder", "name a file")
-    if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
+    folder = next(parent for parent in path.absolute().parents if parent.exists())  # those below it will be made
+    if not folder.is_dir():
+        raise VideoError(path, f"{printable(folder)} is no folder", "choose another place")
+    if not os.access(folder, os.W_OK):
         raise VideoError(path, "its folder cannot be written", "choose another place")
 
 
