@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from impasto.images import animation_writing, animations, finding, formats
     from impasto.images import reading as pictures
     from impasto.images.finding import Found
+    from impasto.inference.video import containers, writing
     from impasto.inference.video import reading as clips
-    from impasto.inference.video import writing
 else:
     animation_writing = lazy("impasto.images.animation_writing")
     animations = lazy("impasto.images.animations")
     checkpoint, finding = lazy("impasto.checkpoint"), lazy("impasto.images.finding")
     formats, pictures = lazy("impasto.images.formats"), lazy("impasto.images.reading")
+    containers = lazy("impasto.inference.video.containers")
     clips, writing = lazy("impasto.inference.video.reading"), lazy("impasto.inference.video.writing")
 
 STDOUT = Path("/dev/stdout")
@@ -69,7 +70,7 @@ class Destination:
 
 def _is_of_a_file(path: Path) -> bool:
     """Whether the suffix is one that files have, so that no folder is meant: `v2.1` has none."""
-    ours = formats.IMAGE_SUFFIXES | formats.FOREIGN.keys() | clips.VIDEO_SUFFIXES
+    ours = formats.IMAGE_SUFFIXES | formats.FOREIGN.keys() | containers.VIDEO_SUFFIXES
     return path.suffix.lower() in ours or MimeTypes().guess_type(f"x{path.suffix.lower()}")[0] is not None
 
 
@@ -148,7 +149,7 @@ def jobs_of(
     if (number := camera_number(words[0])) is not None:
         folder = destination.folder or Path()
         return [Job(number, destination.file or folder / result_name(f"camera{number}", style, ".mp4"))]
-    sources = photographs(words, style, records, fail, formats.IMAGE_SUFFIXES | clips.VIDEO_SUFFIXES, note)
+    sources = photographs(words, style, records, fail, formats.IMAGE_SUFFIXES | containers.VIDEO_SUFFIXES, note)
     if one and len(sources) > 1:
         raise UsageError(f"{printable(one)} is one file and these are {len(sources)} sources; name a folder")
     if one:
@@ -232,12 +233,12 @@ def paired(
 
 
 def is_clip(path: Path) -> bool:
-    return path.suffix.lower() in clips.VIDEO_SUFFIXES
+    return path.suffix.lower() in containers.VIDEO_SUFFIXES
 
 
 def is_animation(path: Path) -> bool:
     """Whether a file is of a kind of picture whose frames can be painted into a clip."""
-    return path.suffix.lower() in clips.ANIMATION_SUFFIXES
+    return path.suffix.lower() in containers.ANIMATION_SUFFIXES
 
 
 def moves(path: Path) -> bool:

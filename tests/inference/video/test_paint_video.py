@@ -380,7 +380,7 @@ def test_cameras(
     source = make_clip(
         tmp_path / "seen.mkv", times=[5000 + 40 * number for number in range(30)], time_base=Fraction(1, 1000)
     )
-    monkeypatch.setattr("impasto.inference.video.reading._camera", lambda number: av.open(str(source)))
+    monkeypatch.setattr("impasto.inference.video.reading.open_camera", lambda number: av.open(str(source)))
 
     def stops(done: int, _: int | None) -> None:
         if done == 12:

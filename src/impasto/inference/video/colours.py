@@ -13,7 +13,8 @@ import numpy as np
 
 from impasto.errors import VideoError
 from impasto.inference.video.chain import Frame, Mark
-from impasto.inference.video.reading import Clip, pyav
+from impasto.inference.video.containers import pyav
+from impasto.inference.video.reading import Clip
 
 # swscale's number for each matrix that a file can name (AVColorSpace), and what is taken where none is named.
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}

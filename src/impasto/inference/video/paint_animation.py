@@ -22,7 +22,8 @@ from impasto.images.reasons import reason_for
 from impasto.images.writing import check_writable
 from impasto.inference.video.chain import Frame, Painter, Progress, ahead, painted_frames
 from impasto.inference.video.colours import FramePlan, upright_frames
-from impasto.inference.video.reading import VIDEO_SUFFIXES, WHOLE, Span, opened, pyav
+from impasto.inference.video.containers import VIDEO_SUFFIXES, pyav
+from impasto.inference.video.reading import WHOLE, Span, opened
 from impasto.inference.video.report import VideoReport
 from impasto.inference.video.writing import Writer, check_clip_writable
 from impasto.system.choices import MAX_PIXELS

@@ -16,8 +16,9 @@ from impasto.inference.records import absolute, state_of
 from impasto.inference.video import paint_animation
 from impasto.inference.video.chain import Frame, Mark, Painter, Progress, ahead, painted_frames, raw_frames
 from impasto.inference.video.colours import FramePlan, upright_frames
+from impasto.inference.video.containers import pyav
 from impasto.inference.video.parts import Parts, frames_in_a_part, remove_parts
-from impasto.inference.video.reading import Clip, Span, opened, pyav
+from impasto.inference.video.reading import Clip, Span, opened
 from impasto.inference.video.report import VideoReport as VideoReport
 from impasto.inference.video.writing import Encoder, Writer, chapters_of, check_clip_writable
 from impasto.system.choices import MAX_PIXELS

@@ -24,7 +24,8 @@ from typing import IO, Any, NamedTuple
 
 from impasto.errors import VideoError, printable
 from impasto.inference.video.chain import Frame, Mark, Progress
-from impasto.inference.video.reading import Clip, pyav
+from impasto.inference.video.containers import pyav
+from impasto.inference.video.reading import Clip
 from impasto.inference.video.writing import Encoder, Writer, telling
 from impasto.system.files import written_whole
 

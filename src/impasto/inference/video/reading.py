@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -14,24 +12,8 @@ from typing import Any
 
 from impasto.errors import VideoError, printable
 from impasto.inference.video.chain import Mark, T
+from impasto.inference.video.containers import open_camera, open_file
 
-# What is read, by ffmpeg's names: containers that hold what they play. Playlists and their like make a reader open
-# other files, or the network.
-_DEMUXERS = {
-    "mov": (".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v"),
-    "matroska": (".mkv", ".webm", ".mk3d"),
-    "avi": (".avi", ".divx"),
-    "mpegts": (".ts", ".mts", ".m2ts", ".m2t"),
-    "mpeg": (".mpg", ".mpeg", ".mpe", ".vob"),
-    "mpegvideo": (".m1v", ".m2v", ".mpv"),
-    "asf": (".wmv", ".asf"),
-    "flv": (".flv",),
-    "ogg": (".ogv", ".ogm"),
-    "mxf": (".mxf",),
-}
-_ANIMATIONS = {"gif": (".gif",), "apng": (".apng",)}
-VIDEO_SUFFIXES = frozenset(suffix for suffixes in _DEMUXERS.values() for suffix in suffixes)
-ANIMATION_SUFFIXES = frozenset(suffix for suffixes in _ANIMATIONS.values() for suffix in suffixes)
 _BEFORE = 10  # seconds before what is sought at which reading begins: some key frames are not whole at once
 _LATE = 5  # seconds by which a file may lag with its sound
 
@@ -363,47 +345,6 @@ def opened(source: str | Path | int, span: Span = WHOLE, *, hears: bool = True) 
     with ExitStack() as stack:
 
         def open_anew() -> Any:
-            return stack.enter_context(_camera(source) if isinstance(source, int) else _file(Path(source)))
+            return stack.enter_context(open_camera(source) if isinstance(source, int) else open_file(Path(source)))
 
         yield Clip(name, open_anew, isinstance(source, int), span, hears)
-
-
-def _file(path: Path) -> AbstractContextManager[Any]:
-    av = pyav()
-    try:
-        if not path.is_file():
-            raise VideoError(path, "no such file", "give a clip")
-        if not path.stat().st_size:
-            raise VideoError(path, "the file is empty", "get it again")
-        return av.open(
-            f"file:{path}", options={"format_whitelist": ",".join(_DEMUXERS | _ANIMATIONS)}
-        )  # file: a name may look like an address
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        if isinstance(error, PermissionError):
-            raise VideoError(path, "may not be read", "check its permissions") from error
-        raise VideoError(path, "no video, or cut short before its index", "get it again") from error
-
-
-def _camera(number: int) -> AbstractContextManager[Any]:
-    av = pyav()
-    try:
-        if sys.platform.startswith("linux"):
-            return av.open(f"/dev/video{number}", format="v4l2")
-        if sys.platform == "darwin":
-            return av.open(str(number), format="avfoundation", options={"framerate": "30"})
-        devices = importlib.import_module("av.device").enumerate_input_devices("dshow")
-        names = [device.name for device in devices if "video" in device.media_types]
-        return av.open(f"video={names[number]}", format="dshow")
-    except (av.error.FFmpegError, ImportError, IndexError, OSError, ValueError) as error:
-        raise VideoError(
-            f"camera {number}: there is none, or another program has it; connect or free it, or give a clip"
-        ) from error
-
-
-def pyav() -> Any:
-    try:
-        av = importlib.import_module("av")
-        importlib.import_module("av.video.reformatter")
-    except ImportError as error:
-        raise VideoError("clips and cameras need PyAV: pip install 'impasto[video]'") from error
-    return av

@@ -13,7 +13,8 @@ from typing import Any, BinaryIO
 from impasto.errors import VideoError, printable
 from impasto.inference.video.chain import Frame
 from impasto.inference.video.colours import FramePlan
-from impasto.inference.video.reading import Clip, opened, pyav
+from impasto.inference.video.containers import pyav
+from impasto.inference.video.reading import Clip, opened
 
 _VP9 = "libvpx-vp9"
 _MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
