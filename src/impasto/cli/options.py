@@ -41,10 +41,14 @@ class Once(argparse.Action):
 
 
 def add_command(commands: Any, name: str, run: Any, help: str, description: str = "") -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=help, description=description or f"{help[0].upper()}{help[1:]}.")
+    command = commands.add_parser(name, help=help, description=description or _sentence(help))
     command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     command.set_defaults(run=run)
     return command
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}" + "." * (words[-1] not in ".?!")
 
 
 def add_device_and_json(command: argparse.ArgumentParser) -> None:

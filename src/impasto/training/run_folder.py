@@ -243,7 +243,8 @@ def check_belongs(path: Path, checkpoint: Mapping[str, Any], wanted: Mapping[str
     for what, value in wanted.items():
         if known.get(what, value) != value:
             which = f" ({known[what]})" if what == "optimizer" else ""
-            raise UsageError(f"{printable(path)}: trained with another {what}{which}; {_REMEDIES[what]}")
+            other = "other photographs" if what == "photographs" else f"another {what}{which}"
+            raise UsageError(f"{printable(path)}: trained with {other}; {_REMEDIES[what]}")
 
 
 def check_resumes(path: Path, checkpoint: Mapping[str, Any], optimizer: Optimizer) -> None:
