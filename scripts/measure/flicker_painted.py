@@ -7,11 +7,11 @@ Each DIR holds the painted clips, called as the clips are.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
 import _head
+from pictures import named_folder
 
 from impasto.inference.video.flicker import flickers
 from impasto.inference.video.frames import read_frames
@@ -24,13 +24,6 @@ def row(clip: Path, films: dict[str, Path]) -> _head.Row:
     results = flickers((photograph, paintings) for photograph, *paintings in frames)
     made: _head.Row = {"clip": clip.stem, "frames": results[0].frames}
     return made | {name: _head.rounded(each.flicker, 3) for name, each in zip(films, results, strict=True)}
-
-
-def named_folder(text: str) -> tuple[str, Path]:
-    name, _, folder = text.partition("=")
-    if not Path(folder).is_dir():
-        raise argparse.ArgumentTypeError(f"{text}: write NAME=DIR")
-    return name, Path(folder)
 
 
 def main() -> None:

@@ -131,7 +131,7 @@ def picture_of(style: str, options: argparse.Namespace) -> Path:
 def named_folder(text: str) -> tuple[str, Path]:
     name, _, folder = text.partition("=")
     if not Path(folder).is_dir():
-        raise argparse.ArgumentTypeError(f"{text}: write NAME=DIR, DIR a folder of style models")
+        raise argparse.ArgumentTypeError(f"{text}: write NAME=DIR, DIR a folder")
     return name, Path(folder)
 
 
