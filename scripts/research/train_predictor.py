@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,24 +117,6 @@ def recoloured(picture: Tensor, random: np.random.Generator) -> Tensor:
     return picture.clamp(0, 1)
 
 
-class EvenHandedLoss(PerceptualLoss):
-    """The loss with its style term as 2 (1 - cos(K, K*)) + ln² (‖K‖ / ‖K*‖), a style for each image.
-
-    Near the style this is the loss's own ‖K - K*‖² / ‖K*‖². Far from it that one lets nearly flat pictures outweigh all
-    others, and makes a painter that cannot do a style yet paint without contrast: what is wrong costs more than
-    nothing. Here direction and size are apart.
-    """
-
-    def _style_loss(self, statistics: Mapping[str, Tensor]) -> Tensor:
-        losses: list[Tensor] = []
-        for name, target in self.style_targets.items():
-            found, target = statistics[name].flatten(1), target.flatten(1)
-            size, usual = (x.norm(dim=1).clamp_min(1e-6) for x in (found, target))
-            cosine = (found * target).sum(dim=1) / (size * usual)
-            losses.append(2 * (1 - cosine) + (size / usual).log().square())
-        return torch.stack(losses).sum(dim=0) / (len(losses) / 2)
-
-
 class Trial:
     """Photographs in styles that are held out, always the same."""
 
@@ -202,7 +184,8 @@ def main() -> None:
         bank.fill(options.bank)
         torch.save(bank.kept, kept)
     base = load_style_model(options.start)
-    channels = {name: value.shape[1] for name, value in bank.kept.items() if not name.endswith(".mean")}
+    seen = [name for name in bank.kept if name.startswith("relu") and not name.endswith(".mean")]
+    channels = {name: bank.kept[name].shape[1] for name in seen}
     predictor = StylePredictor(base.spec, channels).to(device)
     predictor.painter.load_state_dict(base.network.state_dict())
     if options.go_on:
@@ -228,7 +211,7 @@ def main() -> None:
         pool = crop_pool(find_images(options.photographs), options.crop, 5, procedural=50)
         torch.save(pool, pool_path)
     trial = Trial(unseen, PerceptualLoss(features), pool)
-    loss, peaks = EvenHandedLoss(features), [group["lr"] for group in optimizer.param_groups]
+    loss, peaks = PerceptualLoss(features), [group["lr"] for group in optimizer.param_groups]
     print(f"{len(paths)} styles, {len(pool)} crops, {sum(p.numel() for p in predictor.parameters()):,} parameters, "
           f"step {done}", flush=True)  # fmt: skip
     running, started, saved = None, time.monotonic(), time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,20 @@ from helpers.places import REAL_VGG
 from impasto.errors import UsageError
 from impasto.losses import build_loss
 from impasto.losses.functional import (
+    color_loss,
     gram_matrix,
     normalized_luminance,
+    polar_gram_loss,
+    relative_gram_loss,
     total_variation,
 )
 from impasto.losses.moments import mean_and_covariance
 from impasto.losses.perceptual import PerceptualLoss
 
-LOOK = {"octaves": 1, "centred": False, "content_octave": 0, "grey_content": False}  # Gatys' and Johnson's
+# Gatys' and Johnson's
+LOOK: dict[str, Any] = {
+    "octaves": 1, "centred": False, "polar": False, "color_weight": 0.0, "content_octave": 0, "grey_content": False,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -57,20 +64,23 @@ def test_the_loss_at_one_size_is_the_sum_of_its_definition(random_vgg: Path, sli
 def test_the_loss_at_octaves_is_the_sum_of_its_definition(random_vgg: Path) -> None:
     layers = ["relu1_1", "relu2_1"]
     loss = PerceptualLoss.from_spec(
-        str(random_vgg), content_layers=["relu2_1"], style_layers=layers, style_weight=3.0, octaves=2, content_octave=1
-    )
+        str(random_vgg), content_layers=["relu2_1"], style_layers=layers, style_weight=3.0, octaves=2, content_octave=1,
+        color_weight=0.5,
+    )  # fmt: skip
     style, output, content = (photograph(seed, 64)[None] for seed in range(3))
     loss.set_style(style)
     terms, of = loss(output, content), loss.features
-    expected = []
+    expected, colors = [], []
     for octave in (1, 2):
-        pair = [of(torch.nn.functional.avg_pool2d(image, octave)) for image in (output, style)]
+        images = [torch.nn.functional.avg_pool2d(image, octave) for image in (output, style)]
         for name in layers:
-            (mean, covariance), (own_mean, own) = (mean_and_covariance(features[name].full()) for features in pair)
-            expected.append(
-                (mean - own_mean).norm() ** 2 / own_mean.norm() ** 2 + (covariance - own).norm() ** 2 / own.norm() ** 2
-            )
-    torch.testing.assert_close(terms.style, 3 * torch.stack(expected).mean(), rtol=1e-4, atol=0)
+            (mean, covariance), (own_mean, own) = (mean_and_covariance(of(image)[name].full()) for image in images)
+            expected.append((mean - own_mean).norm() ** 2 / own_mean.norm() ** 2 + polar_gram_loss(covariance, own))
+        pixels, own_pixels = (image[0].flatten(1) for image in images)
+        off = (pixels.mean(dim=1) - own_pixels.mean(dim=1)).square().sum() / own_pixels.var(dim=1, correction=0).sum()
+        colors.append(off + polar_gram_loss(*(each.cov(correction=0)[None] for each in (pixels, own_pixels))))
+    wanted = torch.stack(expected).mean() + 0.5 * torch.stack(colors).mean()
+    torch.testing.assert_close(terms.style, 3 * wanted, rtol=1e-4, atol=0)
     f, c = (
         of(normalized_luminance(torch.nn.functional.avg_pool2d(image, 2)))["relu2_1"].full()
         for image in (output, content)
@@ -82,10 +92,49 @@ def test_octaves_too_small_for_the_loss_network_are_left_out(random_vgg: Path) -
     loss = PerceptualLoss.from_spec(str(random_vgg))
     loss.set_style(photograph(0, 64)[None])
     assert set(loss.style_targets) == {
-        f"{layer}{octave}{kind}" for layer in loss.style_layers for octave in ("", "/2", "/4") for kind in ("", ".mean")
+        f"{layer}{octave}{kind}"
+        for layer in (*loss.style_layers, "rgb")
+        for octave in ("", "/2", "/4")
+        for kind in ("", ".mean")
     }
     small = loss(photograph(1, 24)[None], photograph(2, 24)[None])
     assert all(torch.isfinite(term) for term in small)
+
+
+def test_direction_and_size_of_gram_matrices_are_apart() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 5, 200, generator=generator)
+    gram, other = features[:1] @ features[:1].mT, features[1:] @ features[1:].mT
+    assert polar_gram_loss(gram, gram).item() == pytest.approx(0, abs=1e-6)
+    assert polar_gram_loss(3 * gram, gram).item() == pytest.approx(math.log(3) ** 2, rel=1e-4)
+    near = gram + 0.01 * other
+    assert polar_gram_loss(near, gram).item() == pytest.approx(relative_gram_loss(near, gram).item(), rel=0.05)
+    sizes = torch.linspace(0.1, 2, 191)
+    best, relative_best = (
+        sizes[torch.cat([formula(size * other / other.norm(), gram / gram.norm()) for size in sizes]).argmin()].item()
+        for formula in (polar_gram_loss, relative_gram_loss)
+    )
+    cosine = ((gram * other).sum() / (gram.norm() * other.norm())).item()
+    assert (best, relative_best) == (pytest.approx(1, abs=0.006), pytest.approx(cosine, abs=0.006))
+
+
+def test_a_blank_painting_has_a_finite_loss_and_gradient(loss: PerceptualLoss) -> None:
+    blank = torch.full((1, 3, 64, 64), 0.5, requires_grad=True)
+    total = loss(blank, photograph(1, 64)[None]).total
+    total.backward()
+    assert blank.grad is not None
+    assert torch.isfinite(total)
+    assert blank.grad.abs().max() < 100
+
+
+def test_colours_are_compared_as_they_are_distributed() -> None:
+    picture = photograph(5, 64)[None]
+    own = mean_and_covariance(picture)
+    assert color_loss(*mean_and_covariance(picture.flip(2)), *own).item() == pytest.approx(0, abs=1e-5)
+    brighter = color_loss(*mean_and_covariance(picture + 0.1), *own).item()
+    assert brighter == pytest.approx(0.03 / picture[0].flatten(1).var(dim=1, correction=0).sum().item(), rel=1e-3)
+    grey = picture.mean(dim=(2, 3), keepdim=True) + 0.5 * (picture - picture.mean(dim=(2, 3), keepdim=True))
+    assert color_loss(*mean_and_covariance(grey), *own).item() == pytest.approx(math.log(4) ** 2, rel=1e-3)
 
 
 def test_colours_and_contrast_are_no_content(loss: PerceptualLoss) -> None:
@@ -100,7 +149,17 @@ def test_colours_and_contrast_are_no_content(loss: PerceptualLoss) -> None:
 
 
 @pytest.mark.parametrize(
-    "mistake", [{"octaves": 0}, {"octaves": 1.5}, {"content_octave": -1}, {"centred": 1}, {"grey_content": "no"}]
+    "mistake",
+    [
+        {"octaves": 0},
+        {"octaves": 1.5},
+        {"content_octave": -1},
+        {"centred": 1},
+        {"grey_content": "no"},
+        {"polar": 0},
+        {"color_weight": -1},
+        {"color_weight": True},
+    ],
 )
 def test_octaves_that_make_no_loss_are_one_clear_error(random_vgg: Path, mistake: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=next(iter(mistake))):

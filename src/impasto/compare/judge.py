@@ -38,8 +38,7 @@ def judging_loss(model: StyleModel, weights: str | None = None, style_image: Pat
             raise ModelError(f"{model.name}: the model does not say at what size its style was taken; train it again")
         loss.set_style(resize(read_image(style_image), size)[None])
     elif set(loss.style_layers) <= set(known):
-        layers = {name: name.partition(".")[0].partition("/")[0] for name in known}
-        if any(known[name].shape[-1] != loss.features.channels(layer) for name, layer in layers.items()):
+        if any(target.shape[-1] != loss.channels(name) for name, target in known.items()):
             raise ModelError(f"{model.name}: its Gram matrices do not fit the loss network; the file was altered")
         loss.style_targets = known
     else:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from impasto.losses.moments import gram_of, mean_and_covariance, pixels_of
 
 _EPSILON = 1e-8  # keeps a relative error finite when its target is zero
+_LEAST_SIZE = 0.01
 
 
 def gram_matrix(features: Tensor) -> Tensor:
@@ -42,9 +43,35 @@ def relative_gram_loss(gram: Tensor, target: Tensor) -> Tensor:
     return distance / (target.square().sum(dim=(1, 2)) + _EPSILON)
 
 
+def polar_gram_loss(gram: Tensor, target: Tensor) -> Tensor:
+    """Direction and size of Gram matrices, apart: 2 (1 - cos(K, K*)) + ln² (‖K‖ / ‖K*‖), of (N, C, C) and
+    (1 or N, C, C) -> (N,).
+
+    For K near K* this is `relative_gram_loss`. Where a painter cannot meet a direction, that one rewards it for
+    painting with less contrast: at a cosine c the best size is c times the target's. Here the best size is the
+    target's. A size counts as at least a hundredth of the target's: a blank painting has a finite loss and gradient.
+    """
+    gram, target = gram.flatten(1), target.flatten(1)
+    target_size = target.norm(dim=1).clamp_min(_EPSILON)
+    size = gram.norm(dim=1).maximum(_LEAST_SIZE * target_size)
+    # The squared distance of unit vectors is 2 (1 - cos), without the rounding of a difference from 1.
+    turned = (gram / size[:, None] - target / target_size[:, None]).square().sum(dim=1)
+    return turned + (size / target_size).log().square()
+
+
 def relative_mean_loss(mean: Tensor, target: Tensor) -> Tensor:
     """Squared distance of mean features over the squared norm of the target: (N, C) and (1 or N, C) -> (N,)."""
     return (mean - target).square().sum(dim=1) / (target.square().sum(dim=1) + _EPSILON)
+
+
+def color_loss(mean: Tensor, covariance: Tensor, target_mean: Tensor, target_covariance: Tensor) -> Tensor:
+    """Squared distance of the mean colours over the target's variance, and `polar_gram_loss` of the covariances:
+    (N, 3) and (N, 3, 3), then (1 or N, ...) -> (N,). Covariances as `mean_and_covariance` has them.
+    """
+    channels = target_mean.shape[1]
+    variance = channels * target_covariance.diagonal(dim1=1, dim2=2).sum(dim=1)
+    off = (mean - target_mean).square().sum(dim=1) / (variance + _EPSILON)
+    return off + polar_gram_loss(covariance, target_covariance)
 
 
 def halved(image: Tensor) -> Tensor:

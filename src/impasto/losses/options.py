@@ -25,10 +25,19 @@ def check_weights(*weights: float) -> None:
         raise UsageError("content_weight, style_weight and tv_weight must be numbers from 0 to 1e9, not all of them 0")
 
 
-def check_octaves(octaves: Any, content_octave: Any, *flags: Any) -> None:
+def check_color_weight(weight: Any) -> None:
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 1e9:
+        raise UsageError("color_weight must be a number from 0 to 1e9")
+
+
+def check_octaves(octaves: Any, content_octave: Any) -> None:
     if type(octaves) is not int or not 1 <= octaves <= MAX_OCTAVES:
         raise UsageError(f"octaves must be a whole number from 1 to {MAX_OCTAVES}")
     if type(content_octave) is not int or not 0 <= content_octave < MAX_OCTAVES:
         raise UsageError(f"content_octave must be a whole number from 0 to {MAX_OCTAVES - 1}")
-    if not all(isinstance(flag, bool) for flag in flags):
-        raise UsageError("centred and grey_content must be true or false")
+
+
+def check_flags(**flags: Any) -> None:
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise UsageError(f"{name} must be true or false")

@@ -12,17 +12,21 @@ from torch import Tensor, nn
 from impasto.errors import UsageError
 from impasto.losses.features import Features, VGGFeatures, pyramid_of
 from impasto.losses.functional import (
+    color_loss,
     normalized_luminance,
+    polar_gram_loss,
     relative_feature_loss,
     relative_gram_loss,
     relative_mean_loss,
     total_variation,
 )
-from impasto.losses.options import check_layers, check_octaves, check_weights
+from impasto.losses.moments import mean_and_covariance
+from impasto.losses.options import check_color_weight, check_flags, check_layers, check_octaves, check_weights
 
 CONTENT_LAYERS = ("relu3_2",)
 STYLE_LAYERS = ("relu1_2", "relu2_2", "relu3_3", "relu3_4")
 _MEAN = ".mean"  # ends the name of a layer's mean among the style's targets
+_COLOR = "rgb"  # begins the names of what the colour term compares there
 
 
 class LossTerms(NamedTuple):
@@ -47,14 +51,15 @@ class PerceptualLoss(nn.Module):
     content: mean squared error of the features over the variance of the content image's features, at one octave.
     style: at each octave of the image (full size, 1/2, 1/4 …; Snelgrove, "High-Resolution Multi-Scale Neural Texture
         Synthesis", SIGGRAPH Asia 2017 Technical Briefs) and each style layer, the squared distance of the mean features
-        and that of their covariances, each over the squared norm of the style image's; their mean over octaves and
-        layers.
+        over the squared norm of the style image's, and the distance of their covariances, direction and size apart;
+        their mean over octaves and layers. To it comes the distance of the colours' mean and covariance, a mean over
+        octaves.
     tv: total variation of the pixels; without it the loss rewards a screen of single pixels.
 
     Gatys compares the plain Gram matrix at full size. That is mostly the features' mean, which a tint can match, and at
-    one octave relu3_4 sees 48 pixels and no large stroke. `octaves=1`, `centred=False` and `content_octave=0` are that
-    loss. Published weights belong to one normalisation of the Gram matrix and one scale of the features. Relative terms
-    do not, so one set of weights serves every style and size.
+    one octave relu3_4 sees 48 pixels and no large stroke. `octaves=1`, `centred=False`, `polar=False`,
+    `color_weight=0` and `content_octave=0` are that loss. Published weights belong to one normalisation of the Gram
+    matrix and one scale of the features. Relative terms do not, so one set of weights serves every style and size.
 
     Args:
         features: the loss network; it must yield all the layers named.
@@ -63,6 +68,9 @@ class PerceptualLoss(nn.Module):
         octaves: at how many sizes the style is measured, each half of the one before; those below 16 pixels are left
             out.
         centred: compare means and covariances; otherwise plain Gram matrices.
+        polar: compare the direction and the size of covariances or Gram matrices apart, so that no painter gains by
+            painting with less contrast; otherwise their squared distance over the squared norm of the style's.
+        color_weight: of the colours within the style term: no layer of the loss network pins them down.
         content_octave: how often the images are halved before their content is compared.
         grey_content: compare the content of the normalised luminance, so that colour and contrast are the style's
             alone.
@@ -72,7 +80,9 @@ class PerceptualLoss(nn.Module):
     """
 
     # What specs older than these arguments mean.
-    unsaid: ClassVar[dict[str, Any]] = {"octaves": 1, "centred": False, "content_octave": 0, "grey_content": False}
+    unsaid: ClassVar[dict[str, Any]] = {
+        "octaves": 1, "centred": False, "polar": False, "color_weight": 0.0, "content_octave": 0, "grey_content": False,
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -84,17 +94,21 @@ class PerceptualLoss(nn.Module):
         tv_weight: float = 1.0,
         octaves: int = 4,
         centred: bool = True,
+        polar: bool = True,
+        color_weight: float = 1.0,
         content_octave: int = 1,
         grey_content: bool = True,
     ):
         super().__init__()
         check_layers(content_layers, style_layers)
         check_weights(content_weight, style_weight, tv_weight)
-        check_octaves(octaves, content_octave, centred, grey_content)
+        check_color_weight(color_weight)
+        check_octaves(octaves, content_octave)
+        check_flags(centred=centred, polar=polar, grey_content=grey_content)
         self.features = features
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
-        self.octaves, self.centred = octaves, centred
+        self.octaves, self.centred, self.polar, self.color_weight = octaves, centred, polar, color_weight
         self.content_octave, self.grey_content = content_octave, grey_content
         self.style_targets: dict[str, Tensor] = {}
 
@@ -102,8 +116,8 @@ class PerceptualLoss(nn.Module):
     def set_style(self, image: Tensor) -> None:
         """Make `image`, (1, 3, H, W) in [0, 1], the style to aim at: its statistics are computed once, in float32."""
         with torch.autocast(image.device.type, enabled=False):
-            seen = [self.features(octave) for octave in pyramid_of(image.float(), self.octaves)]
-            self.style_targets = self._statistics(seen)
+            pyramid = pyramid_of(image.float(), self.octaves)
+            self.style_targets = self._statistics(pyramid, [self.features(octave) for octave in pyramid])
 
     def forward(self, output: Tensor, content: Tensor) -> LossTerms:
         """Score `output` as a painting of `content`: (N, 3, H, W) in [0, 1] twice -> terms averaged over N.
@@ -133,7 +147,7 @@ class PerceptualLoss(nn.Module):
         seen = [self.features(image) for image in pyramid[: self.octaves]]
         return LossTerms(
             self.content_weight * self._content_loss(self._content(pyramid, seen), content_features),
-            self.style_weight * self._style_loss(self._statistics(seen)),
+            self.style_weight * self._style_loss(self._statistics(pyramid[: self.octaves], seen)),
             self.tv_weight * total_variation(output),
         )
 
@@ -143,17 +157,29 @@ class PerceptualLoss(nn.Module):
         return torch.stack(losses).mean(dim=0)
 
     def _style_loss(self, statistics: Mapping[str, Tensor]) -> Tensor:
-        """The mean over octaves and layers of ‖K - K*‖² / ‖K*‖² + ‖m - m*‖² / ‖m*‖², or of ‖G - G*‖² / ‖G*‖²;
-        a star marks the style's.
+        """The mean over octaves and layers of d(K, K*) + ‖m - m*‖² / ‖m*‖², or of d(G, G*), and the colours' part.
+
+        A star marks the style's; d is ‖K - K*‖² / ‖K*‖² or its polar form.
         """
-        losses: list[Tensor] = []
-        layers = 0  # at all octaves
+        gram_loss = polar_gram_loss if self.polar else relative_gram_loss
+        layers: list[Tensor] = []
+        colors: list[Tensor] = []
         for name, found in statistics.items():
-            if (target := self.style_targets.get(name)) is not None:  # the style picture may have fewer octaves
-                distance = relative_mean_loss if name.endswith(_MEAN) else relative_gram_loss
-                losses.append(distance(found, target.to(found.device)))
-                layers += not name.endswith(_MEAN)
-        return torch.stack(losses).sum(dim=0) / layers
+            if name.endswith(_MEAN) or name not in self.style_targets:  # the style picture may have fewer octaves
+                continue
+            target, target_mean = (self._target(each, found.device) for each in (name, name + _MEAN))
+            if name.startswith(_COLOR):
+                colors.append(color_loss(statistics[name + _MEAN], found, target_mean, target))
+            elif self.centred:
+                layers.append(gram_loss(found, target) + relative_mean_loss(statistics[name + _MEAN], target_mean))
+            else:
+                layers.append(gram_loss(found, target))
+        style = torch.stack(layers).mean(dim=0)
+        return style + self.color_weight * torch.stack(colors).mean(dim=0) if colors else style
+
+    def _target(self, name: str, device: torch.device) -> Tensor:
+        """A target, on the device; those that a loss without means lacks are empty."""
+        return self.style_targets.get(name, torch.empty(0)).to(device)
 
     def _content(self, pyramid: Sequence[Tensor], seen: Sequence[Features] = ()) -> Features:
         """The loss network's view of what counts as content; `seen` has those of the first octaves that are known."""
@@ -162,18 +188,27 @@ class PerceptualLoss(nn.Module):
             return self.features(normalized_luminance(pyramid[octave]), self.content_layers)
         return seen[octave] if octave < len(seen) else self.features(pyramid[octave], self.content_layers)
 
-    def _statistics(self, seen: Sequence[Features]) -> dict[str, Tensor]:
-        """What the style loss compares: "relu1_2" and "relu1_2.mean" at full size,
-        "relu1_2/4" and "relu1_2/4.mean" at a quarter.
+    def _statistics(self, pyramid: Sequence[Tensor], seen: Sequence[Features]) -> dict[str, Tensor]:
+        """What the style loss compares: "relu1_2", "relu1_2.mean", "rgb" and "rgb.mean" at full size,
+        "relu1_2/4", "relu1_2/4.mean", "rgb/4" and "rgb/4.mean" at a quarter.
         """
         found: dict[str, Tensor] = {}
-        for octave, features in enumerate(seen):
+        for number, (image, features) in enumerate(zip(pyramid, seen, strict=True)):
+            octave = f"/{2**number}" if number else ""
             for layer in self.style_layers:
-                name = layer if octave == 0 else f"{layer}/{2**octave}"
+                name = f"{layer}{octave}"
                 found[name] = features[layer].covariance() if self.centred else features[layer].gram()
                 if self.centred:
                     found[name + _MEAN] = features[layer].mean()
+            if self.color_weight:
+                name = f"{_COLOR}{octave}"
+                found[name + _MEAN], found[name] = mean_and_covariance(image)
         return found
+
+    def channels(self, name: str) -> int:
+        """Return the length of a statistic of that name in `style_targets`, of a covariance the side."""
+        layer = name.partition(".")[0].partition("/")[0]
+        return 3 if layer == _COLOR else self.features.channels(layer)
 
     @classmethod
     def from_spec(
