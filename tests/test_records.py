@@ -17,7 +17,7 @@ from helpers.scripts import load_script
 from impasto.checkpoint import load_style_model, read_metadata, save_style_model, shipped_styles
 from impasto.compare.report import Report, read_report
 from impasto.errors import UsageError
-from impasto.records import Iterations, LossRecord, Record, ReportSummary, StyleRecord, TrainingRecord
+from impasto.records import FilmRecord, Iterations, LossRecord, Record, ReportSummary, StyleRecord, TrainingRecord
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -149,6 +149,22 @@ def test_shipping_a_model_puts_the_report_and_a_new_digest_in(
     shipped, metadata = load_style_model(tmp_path / "tiny.safetensors"), read_metadata(tmp_path / "tiny.safetensors")
     assert shipped.report.images == 1 and shipped.report.gap == 0.5 and len(metadata.digest) == 64
     assert metadata.digest == read_metadata(painter).digest, "the same tensors"
+    assert shipped.report.film is None
+
+
+def test_shipping_a_model_with_its_flicker_puts_the_mean_over_the_clips_in(
+    painter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ship = load_script("release/ship_style")
+    monkeypatch.setattr(ship, "asset_dir", lambda name: tmp_path)
+    arguments = ["ship_style.py", str(painter), str(tmp_path / "report.json"), "--flicker", str(tmp_path / "film.json")]
+    monkeypatch.setattr("sys.argv", arguments)
+    (tmp_path / "report.json").write_text(json.dumps({**NEW, "style": "tiny"}))
+    rows = [{"input": f"films/{name}.mp4", "flicker": value, "frames": 24} for name, value in (("a", 3.0), ("b", 6.5))]
+    (tmp_path / "film.json").write_text(json.dumps({"clips": rows, "failed": []}))
+    ship.main()
+    film = load_style_model(tmp_path / "tiny.safetensors").report.film
+    assert film == FilmRecord(flicker=4.75, clips=["a", "b"], frames=48)
 
 
 def test_iterations_are_formatted_for_tables() -> None:

@@ -18,11 +18,11 @@ HEAD = """# Style models
 Written by `python scripts/release/make_model_cards.py` from the files. Each was trained by this project \
 (`configs/experiment/`) and
 measured by `impasto compare`; [docs/results.md](../docs/results.md) says what the columns mean. \
-Training includes what a painter began with, but for base weights.
+Flicker is that of painted clips, in levels of 255 ([docs/film.md](../docs/film.md#flicker)): see below which. Training includes what a painter began with, but for base weights.
 The judge is a loss network, photographs and the steps of the optimiser. A file holds no copy of its painting.
 
-| style | after | network | training | judge | style reached | structure kept | the optimiser's | gap | equal iterations from noise / photograph | MB |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| style | after | network | training | judge | style reached | structure kept | the optimiser's | gap | equal iterations from noise / photograph | flicker | MB |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """  # noqa: E501
 
 
@@ -33,7 +33,14 @@ def card(path: Path) -> str:
     steps, minutes = sum(run.steps or 0 for run in runs), sum(run.seconds or 0 for run in runs) / 60
     devices = ", then ".join(dict.fromkeys(str(run.device) for run in reversed(runs)))
     trained = f"{steps} steps, {minutes:.0f} min, {devices}"
-    columns = [metadata.name, after, metadata.spec["name"], trained, *measured(metadata.report)]
+    columns = [
+        metadata.name,
+        after,
+        metadata.spec["name"],
+        trained,
+        *measured(metadata.report),
+        flicker(metadata.report),
+    ]
     return f"| {' | '.join(columns)} | {path.stat().st_size / 1e6:.1f} |"
 
 
@@ -44,6 +51,21 @@ def measured(report: ReportSummary) -> list[str]:
     judged = f"{judge.network}, {report.images} photographs, {report.steps} steps"
     own, best = ([percentage(each.style_reached), percentage(each.structure_kept)] for each in (network, optimiser))
     return [judged, *own, ", ".join(best), f"{report.gap:.0%}", equal.formatted(report.steps)]
+
+
+def flicker(report: ReportSummary) -> str:
+    return f"{report.film.flicker:.1f}" if report.film else ""
+
+
+def clips() -> str:
+    """Name the clips whose flicker the files state."""
+    films = [report.film for report in map(reported, shipped_styles()) if report.film]
+    names = dict.fromkeys((", ".join(film.clips), film.frames) for film in films)
+    return "".join(f"\nFlicker: {frames} frames of {said}.\n" for said, frames in names)
+
+
+def reported(path: Path) -> ReportSummary:
+    return read_metadata(path).report
 
 
 def percentage(value: float | None) -> str:
@@ -60,7 +82,7 @@ def predictor_card(path: Path) -> str:
 
 
 def cards() -> str:
-    return HEAD + "".join(f"{card(path)}\n" for path in shipped_styles()) + predictor_card(predictor_path())
+    return HEAD + "".join(f"{card(path)}\n" for path in shipped_styles()) + clips() + predictor_card(predictor_path())
 
 
 if __name__ == "__main__":

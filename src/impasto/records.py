@@ -5,10 +5,11 @@ Files of other versions have other keys. What this version does not know it keep
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
+from pathlib import PurePath
 from types import UnionType
 from typing import Any, Self, Union, get_args, get_origin, get_type_hints
 
@@ -215,6 +216,25 @@ class Judge(Record):
 
 
 @dataclass(kw_only=True)
+class FilmRecord(Record):
+    """How much painted clips flicker, as `impasto flicker` measures it."""
+
+    flicker: float
+    """Levels of 255 by which successive paintings differ beyond their photographs, a mean over the clips."""
+    clips: list[str]
+    """Names of the clips."""
+    frames: int
+    """How many frames of all clips together."""
+
+    @classmethod
+    def of_clips(cls, rows: Sequence[Mapping[str, Any]]) -> Self:
+        """Sum up what `impasto flicker --json` says of one painter, a row for each clip."""
+        flicker = sum(row["flicker"] for row in rows) / len(rows)
+        clips = [PurePath(row["input"]).stem for row in rows]
+        return cls(flicker=round(flicker, 2), clips=clips, frames=sum(row["frames"] for row in rows))
+
+
+@dataclass(kw_only=True)
 class ReportSummary(Record):
     """The figures that a style model carries: of its training, and of a comparison if there was one."""
 
@@ -248,6 +268,8 @@ class ReportSummary(Record):
     """Versions and hardware of the comparison."""
     images: int | None = None
     """How many photographs were compared."""
+    film: FilmRecord | None = None
+    """Of painted clips, where it was measured."""
 
 
 @cache

@@ -66,4 +66,5 @@ def _measured(report: ReportSummary) -> str:
     if report.equal_iterations is None or report.gap is None or report.steps is None:
         return "not compared yet"
     reached = f"{format_fidelity(report.network)}, " if report.network else ""
-    return f"{reached}equals {format_steps(report.equal_iterations.noise, report.steps)} L-BFGS iterations from noise"
+    equals = f"equals {format_steps(report.equal_iterations.noise, report.steps)} L-BFGS iterations from noise"
+    return f"{reached}{equals}{f', flickers by {report.film.flicker:.1f}' if report.film else ''}"
