@@ -5,8 +5,8 @@
 
 Trains a painter with `impasto train` for every style that the predictor never saw, start and length, in turn. The loss
 is the one of training, on the slim loss network, over photographs that none of them was trained on; the judge is that
-of pictures.py. Lower is better everywhere, but structure trades against style. Painters stay in the output folder, and
-what is there is not trained again.
+of pictures.py. Lower is better, but structure trades against style; of the style reached, more is better. Painters stay
+in the output folder, and what is there is not trained again.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from impasto.system.choices import STYLE_SIZE
 from impasto.system.files import asset_dir
 
 STARTS = ("base", "predicted")
+FIGURES = ("loss", "style_reached", "deep", "structure")
 
 
 def trained(style: Path, start: str, seconds: float, options: argparse.Namespace) -> Path:
@@ -55,23 +56,24 @@ def trained(style: Path, start: str, seconds: float, options: argparse.Namespace
 def row(style: Path, start: str, seconds: float, painter: Path, photographs: Sequence[Path], judge: Judge) -> _head.Row:
     loss = PerceptualLoss.from_spec("slim")
     loss.set_style(resize(read_image(style), STYLE_SIZE)[None])
-    stylizer, losses, deep, structure = Stylizer(painter, precision="float32"), [], [], []
+    stylizer = Stylizer(painter, precision="float32")
+    losses, reached, deep, structure = [], [], [], []
     with tempfile.TemporaryDirectory() as name:
         for photograph in photographs:
             content = resize(read_image(photograph), 480)
             painting = stylizer(content)
-            losses.append(float(loss(painting[None], content[None]).total))
+            terms, own = (loss(picture[None], content[None]) for picture in (painting, content))
+            losses.append(float(terms.total))
+            reached.append(1 - float(terms.style / own.style))
             before, after = Path(name, "photograph.png"), Path(name, "painting.png")
             write_image(before, content)
             write_image(after, painting)
             (figures,) = judge(style, before, [after])
             deep.append(figures["deep"])
             structure.append(figures["structure"])
-    return {
-        "style": style.stem, "start": start, "seconds": seconds, "photographs": len(photographs),
-        "loss": _head.rounded(statistics.mean(losses)), "deep": _head.rounded(statistics.mean(deep)),
-        "structure": _head.rounded(statistics.mean(structure)),
-    }  # fmt: skip
+    means = (_head.rounded(statistics.mean(values)) for values in (losses, reached, deep, structure))
+    facts = {"style": style.stem, "start": start, "seconds": seconds, "photographs": len(photographs)}
+    return facts | dict(zip(FIGURES, means, strict=True))
 
 
 def main() -> None:
@@ -103,7 +105,7 @@ def means(rows: Sequence[_head.Row]) -> list[_head.Row]:
     for seconds, start in dict.fromkeys((each["seconds"], each["start"]) for each in rows):
         same = [each for each in rows if (each["seconds"], each["start"]) == (seconds, start)]
         figures = {key: _head.rounded(statistics.mean(float(each[key] or 0) for each in same))
-                   for key in ("loss", "deep", "structure")}  # fmt: skip
+                   for key in FIGURES}  # fmt: skip
         made.append(
             {"style": "mean", "start": start, "seconds": seconds, "photographs": same[0]["photographs"]} | figures
         )
