@@ -78,7 +78,8 @@ class BeginRun(Callback):
     """A run begins with its first step: whatever fails before leaves every file as it was.
 
     After that step, makes the run's folder and lets the loggers join, which write there from their start on. By then
-    the checkpoint was loaded, a batch was read and the network has learned from it.
+    the checkpoint was loaded, a batch was read and the network has learned from it. A resumed run may begin with a
+    validation; the network has then painted.
 
     Args:
         begin: makes the folder and sets aside what was there before.
@@ -94,6 +95,11 @@ class BeginRun(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.now(trainer)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin it before a validation writes, where a resumed run begins with one."""
+        if not trainer.sanity_checking:
+            self.now(trainer)
 
     def now(self, trainer: Trainer) -> None:
         """Begin the run, unless it has begun."""
