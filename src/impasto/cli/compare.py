@@ -22,8 +22,8 @@ from impasto.cli.options import (
     positive_from,
     wants_bfloat16,
 )
-from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result
-from impasto.errors import ImpastoError, UsageError
+from impasto.cli.output import failure_line, print_error, print_json, print_note, print_result
+from impasto.errors import UsageError
 from impasto.inference import files
 from impasto.inference.records import Records
 from impasto.system.choices import COMPARE_SIZE, COMPARE_STEPS
@@ -77,7 +77,7 @@ def _compare(options: argparse.Namespace) -> int:
     painter, failed = Stylizer(options.style, options.device, backend=_BACKEND, precision=_PRECISION), []
 
     def fail(source: object, error: Exception) -> None:
-        print_error(error if isinstance(error, ImpastoError) else f"{source}: {os_error_reason(error)}")
+        print_error(failure_line(source, error))
         failed.append({"input": None if source is None else str(source), "error": str(error)})
 
     loss = judging_loss(painter.model, options.loss_weights, options.style_image)

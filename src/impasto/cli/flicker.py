@@ -21,7 +21,7 @@ from impasto.cli.options import (
     positive_from,
     refuse_as_output,
 )
-from impasto.cli.output import os_error_reason, print_error, print_json, print_result
+from impasto.cli.output import os_error_reason, print_failure, print_json, print_result
 from impasto.errors import ImpastoError, UsageError, VideoError, printable
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ def _flicker(options: argparse.Namespace) -> int:
     failed: list[dict[str, Any]] = []
 
     def fail(source: object, error: Exception, style: str | None = None) -> None:
-        what = source if style is None else style
-        print_error(error if isinstance(error, ImpastoError) else f"{what}: {os_error_reason(error)}")
-        failed.append({"input": None if source is None else printable(source), "error": printable(str(error))})
+        failed.append(print_failure(source, error, style))
 
     painters = _painters(options, fail)
     found: list[tuple[str, str, Flicker]] = []
