@@ -90,7 +90,7 @@ def test_an_interrupted_film_goes_on_with_its_masks(
     assert tree(folder / "out") == {"in.tiny.mp4"}
     parts_folder(folder / "out/in.tiny.mp4").mkdir()
     assert stylize(*words, "-o", "out/") == 0  # left as it is
-    assert "1 left as they were" in capsys.readouterr().err and not list((folder / "out").glob(".*"))
+    assert "1 left as it was" in capsys.readouterr().err and not list((folder / "out").glob(".*"))
 
 
 def test_a_span_from_the_command_line_with_masks_of_the_source(

@@ -23,7 +23,7 @@ from impasto.cli.options import (
     wants_bfloat16,
 )
 from impasto.cli.output import failure_line, print_error, print_json, print_note, print_result
-from impasto.errors import UsageError
+from impasto.errors import UsageError, counted
 from impasto.inference import files
 from impasto.inference.records import Records
 from impasto.system.choices import COMPARE_SIZE, COMPARE_STEPS
@@ -118,12 +118,12 @@ def _sentences(report: Report) -> Iterator[str]:
     equal, median, loss, seconds = report.equal_iterations, report.median_iterations, report.loss, report.seconds
     if report.network and report.optimiser:
         own, best = format_fidelity(report.network), format_fidelity(report.optimiser)
-        yield f"{report.style}: {own}; the optimiser, {report.steps} steps: {best}"
+        yield f"{report.style}: {own}; the optimiser, {counted(report.steps, 'step')}: {best}"
     yield f"equals {after(equal.noise)} L-BFGS iterations from noise, {after(equal.content)} from content"
     if median and len(report.images) > 1:
         yield f"in the median image {after(median.noise)} and {after(median.content)}"
     yield (
-        f"total loss {loss.network['total']:.3f}, the optimiser's best in {report.steps} steps "
+        f"total loss {loss.network['total']:.3f}, the optimiser's best in {counted(report.steps, 'step')} "
         f"{loss.converged:.3f}: gap {report.gap:.0%}"
     )
     if loss.polish is not None:
@@ -138,4 +138,4 @@ def _sentences(report: Report) -> Iterator[str]:
     if report.screen is not None:
         yield f"screen: {report.screen:.2f} times the style's own"
     judge = "the slim loss network" if report.judge.network == "slim" else f"VGG-19, {report.judge.weights}"
-    yield f"judge: {judge}, on {len(report.images)} images at {report.size} pixels"
+    yield f"judge: {judge}, on {counted(len(report.images), 'image')} at {report.size} pixels"

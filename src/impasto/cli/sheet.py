@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from impasto.cli.named_styles import usable_styles
 from impasto.cli.options import A_STYLE, add_command, add_sheet, refuse_as_output
 from impasto.cli.output import print_failure, print_json, print_note, print_result, progress_bar
-from impasto.errors import ImpastoError, ModelError, UsageError, printable
+from impasto.errors import ImpastoError, ModelError, UsageError, counted, printable
 from impasto.system.choices import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def _read_all(options: argparse.Namespace, failed: list[dict[str, Any]], styles:
     found = photographs(options.photographs, "sheet", cache(Records), fail, IMAGE_SUFFIXES, print_note)
     if len(found) * (styles + 1) * options.size**2 > MAX_PIXELS:
         raise UsageError(
-            f"{len(found)} photographs in {styles} styles at --size {options.size} are too much for one sheet; choose "
-            "fewer, or a smaller --size"
+            f"{counted(len(found), 'photograph')} in {counted(styles, 'style')} at --size {options.size}: too much for "
+            "one sheet; choose fewer, or a smaller --size"
         )
     pictures: dict[Path, np.ndarray] = {}
     for path in (each.path for each in found):

@@ -179,7 +179,7 @@ class _Report:
 
     def show(self) -> None:
         if self.left:
-            print(f"{len(self.left)} left as they were", file=sys.stderr)
+            print(f"{len(self.left)} left as {'it was' if len(self.left) == 1 else 'they were'}", file=sys.stderr)
         if self.as_json:
             print_json(self.as_dict())
             return
