@@ -171,10 +171,11 @@ def keep_earlier_run(run: Path, output: Path) -> None:
     if not (run / "last.ckpt").is_file():
         keep_earlier_painter(output)
         return
+    kept = "earlier run and its painter are" if output.is_file() else "earlier run is"
     if output.is_file() and not lies_in(run, output):
         place = run / output.name
         shutil.copyfile(output, spare_name(place) if place.exists() else place)
-    rank_zero_print(f"the earlier run and its painter are kept in {set_aside(run)}")
+    rank_zero_print(f"the {kept} kept in {set_aside(run)}")
 
 
 def keep_earlier_painter(output: Path) -> None:
