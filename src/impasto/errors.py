@@ -53,6 +53,11 @@ class DataError(ImpastoError):
     """A data set, to train on or to paint, cannot be used."""
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number and what it counts, as `1 image` and `2 images`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def printable(source: object) -> str:
     """Return the name of a path or stream such that it prints as one line on any terminal, odd characters escaped."""
     name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else getattr(source, "name", "stream")

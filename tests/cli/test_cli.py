@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,10 @@ def test_optimize_and_compare_from_the_command_line(
         assert Image.open(output).size == (40, 40)
     assert cli.main(["compare", str(photo), "-s", str(painter), "-o", str(tmp_path / "report"), *shared]) == 0
     assert {path.name for path in (tmp_path / "report").iterdir()} == {"report.json", "curve.png", "contact_sheet.png"}
-    assert "L-BFGS iterations" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "L-BFGS iterations" in out and re.search(r"about \d+ seconds? to go", err)
+    reached = re.search(r"style reached (-?\d+%), structure kept (-?\d+%)", out)
+    assert reached and f"this painter goes {reached[1]} of the way" in out and f"outlines {reached[2]} is kept" in out
 
 
 def test_styles_lists_what_is_shipped(capsys: pytest.CaptureFixture[str]) -> None:

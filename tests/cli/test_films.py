@@ -15,6 +15,7 @@ from PIL import Image
 
 from helpers.clips import make_clip
 from helpers.stylizing import stylize, tree
+from impasto.cli.clips import film_progress
 from impasto.errors import INTERRUPTED
 from impasto.inference.video import parts
 from impasto.inference.video.parts import frames_kept, parts_folder
@@ -90,7 +91,7 @@ def test_an_interrupted_film_goes_on_with_its_masks(
     assert tree(folder / "out") == {"in.tiny.mp4"}
     parts_folder(folder / "out/in.tiny.mp4").mkdir()
     assert stylize(*words, "-o", "out/") == 0  # left as it is
-    assert "1 left as they were" in capsys.readouterr().err and not list((folder / "out").glob(".*"))
+    assert "1 left as it was" in capsys.readouterr().err and not list((folder / "out").glob(".*"))
 
 
 def test_a_span_from_the_command_line_with_masks_of_the_source(
@@ -170,3 +171,15 @@ def test_a_file_where_a_folder_should_be_is_named(
     assert stylize("in.mp4", "-s", painter, "-o", "taken/deep/out.mp4") == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("impasto: ")]
     assert "taken/deep/out.mp4: " in line and "taken is no folder" in line
+
+
+def test_the_progress_of_a_film_begins_with_its_first_frame(capsys: pytest.CaptureFixture[str]) -> None:
+    with film_progress("a.mp4") as show:
+        assert capsys.readouterr().err == ""
+        show(41, 50)  # 40 are an earlier run's
+        show(50, 50)
+    said = capsys.readouterr().err
+    assert "41/50" in said and "50/50" in said and "0frame" not in said
+    with film_progress("nothing is painted"):
+        pass
+    assert capsys.readouterr().err == ""

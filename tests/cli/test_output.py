@@ -49,5 +49,5 @@ def test_what_is_read_otherwise_than_it_stands_is_logged(
     arguments = [*words, "-o", tmp_path / "out", "--workers", 1, "--device", "cpu"]
     assert cli.main(["augment", *map(str, arguments)]) == 0
     lines = capsys.readouterr().err.splitlines()
-    assert "1 annotations left out, of images that are not in the file: image_id 7" in lines
-    assert "1 images whose size is not stated: taken from the files" in lines
+    assert "1 annotation left out, of images that are not in the file: image_id 7" in lines
+    assert "1 image whose size is not stated: taken from the file" in lines

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from helpers.predictors import style_picture
 from helpers.stylizing import photo, stands_for, stylize, tree
-from impasto.checkpoint import load_style_model, save_style_model
+from impasto.checkpoint import find_style_model, load_style_model, save_style_model
 from impasto.datasets import coco_masks
 from impasto.datasets.coco import read_coco
 from impasto.inference.stylizer import Stylizer
@@ -164,3 +165,16 @@ def test_two_styles_of_one_name_are_told_apart_from_one_given_twice(
     assert "-s first.safetensors: paintings in both would be called first; rename one" in capsys.readouterr().err
     assert stylize("a.png", "-s", "first", "-s", "first.safetensors") == 2
     assert "give it once" in capsys.readouterr().err
+
+
+def test_a_picture_and_the_painter_trained_from_it_are_refused_before_anything_is_painted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo(folder / "a.png", 1)
+    style_picture(folder / "p.jpg")
+    shutil.copy(find_style_model("wave"), folder / "p.safetensors")
+    for one, other in (("p.jpg", "p.safetensors"), ("p.safetensors,oils", "p.jpg,oils")):
+        assert stylize("a.png", "-s", one, "-s", other) == 2
+        said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("impasto: ")]
+        assert len(said) == 1 and "would be called p" in said[0] and "rename one of these files" in said[0]
+    assert tree(folder) == {"a.png", "p.jpg", "p.safetensors"}

@@ -33,6 +33,22 @@ def test_train_refuses_a_duration_that_is_none(capsys: pytest.CaptureFixture[str
     assert "minutes" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--film=3"], "--film=3: --film takes no value; say --film temporal_weight=3"),
+        (["--quality", "perfect"], "invalid choice: 'perfect'"),
+        (["--minutes"], "expected one argument"),
+        (["--debug=1"], "--debug"),
+    ],
+)
+def test_a_wrong_option_is_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["train", "p.jpg", *words])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2 and line.startswith("impasto: ") and said in line
+
+
 def test_a_pick_becomes_the_size_of_the_style_picture_and_the_painters_dials(monkeypatch: pytest.MonkeyPatch) -> None:
     handed_over: list[str] = []
     monkeypatch.setattr(os, "environ", dict(os.environ))

@@ -476,7 +476,7 @@ def test_nothing_is_dropped_in_silence(
     assert len(result(tmp_path / "out")["annotations"]) == 2
     remarks = capsys.readouterr().err
     assert "3 annotations left out, of images that are not in the file: image_id 99, x, None" in remarks
-    assert "1 images whose size is not stated: taken from the files" in remarks
+    assert "1 image whose size is not stated: taken from the file" in remarks
 
 
 def test_ids_that_leave_a_doubt_are_not_guessed(run: Callable[..., int], tmp_path: Path) -> None:

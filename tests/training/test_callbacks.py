@@ -34,13 +34,16 @@ def test_the_best_weights_are_kept_and_resumed() -> None:
     best, module, trainer = KeepBest(patience=3), _Judged(), Trainer(accelerator="cpu", logger=False)
     trainer.state.fn = TrainerFn.FITTING
     steps = ((3.0, 0.0), (2.0, 0.0), (1.9, 9.0), (2.5, 0.0), (2.4, 0.0), (2.6, 0.0), (float("nan"), 0.0))
-    for step, (total, screen) in enumerate(steps, start=1):
-        trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = step
+    made = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
+    for made.completed, (total, screen) in enumerate(steps, start=1):
         module.reach(total, screen)
         best.on_validation_end(trainer, module)  # type: ignore[arg-type]
     assert not trainer.should_stop, "only two of them came in the second half"
     resumed = KeepBest(patience=3)
     resumed.load_state_dict(best.state_dict())
+    resumed.on_validation_end(trainer, module)  # type: ignore[arg-type]
+    assert not trainer.should_stop, "that step was judged before"
+    made.completed += 1
     resumed.on_validation_end(trainer, module)  # type: ignore[arg-type]
     assert trainer.should_stop
     assert resumed.restore(trainer, module)

@@ -252,6 +252,71 @@ def test_a_killed_run_ends_with_the_bits_of_a_straight_one(
     assert_same(weights[0], weights[1])
 
 
+# A training that a signal ends in a method, once its run has made so many steps.
+_ENDED = """if True:
+    import os, signal
+    from impasto.training import __main__
+    from impasto.training.checkpoint_io import DurableCheckpointIO
+    from impasto.training.module import StyleModule
+
+    kind, name, step_of = {{
+        "checkpoint": (DurableCheckpointIO, "save_checkpoint", lambda self, checkpoint, *_: checkpoint["global_step"]),
+        "validation": (StyleModule, "validation_step", lambda self, *_: self.trainer.global_step),
+        "step": (StyleModule, "training_step", lambda self, *_: self.trainer.global_step),
+    }}["{where}"]
+    method, sent = getattr(kind, name), []
+
+    def ended(*arguments, **named):
+        result = method(*arguments, **named)
+        if step_of(*arguments) == {step} and not sent:
+            sent.append(os.kill(os.getpid(), signal.{signal}))
+        return result
+
+    setattr(kind, name, ended)
+    __main__.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("accumulated", "interval", "ends"),
+    [
+        (1, 3, [("checkpoint", 6, "SIGKILL")]),
+        (2, 4, [("checkpoint", 6, "SIGKILL"), ("step", 7, "SIGKILL")]),
+        (2, 3, [("checkpoint", 3, "SIGTERM"), ("validation", 6, "SIGINT")]),
+    ],
+    ids=["a validation at each checkpoint", "accumulated", "accumulated, told to end, and Ctrl-C"],
+)
+def test_a_run_that_ends_anywhere_goes_on_to_the_bits_of_a_straight_one(
+    accumulated: int,
+    interval: int,
+    ends: list[tuple[str, int, str]],
+    photographs: Path,
+    random_vgg: Path,
+    tmp_path: Path,
+) -> None:
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    words = (
+        "init=none", *STEPS, "trainer.max_steps=8", f"trainer.accumulate_grad_batches={accumulated}",
+        f"trainer.val_check_interval={interval}", "temporal_weight=3", "ckpt_path=last",
+    )  # fmt: skip
+    run(straight, photographs, random_vgg, *words)
+    for where, step, name in ends:
+        code = _ENDED.format(where=where, step=step, signal=name)
+        command = [sys.executable, "-c", code, *training_command(broken, photographs, random_vgg, *words)[3:]]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=280)
+        code = {"SIGKILL": -signal.SIGKILL, "SIGTERM": 0, "SIGINT": 130}[name]
+        assert result.returncode == code, result.stderr
+    run(broken, photographs, random_vgg, *words)
+    one, other = trained(straight), trained(broken)
+    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+        assert_same(one[part], other[part], part)
+    assert_same(one["callbacks"]["KeepBest"], other["callbacks"]["KeepBest"], "KeepBest")
+    kept = [load_style_model(folder / "style.safetensors") for folder in (straight, broken)]
+    assert_same(kept[0].network.state_dict(), kept[1].network.state_dict())
+    assert kept[0].report == kept[1].report
+
+
 def test_a_torn_checkpoint_is_passed_over(photographs: Path, random_vgg: Path, tmp_path: Path) -> None:
     finish(start(tmp_path, photographs, random_vgg, "trainer.max_steps=7"))
     last = tmp_path / "run" / "last.ckpt"

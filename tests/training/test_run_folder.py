@@ -42,6 +42,17 @@ def test_painters_in_a_run_that_is_set_aside_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / "run-2" / "style.safetensors").read_bytes() == b"outside"
 
 
+def test_a_painter_is_said_to_be_kept_where_one_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = planned(tmp_path)
+    for painter in (None, plan.output):
+        checkpoint_of(build_network("swift", **SMALL), plan.folder / "last.ckpt")
+        if painter:
+            painter.write_bytes(b"a painter")
+        begin(plan)
+        said = "earlier run and its painter are" if painter else "earlier run is"
+        assert f"the {said} kept in" in capsys.readouterr().err
+
+
 def test_a_run_does_not_set_aside_what_it_needs(tmp_path: Path) -> None:
     last = checkpoint_of(torch.nn.Linear(1, 1), tmp_path / "run" / "last.ckpt")
     start = tmp_path / "run" / "style.safetensors"

@@ -101,7 +101,7 @@ def _augment(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from impasto.datasets.augment import augment
-    from impasto.errors import printable
+    from impasto.errors import counted, printable
 
     failures = _LimitedErrors(_MAX_ERRORS_SHOWN)
     with ExitStack() as stack:
@@ -121,12 +121,12 @@ def _augment(options: argparse.Namespace) -> int:
             progress=progress, failed=failures,
         )  # fmt: skip
     if failures.hidden:
-        print_error(f"{failures.hidden} more images could not be painted; --json names them all")
+        print_error(f"{counted(failures.hidden, 'more image')} could not be painted; --json names all")
     if options.json:
         print_json(report)
     else:
         print_result(printable(report["annotations"]))
-    counts = f"{report['images']} images with {report['marks']} annotations"
+    counts = f"{counted(report['images'], 'image')} with {counted(report['marks'], 'annotation')}"
     print(f"{counts}, {len(report['failed'])} failed" if report["failed"] else counts, file=sys.stderr)
     return 1 if report["failed"] else 0
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from impasto.cli.options import add_command, add_device_and_json, positive_from, size_from
 from impasto.cli.output import print_json, print_result
+from impasto.errors import counted
 from impasto.system.choices import BACKENDS, BENCHMARK_RUNS, BENCHMARK_SIZES
 
 
@@ -40,7 +41,8 @@ def _benchmark(options: argparse.Namespace) -> int:
 
 def _print_table(report: dict[str, Any]) -> None:
     peaks = ", ".join(f"{precision} {value:.0f} GFLOP/s" for precision, value in report["peak_gflops"].items())
-    print_result(f"{report['machine']['device']}, {report['machine']['threads']} threads; convolution peak: {peaks}")
+    machine = report["machine"]
+    print_result(f"{machine['device']}, {counted(machine['threads'], 'thread')}; convolution peak: {peaks}")
     print_result("network   size       backend      precision        ms  frames/s  MAC/pixel  of peak  extra MB")
     for row in report["rows"]:
         size = f"{row['width']}x{row['height']}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,7 +55,7 @@ def paint_clip(
 
     stabilizer = _stabilizer(options)
     name = f"camera {source}" if isinstance(source, int) else printable(source)
-    with _progress(name) as progress, _telling_what_is_kept(name, target):
+    with film_progress(name) as progress, _telling_what_is_kept(name, target):
         report = paint_video(
             painter.frames(source, stabilizer), source, target, size=options.size, keep_metadata=options.keep_metadata,
             progress=progress, max_pixels=options.max_pixels, resume=options.resume, settings=settings,
@@ -150,7 +150,7 @@ def paint_pipe(painter: Painter, options: argparse.Namespace) -> int:
     """Paint raw RGB24 frames from stdin to stdout."""
     from impasto.inference.video.paint_video import paint_raw
 
-    with _progress("-") as progress:
+    with film_progress("-") as progress:
         paint_raw(
             painter.frames(sys.stdin.buffer, _stabilizer(options)),
             sys.stdin.buffer,
@@ -171,15 +171,18 @@ def _stabilizer(options: argparse.Namespace) -> Stabilizer | None:
 
 
 @contextmanager
-def _progress(name: str) -> Generator[Callable[[int, int | None], None]]:
-    """Show frames, frames per second and the time left on stderr."""
+def film_progress(name: str) -> Generator[Callable[[int, int | None], None]]:
+    """Show frames, frames per second and the time left on stderr, from the first frame on."""
     from tqdm import tqdm
 
-    with tqdm(desc=name, unit="frame", file=sys.stderr, mininterval=0.5) as bar:
+    with ExitStack() as stack:
+        bar: Any = None
 
         def show(done: int, total: int | None) -> None:
-            if not bar.n:
-                bar.n = bar.initial = done - 1  # what an earlier run has painted says nothing of the speed
+            nonlocal bar
+            if bar is None:  # what an earlier run has painted says nothing of the speed
+                bar = tqdm(desc=name, total=total, initial=done, unit="frame", file=sys.stderr, mininterval=0.5)
+                stack.enter_context(bar)
             bar.total = total
             bar.update(done - bar.n)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import itertools
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.clips import add_stabilize
+from impasto.cli.clips import add_stabilize, film_progress
 from impasto.cli.named_styles import steady_models
 from impasto.cli.options import (
     A_STYLE,
@@ -21,7 +20,7 @@ from impasto.cli.options import (
     positive_from,
     refuse_as_output,
 )
-from impasto.cli.output import os_error_reason, print_error, print_json, print_result
+from impasto.cli.output import os_error_reason, print_failure, print_json, print_result
 from impasto.errors import ImpastoError, UsageError, VideoError, printable
 
 if TYPE_CHECKING:
@@ -55,9 +54,7 @@ def _flicker(options: argparse.Namespace) -> int:
     failed: list[dict[str, Any]] = []
 
     def fail(source: object, error: Exception, style: str | None = None) -> None:
-        what = source if style is None else style
-        print_error(error if isinstance(error, ImpastoError) else f"{what}: {os_error_reason(error)}")
-        failed.append({"input": None if source is None else printable(source), "error": printable(str(error))})
+        failed.append(print_failure(source, error, style))
 
     painters = _painters(options, fail)
     found: list[tuple[str, str, Flicker]] = []
@@ -126,8 +123,6 @@ def _measured(clip: Path, painters: dict[str, Any], options: argparse.Namespace)
     Raises:
         ImpastoError: a clip, a painting or a flow cannot be read.
     """
-    from tqdm import tqdm
-
     from impasto.inference.video.flicker import flickers
     from impasto.inference.video.frames import read_frames
     from impasto.inference.video.stabilize import stabilized
@@ -137,9 +132,11 @@ def _measured(clip: Path, painters: dict[str, Any], options: argparse.Namespace)
 
     def frames() -> Iterator[tuple[np.ndarray, list[np.ndarray]]]:
         photographs = itertools.islice(read_frames(clip, options.size), options.frames)
-        for photograph in tqdm(photographs, printable(clip.name), unit="frame", file=sys.stderr, mininterval=0.5):
-            theirs = [_fitted(next(film, None), photograph, path) for path, film in films]
-            yield photograph, [paint(photograph) for paint in paints.values()] + theirs
+        with film_progress(printable(clip.name)) as show:
+            for number, photograph in enumerate(photographs, start=1):
+                theirs = [_fitted(next(film, None), photograph, path) for path, film in films]
+                yield photograph, [paint(photograph) for paint in paints.values()] + theirs
+                show(number, None)
 
     motions = None if options.flow == AUTO else _motions(clip, Path(options.flow), options)
     return [*paints, *_names(options.painted)], flickers(frames(), motions)

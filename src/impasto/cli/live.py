@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from impasto.cli import dials
 from impasto.cli.named_styles import steady_models
 from impasto.cli.options import A_STYLE, add_backend, add_command, add_device_and_json, folder_from, positive_from
-from impasto.cli.output import os_error_reason, print_error, print_json, print_result
-from impasto.errors import ImpastoError, UsageError, printable
+from impasto.cli.output import failure_line, print_error, print_json, print_result
+from impasto.errors import ImpastoError, UsageError, counted, printable
 from impasto.inference.files import camera_number, result_name
 from impasto.system.choices import LIVE_SIZE
 
@@ -112,7 +112,7 @@ class _Report:
         self.failed: list[dict[str, Any]] = []
 
     def fail(self, error: Exception, style: str | None = None) -> None:
-        line = str(error) if isinstance(error, ImpastoError) else f"{style}: {os_error_reason(error)}"
+        line = failure_line(style, error)
         print_error(line)
         self.failed.append({"style": style and printable(style), "error": printable(line)})
         self.code = 1
@@ -144,8 +144,9 @@ class _Report:
             })  # fmt: skip
         elif latency is not None:
             print(
-                f"{report.frames} frames shown, {report.frames_per_second:.1f} frames/s, {latency:.0f} ms from a frame "
-                f"to the window (median); {report.passed_over} frames passed over",
+                f"{counted(report.frames, 'frame')} shown, {report.frames_per_second:.1f} frames/s, "
+                f"{latency:.0f} ms from a frame to the window (median); "
+                f"{counted(report.passed_over, 'frame')} passed over",
                 file=sys.stderr,
             )
 

@@ -9,7 +9,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, printable
 from impasto.system import streams
 
 
@@ -42,9 +42,23 @@ def print_note(line: str) -> None:
 
 def print_error(message: object) -> None:
     """Print an error on stderr as one line, above a progress bar."""
-    from impasto.errors import printable
-
     print_note(f"impasto: {printable(str(message))}")
+
+
+def print_failure(source: object, error: Exception, style: str | None = None) -> dict[str, Any]:
+    """Print what failed, a source or a `style` in which nothing is painted; return the report's entry."""
+    print_error(failure_line(source if style is None else style, error))
+    return failure_entry(source, error)
+
+
+def failure_line(what: object, error: Exception) -> str:
+    """Return a line on what failed: our errors name it and the remedy, the system's do not."""
+    return str(error) if isinstance(error, ImpastoError) else f"{what}: {os_error_reason(error)}"
+
+
+def failure_entry(source: object, error: Exception) -> dict[str, Any]:
+    """Return what a report says of a source that failed, or of none."""
+    return {"input": None if source is None else printable(source), "error": printable(str(error))}
 
 
 def os_error_reason(error: Exception) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.cli.named_styles import usable_styles
 from impasto.cli.options import A_STYLE, add_command, add_sheet, refuse_as_output
-from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result, progress_bar
-from impasto.errors import ImpastoError, ModelError, UsageError, printable
+from impasto.cli.output import print_failure, print_json, print_note, print_result, progress_bar
+from impasto.errors import ImpastoError, ModelError, UsageError, counted, printable
 from impasto.system.choices import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -66,14 +66,8 @@ def _models(styles: Sequence[str], failed: list[dict[str, Any]]) -> list[Path]:
     from impasto.any_style.find import find_painter
 
     found, failures = usable_styles(styles, find_painter)
-    for style, error in failures:
-        _fail(failed, style, error)
+    failed += [print_failure(style, error) for style, error in failures]
     return [model for _, model in found]
-
-
-def _fail(failed: list[dict[str, Any]], what: object, error: Exception) -> None:
-    print_error(error if isinstance(error, ImpastoError) else f"{what}: {os_error_reason(error)}")
-    failed.append({"input": printable(what), "error": printable(str(error))})
 
 
 def _read_all(options: argparse.Namespace, failed: list[dict[str, Any]], styles: int) -> dict[Path, np.ndarray]:
@@ -86,12 +80,14 @@ def _read_all(options: argparse.Namespace, failed: list[dict[str, Any]], styles:
     from impasto.inference.files import photographs
     from impasto.inference.records import Records
 
-    fail = partial(_fail, failed)
+    def fail(source: object, error: Exception) -> None:
+        failed.append(print_failure(source, error))
+
     found = photographs(options.photographs, "sheet", cache(Records), fail, IMAGE_SUFFIXES, print_note)
     if len(found) * (styles + 1) * options.size**2 > MAX_PIXELS:
         raise UsageError(
-            f"{len(found)} photographs in {styles} styles at --size {options.size} are too much for one sheet; choose "
-            "fewer, or a smaller --size"
+            f"{counted(len(found), 'photograph')} in {counted(styles, 'style')} at --size {options.size}: too much for "
+            "one sheet; choose fewer, or a smaller --size"
         )
     pictures: dict[Path, np.ndarray] = {}
     for path in (each.path for each in found):
@@ -135,7 +131,7 @@ def _painted(
         try:
             painter, style = Stylizer(model, device), read_metadata(model).style
         except ModelError as error:  # the others are painted
-            _fail(failed, model, error)
+            failed.append(print_failure(model, error))
             continue
         detail = ", ".join(str(fact) for fact in (style.artist, style.year) if fact is not None)
         for block in blocks:

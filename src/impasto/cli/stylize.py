@@ -23,7 +23,7 @@ from impasto.cli.options import (
     refuse_as_output,
     size_from,
 )
-from impasto.cli.output import os_error_reason, print_error, print_json, print_note, print_result, progress_bar
+from impasto.cli.output import failure_entry, print_failure, print_json, print_note, print_result, progress_bar
 from impasto.errors import INTERRUPTED, INTERRUPTED_CODE, ImpastoError, ModelError, UsageError, VideoError, printable
 from impasto.inference import files
 from impasto.inference.files import Destination, Job
@@ -158,12 +158,11 @@ class _Report:
     def fail(self, source: object, error: Exception, style: str | None = None) -> None:
         """Record and print what failed: a source, or a `style` in which nothing is painted."""
         named = {} if style is None else {"style": printable(style)}
-        entry = {**named, "input": None if source is None else printable(source), "error": printable(str(error))}
+        entry = {**named, **failure_entry(source, error)}
         self.code = self.code or 1
         if entry in self.failed:
             return  # in an earlier style
-        what = source if style is None else style
-        print_error(error if isinstance(error, ImpastoError) else f"{what}: {os_error_reason(error)}")
+        print_failure(source, error, style)
         self.failed.append(entry)
 
     def entry(self, source: object, target: Path) -> dict[str, Any]:
@@ -180,7 +179,7 @@ class _Report:
 
     def show(self) -> None:
         if self.left:
-            print(f"{len(self.left)} left as they were", file=sys.stderr)
+            print(f"{len(self.left)} left as {'it was' if len(self.left) == 1 else 'they were'}", file=sys.stderr)
         if self.as_json:
             print_json(self.as_dict())
             return

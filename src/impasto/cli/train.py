@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from impasto.cli.options import add_command, minutes_from
+from impasto.cli.options import OneLineParser, add_command, minutes_from
 from impasto.cli.output import print_error
-from impasto.errors import UsageError
+from impasto.errors import UsageError, printable
 from impasto.system.choices import QUALITIES
 from impasto.training.overrides import to_overrides
 
@@ -38,7 +38,11 @@ def run(arguments: Sequence[str]) -> int:
     """Hand over to a fresh process: Lightning's multi-GPU launcher runs `sys.argv` again,
     and ours begins with a verb.
     """
-    options, words = _train_parser().parse_known_args(arguments)
+    try:
+        options, words = _parsed(arguments)
+    except UsageError as error:
+        print_error(error)
+        sys.exit(error.exit_code)
     os.environ["PYTHONSAFEPATH"] = "1"  # `-m` would import whatever lies in the current folder
     if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
         # On a busy machine, threads that spin for long keep each other from work.
@@ -72,8 +76,19 @@ def _pick(options: argparse.Namespace) -> Pick | None:
     return pick_of(options.pick)
 
 
+def _parsed(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Return our own options and the words for Hydra; raises UsageError for an option or a value that is none."""
+    for word in arguments:
+        if word.startswith("--film="):
+            weight = word.removeprefix("--film=")
+            raise UsageError(
+                f"{printable(word)}: --film takes no value; say --film temporal_weight={printable(weight)}"
+            )
+    return _train_parser().parse_known_args(arguments)
+
+
 def _train_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="impasto train", add_help=False, allow_abbrev=False)
+    parser = OneLineParser(prog="impasto train", add_help=False, allow_abbrev=False)
     parser.add_argument("--minutes", type=minutes_from)
     parser.add_argument("--quality", choices=QUALITIES)
     parser.add_argument("--pick", metavar="N", nargs="?", const="")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from impasto.compare.report import Report
 from impasto.compare.summarize import Comparison
+from impasto.errors import counted
 from impasto.images.contact_sheet import contact_sheet
 from impasto.images.writing import write_image
 from impasto.system.files import written_whole
@@ -25,7 +26,8 @@ def write_report(folder: Path, report: Report, results: Sequence[Comparison]) ->
         [result.photograph, result.painted, result.runs["noise"].image[0].cpu(), result.runs["content"].image[0].cpu()]
         for result in results[:_SHEET_ROWS]
     ]
-    titles = ["content", "network", f"{report.steps} steps from noise", f"{report.steps} steps from content"]
+    steps = counted(report.steps, "step")
+    titles = ["content", "network", f"{steps} from noise", f"{steps} from content"]
     write_image(paths[2], contact_sheet(rows, titles=titles))
     return paths
 

@@ -44,8 +44,9 @@ class BadImages:
         """
         if self.count > self.allowed * self.total:
             names = "\n  ".join(map(printable, list(self.reasons)[: self.named]))
+            are = "is" if self.count == 1 else "are"
             more = len(self.reasons) - self.named
             raise DataError(
-                f"{self.count} of {self.total} images are bad, more than data.max_bad={self.allowed:g} allows; "
+                f"{self.count} of {self.total} images {are} bad, more than data.max_bad={self.allowed:g} allows; "
                 f"mend or remove them, or raise data.max_bad:\n  {names}" + (f"\n  and {more} more" if more > 0 else "")
             )

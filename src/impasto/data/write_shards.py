@@ -26,7 +26,7 @@ from impasto.data.crops import reduced
 from impasto.data.shard_index import INDEX, INDEX_FORMAT, records
 from impasto.data.sources import listing_digest
 from impasto.data.tar_headers import scan
-from impasto.errors import ImageError, UsageError
+from impasto.errors import ImageError, UsageError, counted
 from impasto.images.finding import find_images
 from impasto.images.reading import read_image
 from impasto.images.tensors import from_array
@@ -158,7 +158,7 @@ def write_shards(
     index = {task.path.name: before[task.path.name] for task in tasks if is_done(task, before.get(task.path.name))}
     todo = [task for task in tasks if task.path.name not in index]
     if index:
-        log.info(f"{len(index)} of {len(tasks)} shards are there already")
+        log.info(f"{len(index)} of {counted(len(tasks), 'shard')} {'is' if len(index) == 1 else 'are'} there already")
     left_out = []
     with ProcessPoolExecutor(max(1, min(jobs, len(todo)))) as pool:
         for done in as_completed([pool.submit(write_shard, task) for task in todo]):
@@ -166,7 +166,7 @@ def write_shards(
             index[name] = record
             left_out += bad
             write_index(output, index)
-            for line in (*(f"left out: {line}" for line in bad), f"{name}: {len(record['images'])} images"):
+            for line in (*(f"left out: {line}" for line in bad), f"{name}: {counted(len(record['images']), 'image')}"):
                 log.info(line)
     write_index(output, index)
     there = sum(len(record["images"]) for record in index.values())

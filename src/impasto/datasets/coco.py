@@ -14,7 +14,7 @@ from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from impasto.errors import DataError, ImageError, printable
+from impasto.errors import DataError, ImageError, counted, printable
 from impasto.images.geometry import size_of
 from impasto.images.reading import read_levels, stored_size
 from impasto.system.files import is_address
@@ -156,7 +156,8 @@ def _drop_orphans(coco: dict[str, Any]) -> None:
     if orphans:
         first = ", ".join(dict.fromkeys(str(number)[:20] for number in orphans[:50]))
         log.info(
-            f"{len(orphans)} annotations left out, of images that are not in the file: image_id {printable(first)[:80]}"
+            f"{counted(len(orphans), 'annotation')} left out, of images that are not in the file: "
+            f"image_id {printable(first)[:80]}"
         )
         coco["annotations"] = [annotation for annotation in coco["annotations"] if annotation.get("image_id") in known]
 
@@ -174,7 +175,7 @@ def _locate_images(images: Sequence[dict[str, Any]], folder: Path) -> None:
     if moved:
         name, place = min(moved.items())
         log.info(
-            f"{len(moved)} images found by the end of their names, such as {printable(place)} for "
+            f"{counted(len(moved), 'image')} found by the end of the name, such as {printable(place)} for "
             f"{printable(name)[:120]}"
         )
 
@@ -204,7 +205,9 @@ def _fill_sizes(images: Sequence[dict[str, Any]], folder: Path) -> None:
             image["height"], image["width"] = size
             filled += 1
     if filled:
-        log.info(f"{filled} images whose size is not stated: taken from the files")
+        log.info(
+            f"{counted(filled, 'image')} whose size is not stated: taken from the file{'' if filled == 1 else 's'}"
+        )
 
 
 # Validation.

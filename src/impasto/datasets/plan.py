@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from impasto.errors import UsageError
+from impasto.errors import UsageError, counted
 from impasto.system.choices import AUGMENT_PER_IMAGE, AUGMENT_STRENGTH, DEFAULT_SEED
 
 
@@ -57,8 +57,8 @@ def plan_jobs(
         raise UsageError(f"a strength of {strength[0]:g}:{strength[1]:g} is none; give LOW:HIGH between 0 and 1")
     if per_image > len(styles) and strength[0] == strength[1]:
         raise UsageError(
-            f"{per_image} paintings an image in {len(styles)} styles would repeat some; add styles or a range of "
-            "strengths"
+            f"{counted(per_image, 'painting')} an image in {counted(len(styles), 'style')} would repeat some; "
+            "add styles or a range of strengths"
         )
     sources = [PurePosixPath(entry["file_name"]) for entry in entries]
     names = _UniqueNames(sources)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ class Worker:
         torch.set_num_threads(1)
         warnings.simplefilter("ignore")  # Pillow would warn of every odd file among thousands
         self.folder, self.out, self.resume, self.touch = folder, out, resume, touch
-        self.painters = {name: Stylizer(path, device) for name, path in styles.items()}
+        # Each is loaded by the first image that needs it: where all is done already, none is.
+        self.painter = cache(lambda style: Stylizer(styles[style], device))
 
     def __call__(self, job: Job) -> str:
         """Write the job's files; return what is wrong with the image, in one line, or an empty string."""
@@ -85,7 +87,7 @@ class Worker:
                 with written_whole(target) as temporary:
                     shutil.copyfile(source, temporary)
             else:
-                painter = self.painters[output.style]
+                painter = self.painter(output.style)
                 painted = painter(photograph, stroke=self.touch.stroke, color=self.touch.color)
                 if output.strength < 1:
                     painted = torch.lerp(from_levels(photograph), from_levels(painted), output.strength)

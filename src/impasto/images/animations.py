@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from impasto.errors import ImageError
+from impasto.errors import ImageError, counted
 from impasto.images.arrays import as_floats
 from impasto.images.colour import fill_hidden, split_alpha, three_channels, to_srgb
 from impasto.images.reading import checked_size, opened_file
@@ -78,7 +78,7 @@ class Animation:
         if not done:
             raise ImageError(self.source, "holds no frame", "get it again")
         if is_torn or self._lacks_end or (self.expected is not None and done < self.expected):
-            self.damage = f"breaks off after {done} frames; what came before is painted; get it again"
+            self.damage = f"breaks off after {counted(done, 'frame')}; what came before is painted; get it again"
 
 
 @contextmanager

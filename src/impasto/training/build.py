@@ -34,6 +34,7 @@ from impasto.training.callbacks import StyleModelWriter
 from impasto.training.module import StyleModule
 from impasto.training.plan import Duration, RunPlan
 from impasto.training.record import Style, history_of, style_targets_of, trained_style_model
+from impasto.training.resuming import ResumeAtStep
 from impasto.training.run_folder import BeginRun, begin, check_checkpoint, made_for
 from impasto.training.tracking import last_wandb_id, wandb_offline
 
@@ -73,7 +74,8 @@ def make_parts(config: DictConfig, plan: RunPlan) -> Parts:
     check_start(plan, module, belongs)
     writer = make_writer(config, plan, style, loss, data)
     beginning = BeginRun(lambda: begin(plan), make_loggers(config, plan), belongs)
-    return Parts(style, data, module, beginning, writer, make_trainer(config, plan.duration, beginning, writer))
+    trainer = make_trainer(config, plan.duration, beginning, writer, ResumeAtStep())
+    return Parts(style, data, module, beginning, writer, trainer)
 
 
 @contextmanager

@@ -105,6 +105,8 @@ class KeepBest(Callback):
     """Remembers the best averaged weights, and ends the run when they have stopped improving.
 
     The best have the lowest held-out loss, the temporal term included, every visible defect counting as a tenth of it.
+    Each step is judged once while the run lasts, however often it is validated, so that a resumed run keeps what a
+    straight one does.
 
     Args:
         patience: validations without a gain, in the second half of the run, after which it ends.
@@ -118,7 +120,7 @@ class KeepBest(Callback):
     def __init__(self, patience: int = 8, min_gain: float = 0.002):
         self.patience, self.min_gain, self.measure = patience, min_gain, ""
         self.best = self.mark = math.inf
-        self.step, self.stale = 0, 0
+        self.step, self.stale, self.judged = 0, 0, -1
         self.weights: dict[str, Tensor] = {}
         self.report: dict[str, float] = {}
         self.defects: dict[str, float] = {}
@@ -130,6 +132,11 @@ class KeepBest(Callback):
             self.measure = measure_digest(pl_module.loss, pl_module.style, photographs, pl_module.temporal_weight)
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
+        if trainer.state.fn == TrainerFn.FITTING:
+            # Lightning validates where a signal ends a run, too.
+            if trainer.should_stop or trainer.global_step == self.judged:
+                return
+            self.judged = trainer.global_step
         total = pl_module.report.get("total", math.inf) + pl_module.report.get("temporal", 0.0)
         reached = total * (1 + 0.1 * len(visible_defects(pl_module.defects)))
         if reached < self.best:
@@ -154,7 +161,7 @@ class KeepBest(Callback):
         return True
 
     def state_dict(self) -> dict[str, Any]:
-        kept = ("measure", "best", "mark", "step", "stale", "weights", "report", "defects")
+        kept = ("measure", "best", "mark", "step", "stale", "judged", "weights", "report", "defects")
         return {name: getattr(self, name) for name in kept}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

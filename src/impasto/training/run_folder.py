@@ -78,7 +78,8 @@ class BeginRun(Callback):
     """A run begins with its first step: whatever fails before leaves every file as it was.
 
     After that step, makes the run's folder and lets the loggers join, which write there from their start on. By then
-    the checkpoint was loaded, a batch was read and the network has learned from it.
+    the checkpoint was loaded, a batch was read and the network has learned from it. A resumed run may begin with a
+    validation; the network has then painted.
 
     Args:
         begin: makes the folder and sets aside what was there before.
@@ -94,6 +95,11 @@ class BeginRun(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.now(trainer)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin it before a validation writes, where a resumed run begins with one."""
+        if not trainer.sanity_checking:
+            self.now(trainer)
 
     def now(self, trainer: Trainer) -> None:
         """Begin the run, unless it has begun."""
@@ -165,10 +171,11 @@ def keep_earlier_run(run: Path, output: Path) -> None:
     if not (run / "last.ckpt").is_file():
         keep_earlier_painter(output)
         return
+    kept = "earlier run and its painter are" if output.is_file() else "earlier run is"
     if output.is_file() and not lies_in(run, output):
         place = run / output.name
         shutil.copyfile(output, spare_name(place) if place.exists() else place)
-    rank_zero_print(f"the earlier run and its painter are kept in {set_aside(run)}")
+    rank_zero_print(f"the {kept} kept in {set_aside(run)}")
 
 
 def keep_earlier_painter(output: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from impasto.errors import ImageError, VideoError
+from impasto.errors import ImageError, VideoError, counted
 from impasto.images.animation_writing import WRITABLE_ANIMATIONS, animation_writer
 from impasto.images.animations import Animation, opened_animation
 from impasto.images.geometry import resize
@@ -161,7 +161,8 @@ def _of_clip(
         lasts = waiting.duration * base or 1 / Fraction(clip.rate)
         yield timed(waiting, waiting.pts * base + max(least, lasts))
     if left_out:
-        notes.append(f"{left_out} frames are left out: the format holds no more than {float(1 / least):g} a second")
+        rest = f"the format holds no more than {float(1 / least):g} a second"
+        notes.append(f"{counted(left_out, 'frame')} {'is' if left_out == 1 else 'are'} left out: {rest}")
 
 
 def _write_animation(

@@ -22,7 +22,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from impasto.errors import VideoError, printable
+from impasto.errors import VideoError, counted, printable
 from impasto.inference.video.chain import Frame, Mark, Progress
 from impasto.inference.video.containers import pyav
 from impasto.inference.video.reading import Clip
@@ -132,7 +132,9 @@ class Parts:
                 temporary.write_text(json.dumps(stated), encoding="utf-8")
         self._known = [_Known(p.path, p.frames, p.mark, p.is_last, p.delay) for p in _parts_in(self.folder)]
         if self.frames:
-            self.notes = (f"{self.frames} frames of it were painted before",)
+            self.notes = (
+                f"{counted(self.frames, 'frame')} of it {'was' if self.frames == 1 else 'were'} painted before",
+            )
 
     @property
     def frames(self) -> int:
