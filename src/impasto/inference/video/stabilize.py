@@ -115,6 +115,11 @@ class Stabilizer:
         known.frame = self.frames
         return _as_sharp(known.mixed(self.period), new.painting)
 
+    def forget(self) -> None:
+        """Free what is held; the next frame begins anew. What `to_dict` counts stays."""
+        self._photograph, self._seen, self._motion = None, None, None
+        self._layers.clear()
+
     def another(self) -> Stabilizer:
         """Return one for another painter of the same clip; `to_dict` counts what it does."""
         self._others.append(Stabilizer(self.amount))
