@@ -17,6 +17,7 @@ from impasto.inference.hands import Hands
 from impasto.inference.mask_files import MaskFiles
 from impasto.inference.stylizer import Stylizer
 from impasto.inference.video.paint_video import paint_video
+from impasto.inference.video.stabilize import Stabilizer
 
 
 def reddened(pixels: np.ndarray) -> np.ndarray:
@@ -43,6 +44,47 @@ def test_whose_turn_it_is() -> None:
     assert {moment: frames.share_at(Fraction(moment)) for moment in shares} == shares
     assert ChangingFrames(CUES, Fraction(0)).share_at(Fraction(1)) == (1, 1)
     assert not frames.counts_frames
+
+
+class Keeping:
+    """Paints nothing and keeps the last frame."""
+
+    kept: np.ndarray | None = None
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        self.kept = pixels
+        return pixels
+
+    def forget(self) -> None:
+        self.kept = None
+
+
+@pytest.mark.parametrize("transition", [Fraction(1, 4), Fraction(9)])  # it is over; the next cue cuts it short
+def test_who_is_done_keeps_no_frame(transition: Fraction) -> None:
+    painters = [Keeping() for _ in range(3)]
+    frames = ChangingFrames([(Fraction(at), painter) for at, painter in enumerate(painters)], transition)
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    keeping: list[list[int]] = []
+    for moment in (Fraction(0), Fraction(9, 8), Fraction(17, 8)):
+        frames.paint_at(pixels, 0, moment)
+        keeping.append([number for number, painter in enumerate(painters) if painter.kept is not None])
+    assert keeping == [[0], [0, 1], [1, 2]]
+    frames.paint_at(pixels, 0, Fraction(99))
+    assert [painter.kept is not None for painter in painters] == [False, False, True]
+
+
+def test_finished_cues_hold_no_paintings(painter: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    stylizer = Stylizer(painter, "cpu", backend="torch")
+    hands, stabilizer = Hands(stylizer, stylizer.dials), Stabilizer()
+    frames = ChangingHands([Cue(Fraction(0), hands), Cue(Fraction(1), hands)], Fraction(0)).frames(
+        tmp_path / "in.mp4", stabilizer
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    first = frames.paint_at(pixels, 0, Fraction(0))
+    assert (frames.paint_at(pixels // 2, 1, Fraction(1)) == stylizer(pixels // 2)).all()
+    stabilizer.follow(pixels)
+    assert (stabilizer.settle(255 - first) == 255 - first).all()  # it has nothing to hold on to
 
 
 def test_a_film_is_painted_by_each_in_turn(tmp_path: Path) -> None:

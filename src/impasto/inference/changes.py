@@ -75,6 +75,7 @@ class ChangingFrames:
 
     def paint_at(self, pixels: np.ndarray, number: int, moment: Fraction) -> np.ndarray:
         place, share = self.share_at(moment)
+        self._forget(place if share == 1 else place - 1)
         if share == 1:
             return self._painted(place, pixels, number, moment)
         before = self._painted(place - 1, pixels, number, moment)
@@ -83,6 +84,12 @@ class ChangingFrames:
     def _painted(self, place: int, pixels: np.ndarray, number: int, moment: Fraction) -> np.ndarray:
         paint_at = getattr(self._painters[place], "paint_at", None)
         return paint_at(pixels, number, moment) if paint_at else self._painters[place](pixels)
+
+    def _forget(self, place: int) -> None:
+        """Free what the painters before `place`, which are done, keep of their frames."""
+        for painter in self._painters[:place]:
+            if forget := getattr(painter, "forget", None):
+                forget()
 
     def share_at(self, moment: Fraction) -> tuple[int, Fraction]:
         """Return the number of the painter at work at a second of the film, and its share beside the one before."""

@@ -46,6 +46,11 @@ class HandsOfFrames:
         own = None if self._own is None else self._own(number, size)
         return self._hands.paint_masked(pixels, own, [other(number, size) for other in self._others], self._stabilizer)
 
+    def forget(self) -> None:
+        """Free what is kept of the frames; the next one begins anew."""
+        if self._stabilizer:
+            self._stabilizer.forget()
+
 
 class Hands:
     """Paints pictures and frames.

@@ -31,9 +31,9 @@ def view(x: int, y: int, width: int = 120, height: int = 90) -> np.ndarray:
     return np.ascontiguousarray(WORLD[y : y + height, x : x + width])
 
 
-@pytest.mark.parametrize("quick", [False, True])
-def test_dis_finds_a_shift(quick: bool) -> None:
-    flow = dense_flow(view(40, 50), view(43, 48), quick=quick)
+@pytest.mark.parametrize(("quick", "refined"), [(False, True), (True, True), (True, False)])
+def test_dis_finds_a_shift(quick: bool, refined: bool) -> None:
+    flow = dense_flow(view(40, 50), view(43, 48), quick=quick, refined=refined)
     assert flow.dtype == np.float32
     assert flow.shape == (90, 120, 2)
     assert np.abs(np.median(flow, axis=(0, 1)) - (-3, 2)).max() < 0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import json
 from collections.abc import Callable
@@ -250,6 +251,22 @@ def test_broken_places_are_told_of_whoever_met_them(tmp_path: Path) -> None:
     report, _ = resumed(source, target)
     assert report.damage == straight.damage and report.damage and "broken" in report.damage
     assert target.read_bytes() == (tmp_path / "straight.mp4").read_bytes()
+
+
+def test_each_part_frees_its_encoder(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "in.mp4", times=list(range(4 * EACH)))
+
+    def containers() -> int:
+        return sum(type(each).__name__ == "OutputContainer" for each in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = containers()
+        paint_video(painter(), source, tmp_path / "out.mp4", resume=True, settings="same")
+        assert containers() <= before + 1  # of the whole film
+    finally:
+        gc.enable()
 
 
 def test_parts_are_shorter_the_larger_the_frames_and_their_folder_has_a_name(tmp_path: Path) -> None:

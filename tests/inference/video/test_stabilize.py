@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 from threading import Event
 
@@ -122,6 +123,23 @@ def test_large_frames_are_followed_on_smaller_ones() -> None:
     for frame in large:
         shown = paint(frame)
     assert np.abs(shown.astype(int) - (255 - large[-1])).mean() < 3
+
+
+def test_what_is_forgotten_takes_no_memory_and_stays_counted() -> None:
+    stabilizer, frames = Stabilizer(), pan(5)
+    tracemalloc.start()
+    try:
+        for frame in frames:
+            stabilizer.follow(frame)
+            stabilizer.settle(255 - frame)
+        held, counted = tracemalloc.get_traced_memory()[0], stabilizer.to_dict()
+        stabilizer.forget()
+        assert held - tracemalloc.get_traced_memory()[0] > 2 * 4 * frames[0].size  # of two paintings in float32
+    finally:
+        tracemalloc.stop()
+    assert stabilizer.to_dict() == counted
+    stabilizer.follow(frames[0])
+    assert np.array_equal(stabilizer.settle(frames[0]), frames[0])
 
 
 def saved(tmp_path: Path, name: str, mask: np.ndarray) -> MaskFiles:

@@ -53,11 +53,13 @@ def motion_along(flow: np.ndarray, frame: np.ndarray, following: np.ndarray) -> 
     return Motion(flow, is_inside(flow) & is_consistent(flow, back) & ~is_at_boundary(flow))
 
 
-def dense_flow(start: np.ndarray, end: np.ndarray, *, quick: bool = False) -> np.ndarray:
+def dense_flow(start: np.ndarray, end: np.ndarray, *, quick: bool = False, refined: bool = True) -> np.ndarray:
     """Return the flow from `start` to `end`, both (H, W, 3) uint8, by DIS (Kroeger et al. 2016).
 
     Args:
-        quick: with coarser patches and a shorter refinement, in about half of the time.
+        quick: for frames that are reduced already: searched at their own resolution, with coarser patches and a
+            shorter refinement.
+        refined: whether that refinement is done. Without it the flow is less exact and takes two thirds of the time.
 
     Raises:
         VideoError: OpenCV is missing, or frames of two sizes.
@@ -67,10 +69,12 @@ def dense_flow(start: np.ndarray, end: np.ndarray, *, quick: bool = False) -> np
         raise VideoError(f"frames of {start.shape} and {end.shape} have no flow; give frames of one size")
     preset = cv2.DISOPTICAL_FLOW_PRESET_FAST if quick else cv2.DISOPTICAL_FLOW_PRESET_MEDIUM
     search = cv2.DISOpticalFlow_create(preset)
-    search.setFinestScale(_HALF)
+    search.setFinestScale(0 if quick else _HALF)
     if quick:
         search.setGradientDescentIterations(8)
         search.setVariationalRefinementIterations(2)
+    if not refined:
+        search.setVariationalRefinementIterations(0)
     height, width = start.shape[:2]
     bottom, right = max(0, _LEAST_SIDE - height), max(0, _LEAST_SIDE - width)
     grey = [
@@ -111,7 +115,8 @@ def is_inside(flow: np.ndarray) -> np.ndarray:
     """Whether the flow of each pixel is known and leads to a place inside the picture: (H, W), bool."""
     height, width = flow.shape[:2]
     x, y = places(flow)
-    return (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1) & np.isfinite(flow).all(axis=-1)
+    is_known = np.isfinite(flow[..., 0]) & np.isfinite(flow[..., 1])
+    return (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1) & is_known
 
 
 def is_consistent(flow: np.ndarray, back: np.ndarray, slack: float = _CONSISTENT_SQUARE) -> np.ndarray:
@@ -121,9 +126,14 @@ def is_consistent(flow: np.ndarray, back: np.ndarray, slack: float = _CONSISTENT
     at the place where w leads, |w + v|² is at most 0.01 (|w|² + |v|²) + `slack`.
     """
     returned = warped(np.nan_to_num(back), flow)
-    off = np.square(np.nan_to_num(flow) + returned).sum(axis=-1)
-    lengths = np.square(np.nan_to_num(flow)).sum(axis=-1) + np.square(returned).sum(axis=-1)
+    known = np.nan_to_num(flow)
+    off = _squared_lengths(known + returned)
+    lengths = _squared_lengths(known) + _squared_lengths(returned)
     return off <= _CONSISTENT * lengths + slack
+
+
+def _squared_lengths(flow: np.ndarray) -> np.ndarray:
+    return np.square(flow[..., 0]) + np.square(flow[..., 1])
 
 
 def is_at_boundary(flow: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -154,8 +154,8 @@ class Parts:
         """Encode the frames that are still missing, part by part; raises VideoError."""
         frame = next(items, None)
         while frame is not None:
-            with self._telling(), telling(self.target, _REMEDY):
-                frame = self._add(frame, items, encoder(), clip, progress)
+            with self._telling(), telling(self.target, _REMEDY), closing(encoder()) as one:
+                frame = self._add(frame, items, one, clip, progress)
 
     def _add(
         self, frame: Frame, items: Iterator[Frame], encoder: Encoder, clip: Clip, progress: Progress | None

@@ -13,37 +13,45 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from impasto.errors import UsageError
-from impasto.inference.video.flow import (
-    Motion,
-    dense_flow,
-    is_consistent,
-    is_inside,
-    opencv,
-    places,
-    sampled,
-    warped,
-)
+from impasto.inference.video.flow import dense_flow, is_consistent, is_inside, opencv, places, sampled, warped
 from impasto.system.choices import DEFAULT_STABILIZE
 
-_LONGER_SIDE = 960  # of the frames between which flow is searched; larger ones are reduced
+# Flow and trust belong to reduced frames: what is searched and weighed there costs a fifth.
+_SCALE, _SIDES = 0.45, (192, 432)  # what is left of a side; pixels of the longer one, at least and at most
 _ALIKE, _OTHER = (
     10.0,
     40.0,
 )  # levels between photographs below which the earlier painting stays, and above which it goes
-_NEIGHBOURHOOD = 1.5  # pixels over which that difference is averaged: sensor noise is no change
-_SLACK = 1.0  # of the flow back: twice what the measure allows, as the photographs have their say, too
-_SPECK = 9  # pixels: narrower places without consistent flow are left to the photographs
-_SEAM = 5  # pixels over which an earlier painting passes into a new one: a hard edge would be seen
+_NEIGHBOURHOOD = 0.75  # reduced pixels over which that difference is averaged: sensor noise is no change
+_SLACK = 0.2  # reduced pixels², of the flow back: twice what the measure allows, as the photographs have their say, too
+_SPECK = 5  # reduced pixels: narrower places without consistent flow are left to the photographs
+_SEAM = 3  # reduced pixels over which an earlier painting passes into a new one: a hard edge would be seen
 _SAME, _DRIFTED = 6.0, 20.0  # the same of the photograph that was moved along with a painting, averaged over _AROUND
-_AROUND = 2.0  # pixels
-_DETAIL, _MOST_GAIN = 1.5, 1.25  # pixels of what is blur and no detail; what detail is raised to at most
+_AROUND = 1.0  # reduced pixels
+_DETAIL, _MOST_GAIN = 7, 1.25  # pixels of the square whose mean is no detail; what detail is raised to at most
 _CUT = 0.4  # of the pixels: with fewer trusted, another scene begins
 _LONGEST = 50  # frames that a painting is held
+
+
+class _Motion(NamedTuple):
+    """How a frame comes from the one before, float32.
+
+    Attributes:
+        x, y: where each pixel was, (H, W).
+        reduced_x, reduced_y: the same of the reduced frames, (h, w).
+        trusted: how far that is trusted, (h, w) in [0, 1].
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    reduced_x: np.ndarray
+    reduced_y: np.ndarray
+    trusted: np.ndarray
 
 
 class Stabilizer:
@@ -69,16 +77,21 @@ class Stabilizer:
         self.frames, self.cuts, self._held = 0, 0, 0.0
         self._others: list[Stabilizer] = []
         self._worker = ThreadPoolExecutor(1, "flow")
-        self._photograph: np.ndarray | None = None
-        self._motion: Future[Motion | None] | None = None
+        self._size: tuple[int, ...] = ()
+        self._photograph: np.ndarray | None = None  # reduced
+        self._seen: np.ndarray | None = None  # its lightness
+        self._motion: Future[_Motion | None] | None = None
         self._layers: dict[int, _Layer] = {}
 
     def follow(self, photograph: np.ndarray) -> None:
         """Begin with the next frame, (H, W, 3) uint8."""
         if self._motion:
             self._motion.cancel()  # nobody asked for it, as where a mask is empty: such ones would pile up
-        earlier, self._photograph = self._photograph, photograph
-        self._motion = self._worker.submit(_motion_back, earlier, photograph)
+        size = photograph.shape[:2]
+        earlier = self._photograph if size == self._size else None
+        self._size, self._photograph = size, _reduced(photograph)
+        self._seen = _grey(self._photograph).astype(np.float32)
+        self._motion = self._worker.submit(_motion_back, earlier, self._photograph, size)
         self.frames += 1
 
     def settle(self, painting: np.ndarray, *, layer: int = 0, corner: tuple[int, int] = (0, 0)) -> np.ndarray:
@@ -89,9 +102,9 @@ class Stabilizer:
             layer: which of several painters painted it.
             corner: row and column of the photograph at which the part begins.
         """
-        assert self._motion is not None
+        assert self._motion is not None and self._seen is not None
         motion, known = self._motion.result(), self._layers.get(layer)
-        new = self._with_photograph(painting, corner)
+        new = _Picture(np.ascontiguousarray(painting, np.float32), self._seen)
         is_next = known is not None and known.frame == self.frames - 1
         if motion is None or known is None or not is_next:
             self.cuts += is_next and layer == min(self._layers)
@@ -100,14 +113,12 @@ class Stabilizer:
             self._held += float(motion.trusted.mean()) if layer == min(self._layers) else 0.0
             known.move(motion, new, corner, self.period)
         known.frame = self.frames
-        return _as_sharp(known.mixed(self.period), new)
+        return _as_sharp(known.mixed(self.period), new.painting)
 
-    def _with_photograph(self, painting: np.ndarray, corner: tuple[int, int]) -> np.ndarray:
-        """Return (H, W, 4) float32: the painting, and the lightness of what it shows."""
-        assert self._photograph is not None
-        rows, columns = (slice(start, start + side) for start, side in zip(corner, painting.shape[:2], strict=True))
-        seen = opencv().cvtColor(np.ascontiguousarray(self._photograph[rows, columns]), opencv().COLOR_RGB2GRAY)
-        return np.dstack([painting, seen]).astype(np.float32)
+    def forget(self) -> None:
+        """Free what is held; the next frame begins anew. What `to_dict` counts stays."""
+        self._photograph, self._seen, self._motion = None, None, None
+        self._layers.clear()
 
     def another(self) -> Stabilizer:
         """Return one for another painter of the same clip; `to_dict` counts what it does."""
@@ -143,99 +154,119 @@ def stabilized(
     return paint_next
 
 
+class _Picture(NamedTuple):
+    """A painting (H, W, 3), and the lightness of the reduced photograph that it shows, (h, w), both float32."""
+
+    painting: np.ndarray
+    seen: np.ndarray
+
+
 @dataclass
 class _Layer:
-    """Two paintings with what they show, (H, W, 4) float32: the later one fades in over the earlier one."""
+    """Two paintings: the later one fades in over the earlier one."""
 
-    earlier: np.ndarray
-    later: np.ndarray
+    earlier: _Picture
+    later: _Picture
     corner: tuple[int, int]
     age: int = 0  # frames since the later one was painted; 0 for a clip's or a scene's first
     frame: int = 0
 
-    def move(self, motion: Motion, new: np.ndarray, corner: tuple[int, int], period: int) -> None:
+    def move(self, motion: _Motion, new: _Picture, corner: tuple[int, int], period: int) -> None:
         """Go on to the next frame, of which there is a new painting."""
-        x, y, trusted = self._places(motion, new.shape[:2], corner)
+        place = tuple(slice(start, start + side) for start, side in zip(corner, new.painting.shape[:2], strict=True))
+        x, y, was_there = self._places(motion, place)
         is_over = self.age in (0, period)
 
-        def moved(picture: np.ndarray) -> np.ndarray:
-            held = sampled(picture, x, y, sharp=True)
+        def moved(picture: _Picture) -> _Picture:
+            seen = sampled(picture.seen, motion.reduced_x, motion.reduced_y)
+            share = motion.trusted * _alike(seen - new.seen)
+            share_here = _enlarged(share, motion.x.shape)[place] * was_there
+            held = sampled(picture.painting, x, y, sharp=True)
             np.clip(held, 0, 255, out=held)
-            held -= new
-            held *= (trusted * _alike(held[..., 3]))[..., None]
-            held += new
-            return held
+            return _Picture(
+                opencv().blendLinear(held, new.painting, share_here, 1 - share_here),
+                new.seen + share * (seen - new.seen),
+            )
 
         self.earlier = moved(self.later if is_over else self.earlier)
         self.later, self.age = (new, 1) if is_over else (moved(self.later), self.age + 1)
         self.corner = corner
 
     def _places(
-        self, motion: Motion, size: tuple[int, ...], corner: tuple[int, int]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return where the pixels of a part were in the earlier part, x and y, and how far each is trusted."""
-        rows, columns = (slice(start, start + side) for start, side in zip(corner, size, strict=True))
-        x, y = (each[rows, columns] for each in places(motion.flow))
-        trusted = motion.trusted[rows, columns]
-        if self.earlier.shape[:2] == motion.trusted.shape and size == motion.trusted.shape:
-            return x, y, trusted
-        height, width = self.earlier.shape[:2]
+        self, motion: _Motion, place: tuple[slice, ...]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | np.bool_]:
+        """Return where the pixels of a part were in the earlier part, x and y, and whether they were in it."""
+        x, y, (height, width) = motion.x[place], motion.y[place], self.earlier.painting.shape[:2]
+        if (height, width) == x.shape == motion.x.shape:
+            return x, y, np.True_
         x, y = x - np.float32(self.corner[1]), y - np.float32(self.corner[0])
-        was_there = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        return x, y, trusted * was_there
+        return x, y, (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
 
     def mixed(self, period: int) -> np.ndarray:
         """Return the painting of now: (H, W, 3) float32."""
-        share = np.float32(self.age / period)
-        return self.earlier[..., :3] + share * (self.later[..., :3] - self.earlier[..., :3])
+        share = self.age / period
+        return opencv().addWeighted(self.earlier.painting, 1 - share, self.later.painting, share, 0)
 
 
 def _as_sharp(mixed: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Return a mixture of paintings, its detail raised to that of the new painting as far as it is weaker: uint8."""
-    own = _gradient_energy(mixed)
+    cv2, own = opencv(), _gradient_energy(mixed)
     gain = min(_MOST_GAIN, (_gradient_energy(new) / own) ** 0.5) if own > 0 else 1.0
-    if gain > 1:
-        mixed = mixed + np.float32(gain - 1) * (mixed - opencv().GaussianBlur(mixed, (0, 0), _DETAIL))
-        np.clip(mixed, 0, 255, out=mixed)
-    return np.rint(mixed).astype(np.uint8)
+    if gain <= 1:
+        return cv2.convertScaleAbs(mixed)
+    blurred = cv2.blur(mixed, (_DETAIL, _DETAIL))
+    return cv2.addWeighted(mixed, gain, blurred, 1 - gain, 0, dtype=cv2.CV_8U)
 
 
 def _gradient_energy(picture: np.ndarray) -> float:
-    grey = picture[..., :3] @ np.full(3, 1 / 3, np.float32)
-    return sum(float(np.square(np.diff(grey, axis=axis)).sum()) for axis in (0, 1))
+    cv2, grey = opencv(), _grey(picture)
+    pairs = ((grey[1:], grey[:-1]), (grey[:, 1:], grey[:, :-1]))
+    return sum(cv2.norm(*pair, cv2.NORM_L2SQR) for pair in pairs if pair[0].size)
 
 
-def _motion_back(earlier: np.ndarray | None, photograph: np.ndarray) -> Motion | None:
-    """Return where each pixel was in the earlier photograph, and how far that is trusted, (H, W) float32 in [0, 1].
+def _reduced(photograph: np.ndarray) -> np.ndarray:
+    """Return a photograph (H, W, 3), uint8, at the size at which motion is searched, (h, w, 3)."""
+    cv2 = opencv()
+    height, width = photograph.shape[:2]
+    longer = max(height, width)
+    scale = min(1.0, float(np.clip(_SCALE * longer, *_SIDES)) / longer)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(np.ascontiguousarray(photograph), size, interpolation=cv2.INTER_AREA)
+
+
+def _enlarged(plane: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Return a plane (h, w) of reduced frames at the size of the frames, (H, W)."""
+    return opencv().resize(plane, (size[1], size[0]), interpolation=opencv().INTER_LINEAR)
+
+
+def _grey(picture: np.ndarray) -> np.ndarray:
+    return opencv().cvtColor(picture, opencv().COLOR_RGB2GRAY)
+
+
+def _motion_back(earlier: np.ndarray | None, photograph: np.ndarray, size: tuple[int, int]) -> _Motion | None:
+    """Return how a frame of `size` (H, W) comes from the earlier one, of reduced photographs (h, w, 3), uint8.
 
     None for the first photograph of a scene.
     """
-    if earlier is None or earlier.shape != photograph.shape:
+    if earlier is None:
         return None
-    cv2 = opencv()
-    height, width = photograph.shape[:2]
-    scale = min(1.0, _LONGER_SIDE / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    before, now = earlier, photograph
-    if scale < 1:
-        before, now = (cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in (earlier, photograph))
-    flow = dense_flow(now, before, quick=True)
-    trusted = _trust(flow, before, now)
+    flow = dense_flow(photograph, earlier, quick=True)
+    trusted = _trust(flow, earlier, photograph)
     if trusted.mean() < _CUT:
         return None
-    if scale < 1:
-        shape = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
-        flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR) * shape
-        trusted = cv2.resize(trusted, (width, height), interpolation=cv2.INTER_LINEAR)
-    return Motion(flow, trusted)
+    scales = size[1] / flow.shape[1], size[0] / flow.shape[0]
+    x, y = (_enlarged(flow[..., axis] * np.float32(scale), size) for axis, scale in enumerate(scales))
+    x += np.arange(size[1], dtype=np.float32)
+    y += np.arange(size[0], dtype=np.float32)[:, None]
+    return _Motion(x, y, *places(flow), trusted)
 
 
 def _trust(flow: np.ndarray, earlier: np.ndarray, photograph: np.ndarray) -> np.ndarray:
     """Weigh where the flow leads: by whether it leads back, and by how well the photographs agree."""
     cv2 = opencv()
-    back = dense_flow(earlier, photograph, quick=True)
-    difference = np.abs(warped(earlier, flow) - photograph).max(axis=-1)
-    difference = cv2.GaussianBlur(difference, (0, 0), _NEIGHBOURHOOD)
+    back = dense_flow(earlier, photograph, quick=True, refined=False)
+    red, green, blue = cv2.split(np.abs(warped(earlier, flow) - photograph))
+    difference = cv2.GaussianBlur(cv2.max(cv2.max(red, green), blue), (0, 0), _NEIGHBOURHOOD)
     alike = np.clip((_OTHER - difference) / (_OTHER - _ALIKE), 0, 1)
     return np.minimum(alike, _feathered(is_inside(flow) & is_consistent(flow, back, _SLACK)))
 

@@ -115,6 +115,10 @@ class Encoder:
         coded.pts, coded.time_base, coded.duration = frame.pts, self.time_base, frame.duration
         return self.stream.encode(coded)
 
+    def close(self) -> None:
+        """Free the encoder at once: it and its container hold each other, and its frames are tens of megabytes."""
+        self._nowhere.close()
+
 
 @contextmanager
 def telling(target: Path, remedy: str = "check the disk, or choose another format or size") -> Generator[None]:
