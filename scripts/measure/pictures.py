@@ -7,7 +7,7 @@ JUDGE holds `picture_judge.py` and its weights (VGG-19 to relu5_1, distilled; no
 the photograph `chicago.jpg` in folders that hold what others made of it, `chicago_STYLE.jpg`; STYLES the style
 pictures. Every `--models NAME=DIR` is a row, of the style models in DIR. With PHOTOGRAPHS, means over the first twelve
 of them, of the models and of the pictures `PHOTOGRAPH.STYLE.png` in OTHERS, which another program made. Lower is better
-for both figures, but structure trades against style.
+for all figures, but structure trades against style.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from impasto.images.reading import read_image
 from impasto.images.writing import write_image
 from impasto.inference.stylizer import Stylizer
 
-FIGURES = "Deep style distance and structure lost"
+FIGURES = "Deep style distance, structure lost and colour distance"
+KEYS = ("deep", "structure", "colour")  # as the judge calls them
 STYLES = ("starry_night", "wave", "the_scream", "composition_vii")
 Figures = dict[str, float]  # "deep" and "structure" among them
 Table = dict[str, dict[str, Figures]]  # by the pictures' name and the style
@@ -64,7 +65,7 @@ def painted(photograph: Path, model: Path, folder: Path) -> Path:
 
 
 def cell(figures: Figures) -> str:
-    return f"{figures['deep']:.2f} / {figures['structure']:.2f}"
+    return " / ".join(f"{figures[key]:.2f}" for key in KEYS)
 
 
 def mean(figures: Sequence[Figures]) -> Figures:
@@ -82,7 +83,7 @@ def flat(rows: Table) -> list[_head.Row]:
     for name, cells in rows.items():
         made.append({"pictures": name})
         for style, each in cells.items():
-            made[-1] |= {f"{style}_{key}": _head.rounded(each[key]) for key in ("deep", "structure")}
+            made[-1] |= {f"{style}_{key}": _head.rounded(each[key]) for key in KEYS}
     return made
 
 
