@@ -120,7 +120,8 @@ def test_a_style_model_comes_back_as_it_was(painter: Path, tmp_path: Path, loss:
     assert kept.keys() == loss.style_targets.keys()
     for name, target in loss.style_targets.items():
         assert torch.equal(kept[name], targets[name])
-        torch.testing.assert_close(kept[name], target, rtol=2**-8, atol=0)  # they are kept in bfloat16
+        # They are kept in bfloat16, those of the colours as they are.
+        torch.testing.assert_close(kept[name], target, rtol=0 if name.startswith("rgb") else 2**-8, atol=0)
 
 
 def test_half_precision_weights_move_no_pixel_by_more_than_a_level(tmp_path: Path) -> None:

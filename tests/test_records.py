@@ -160,7 +160,10 @@ def test_shipping_a_model_with_its_flicker_puts_the_mean_over_the_clips_in(
     arguments = ["ship_style.py", str(painter), str(tmp_path / "report.json"), "--flicker", str(tmp_path / "film.json")]
     monkeypatch.setattr("sys.argv", arguments)
     (tmp_path / "report.json").write_text(json.dumps({**NEW, "style": "tiny"}))
-    rows = [{"input": f"films/{name}.mp4", "flicker": value, "frames": 24} for name, value in (("a", 3.0), ("b", 6.5))]
+    rows = [
+        {"input": f"films/{name}.mp4", "painted": "tiny", "flicker": value, "frames": 24}
+        for name, value in (("a", 3.0), ("b", 6.5))
+    ]
     (tmp_path / "film.json").write_text(json.dumps({"clips": rows, "failed": []}))
     ship.main()
     film = load_style_model(tmp_path / "tiny.safetensors").report.film

@@ -34,6 +34,8 @@ def closer(rows: Sequence[dict[str, Any]]) -> float:
     reached = {
         row["seconds"]: row["style_reached"] for row in rows if (row["style"], row["start"]) == ("mean", "predicted")
     }
+    if not {0, 120} <= set(reached):
+        sys.exit("the starts were not measured at 0 and 120 seconds")
     return round(reached[120] - reached[0], 3)
 
 

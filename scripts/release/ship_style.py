@@ -34,7 +34,10 @@ def main() -> None:
     model.loss.weights = Path(model.loss.weights).name  # where the file lay is nobody's business
     model.report = report.summary(model.report)
     if options.flicker:
-        model.report.film = FilmRecord.of_clips(json.loads(options.flicker.read_text(encoding="utf-8"))["clips"])
+        measured = json.loads(options.flicker.read_text(encoding="utf-8"))
+        if measured["failed"]:
+            sys.exit(f"{options.flicker}: not all clips were measured")
+        model.report.film = FilmRecord.of_clips(measured["clips"])
     target = asset_dir("checkpoints") / f"{model.name}.safetensors"
     save_style_model(target, model)
     print(target)
@@ -43,5 +46,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (ImpastoError, OSError) as error:
+    except (ImpastoError, OSError, ValueError) as error:
         sys.exit(str(error))

@@ -30,7 +30,7 @@ from impasto.images.finding import find_images
 from impasto.images.geometry import resize
 from impasto.images.reading import read_image
 from impasto.losses.defects import grid_energy
-from impasto.losses.perceptual import PerceptualLoss
+from impasto.losses.perceptual import PerceptualLoss, layers_among
 from impasto.synthetic.styles import STYLES, make_style
 from impasto.system.machine import has_fast_bfloat16, pick_device, provenance
 from impasto.training.muon import Muon
@@ -52,15 +52,15 @@ class StyleBank:
     device: torch.device
 
     def statistics(self) -> dict[str, Tensor]:
-        """Those of a picture that is drawn, turned, cropped, scaled and recoloured."""
+        """Those of a picture that is drawn, turned, cropped, scaled and recoloured, at all octaves."""
         while True:
             try:
-                picture = self._drawn()
-                break
+                self.loss.set_style(self._drawn()[None].to(self.device))
             except ImageError as error:
                 print(error)
-        self.loss.set_style(picture[None].to(self.device))
-        return {name: target[0].bfloat16() for name, target in self.loss.style_targets.items()}
+                continue
+            if len(layers_among(self.loss.style_targets)) == self.loss.octaves * len(self.loss.style_layers):
+                return {name: target[0].bfloat16() for name, target in self.loss.style_targets.items()}
 
     def _drawn(self) -> Tensor:
         number = int(self.random.integers(len(self.pictures)))
@@ -80,10 +80,7 @@ class StyleBank:
     def renew(self, number: int | None = None) -> None:
         size = len(next(iter(self.kept.values())))
         place = int(self.random.integers(size)) if number is None else number
-        found = self.statistics()
-        if found.keys() != self.kept.keys():
-            return  # too small for all octaves
-        for name, value in found.items():
+        for name, value in self.statistics().items():
             self.kept[name][place] = value
 
     def draw(self, count: int) -> dict[str, Tensor]:
@@ -180,12 +177,11 @@ def main() -> None:
     kept = options.output.with_name(f"bank-{options.bank}.pt")
     if kept.is_file():
         bank.kept = torch.load(kept, weights_only=True)
-    else:
+    if not kept.is_file() or bank.kept.keys() != bank.statistics().keys():  # none yet, or one of another loss
         bank.fill(options.bank)
         torch.save(bank.kept, kept)
     base = load_style_model(options.start)
-    seen = [name for name in bank.kept if name.startswith("relu") and not name.endswith(".mean")]
-    channels = {name: bank.kept[name].shape[1] for name in seen}
+    channels = {name: bank.kept[name].shape[1] for name in layers_among(bank.kept)}
     predictor = StylePredictor(base.spec, channels).to(device)
     predictor.painter.load_state_dict(base.network.state_dict())
     if options.go_on:

@@ -31,6 +31,7 @@ FORMAT = 1  # raised when an older impasto could not read the file any more
 SUFFIX = ".safetensors"
 PREDICTOR = f"any{SUFFIX}"  # among the shipped files the one that makes painters
 _MAX_TENSORS = 2000
+_COLORS = 3  # red, green and blue
 _MAX_CHANNELS = 512  # of the loss network, hence of a Gram matrix
 _NETWORK, _STYLE = "network.", "style."
 
@@ -49,7 +50,7 @@ class StyleModel:
         report: how good it is.
         style_targets: fingerprint of a loss network -> `PerceptualLoss.style_targets` of the style picture, so that the
             loss can be had again without the picture: covariances or Gram matrices (1, C, C) and, under names that end
-            in ".mean", means (1, C).
+            in ".mean", means (1, C), of layers and of the colours.
     """
 
     network: nn.Module
@@ -253,13 +254,14 @@ def _expect(metadata: dict[str, Any], key: str, kind: type, path: Path) -> Any:
 def _packed(target: Tensor) -> Tensor:
     """(1, C) -> (C,); (1, C, C) symmetric -> its upper triangle in one row, for a Gram matrix holds everything twice.
 
-    In bfloat16, which has float32's range: its rounding adds about 1e-6 to a relative loss.
+    In bfloat16, which has float32's range: its rounding adds about 1e-6 to a relative loss. The few numbers of the
+    colours stay as they are: their means are compared in units of the colours' deviation.
     """
     value = target[0]
     if value.dim() == 2:
         rows, columns = torch.triu_indices(*value.shape)
         value = value[rows, columns]
-    return value.bfloat16().contiguous().cpu()
+    return (value.float() if target.shape[-1] == _COLORS else value.bfloat16()).contiguous().cpu()
 
 
 def _full_matrix(triangle: Tensor) -> Tensor:

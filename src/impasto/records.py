@@ -228,7 +228,13 @@ class FilmRecord(Record):
 
     @classmethod
     def of_clips(cls, rows: Sequence[Mapping[str, Any]]) -> Self:
-        """Sum up what `impasto flicker --json` says of one painter, a row for each clip."""
+        """Sum up what `impasto flicker --json` says of one painter, a row for each clip.
+
+        Raises:
+            ValueError: rows of several painters, or of none, or of paintings that were held still.
+        """
+        if len({row["painted"] for row in rows}) != 1 or any("stabilize" in row for row in rows):
+            raise ValueError("not clips of one painter as it paints")
         flicker = sum(row["flicker"] for row in rows) / len(rows)
         clips = [PurePath(row["input"]).stem for row in rows]
         return cls(flicker=round(flicker, 2), clips=clips, frames=sum(row["frames"] for row in rows))

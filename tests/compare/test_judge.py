@@ -25,6 +25,18 @@ def test_another_judge_needs_the_style_picture(painter: Path, random_vgg: Path, 
         judging_loss(without_style)
 
 
+def test_statistics_that_lack_what_the_loss_compares_need_the_style_picture(painter: Path) -> None:
+    for lost in ("rgb", "rgb.mean", "relu1_2.mean"):
+        model = load_style_model(painter)
+        for targets in model.style_targets.values():
+            del targets[lost]
+        with pytest.raises(UsageError, match="--style-image"):
+            judging_loss(model)
+    older = load_style_model(painter)
+    older.loss.other["color_weight"] = 0.0
+    assert judging_loss(older).color_weight == 0
+
+
 def test_a_model_whose_papers_make_no_sense_is_one_line(painter: Path, random_vgg: Path, photographs: Path) -> None:
     model = load_style_model(painter)
     for altered in ({"gamma": 1}, {"name": "functional"}):

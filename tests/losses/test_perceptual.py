@@ -107,6 +107,7 @@ def test_direction_and_size_of_gram_matrices_are_apart() -> None:
     gram, other = features[:1] @ features[:1].mT, features[1:] @ features[1:].mT
     assert polar_gram_loss(gram, gram).item() == pytest.approx(0, abs=1e-6)
     assert polar_gram_loss(3 * gram, gram).item() == pytest.approx(math.log(3) ** 2, rel=1e-4)
+    assert polar_gram_loss(0 * gram, 0 * gram).item() == 0
     near = gram + 0.01 * other
     assert polar_gram_loss(near, gram).item() == pytest.approx(relative_gram_loss(near, gram).item(), rel=0.05)
     sizes = torch.linspace(0.1, 2, 191)

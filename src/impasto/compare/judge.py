@@ -19,7 +19,7 @@ def judging_loss(model: StyleModel, weights: str | None = None, style_image: Pat
     Args:
         weights: `torchvision`, `slim` or a path; by default what the model was trained with, or where that is not at
             hand, `slim`.
-        style_image: the style picture; needed when the model carries no Gram matrices made with these weights.
+        style_image: the style picture; needed when the model carries no statistics made with these weights.
 
     Raises:
         UsageError: the style picture is needed and missing.
@@ -37,9 +37,9 @@ def judging_loss(model: StyleModel, weights: str | None = None, style_image: Pat
         if size is None or not 16 <= size <= 8192:
             raise ModelError(f"{model.name}: the model does not say at what size its style was taken; train it again")
         loss.set_style(resize(read_image(style_image), size)[None])
-    elif set(loss.style_layers) <= set(known):
+    elif loss.full_size_statistics() <= set(known):
         if any(target.shape[-1] != loss.channels(name) for name, target in known.items()):
-            raise ModelError(f"{model.name}: its Gram matrices do not fit the loss network; the file was altered")
+            raise ModelError(f"{model.name}: its statistics do not fit the loss network; the file was altered")
         loss.style_targets = known
     else:
         raise UsageError(

@@ -24,7 +24,7 @@ DEFECTS = {
     "repetition": Defect(3.0, "hatching in one direction or patches in a rhythm; train longer, or raise style.size"),
     "blobs": Defect(0.05, "flat patches of one saturated colour; train longer, or lower optimizer.lr"),
     "border": Defect(0.08, "a band along the border; train longer, or raise data.crop"),
-    "drift": Defect(0.25, "colours far from the style picture's; train longer, or raise loss.style_weight"),
+    "drift": Defect(0.25, "colours far from the style picture's; train longer, or raise loss.color_weight"),
 }
 _EPSILON = 1e-8  # keeps the energies of a constant picture finite
 _INVISIBLE = 1e-3  # a screen with less than this part of the variance cannot be seen

@@ -49,11 +49,12 @@ def polar_gram_loss(gram: Tensor, target: Tensor) -> Tensor:
 
     For K near K* this is `relative_gram_loss`. Where a painter cannot meet a direction, that one rewards it for
     painting with less contrast: at a cosine c the best size is c times the target's. Here the best size is the
-    target's. A size counts as at least a hundredth of the target's: a blank painting has a finite loss and gradient.
+    target's. A size counts as at least a hundredth of the target's: a blank painting has a finite loss and gradient,
+    the latter from its direction alone.
     """
     gram, target = gram.flatten(1), target.flatten(1)
     target_size = target.norm(dim=1).clamp_min(_EPSILON)
-    size = gram.norm(dim=1).maximum(_LEAST_SIZE * target_size)
+    size = gram.norm(dim=1).maximum((_LEAST_SIZE * target_size).clamp_min(_EPSILON))
     # The squared distance of unit vectors is 2 (1 - cos), without the rounding of a difference from 1.
     turned = (gram / size[:, None] - target / target_size[:, None]).square().sum(dim=1)
     return turned + (size / target_size).log().square()

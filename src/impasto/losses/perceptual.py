@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -70,7 +70,7 @@ class PerceptualLoss(nn.Module):
         centred: compare means and covariances; otherwise plain Gram matrices.
         polar: compare the direction and the size of covariances or Gram matrices apart, so that no painter gains by
             painting with less contrast; otherwise their squared distance over the squared norm of the style's.
-        color_weight: of the colours within the style term: no layer of the loss network pins them down.
+        color_weight: of the colours within the style term, hence times `style_weight`: no layer pins them down.
         content_octave: how often the images are halved before their content is compared.
         grey_content: compare the content of the normalised luminance, so that colour and contrast are the style's
             alone.
@@ -161,25 +161,23 @@ class PerceptualLoss(nn.Module):
 
         A star marks the style's; d is ‖K - K*‖² / ‖K*‖² or its polar form.
         """
+        # The style picture may have fewer octaves.
+        targets = {name: self.style_targets[name].to(each.device)
+                   for name, each in statistics.items() if name in self.style_targets}  # fmt: skip
         gram_loss = polar_gram_loss if self.polar else relative_gram_loss
-        layers: list[Tensor] = []
-        colors: list[Tensor] = []
-        for name, found in statistics.items():
-            if name.endswith(_MEAN) or name not in self.style_targets:  # the style picture may have fewer octaves
-                continue
-            target, target_mean = (self._target(each, found.device) for each in (name, name + _MEAN))
-            if name.startswith(_COLOR):
-                colors.append(color_loss(statistics[name + _MEAN], found, target_mean, target))
-            elif self.centred:
-                layers.append(gram_loss(found, target) + relative_mean_loss(statistics[name + _MEAN], target_mean))
-            else:
-                layers.append(gram_loss(found, target))
-        style = torch.stack(layers).mean(dim=0)
-        return style + self.color_weight * torch.stack(colors).mean(dim=0) if colors else style
 
-    def _target(self, name: str, device: torch.device) -> Tensor:
-        """A target, on the device; those that a loss without means lacks are empty."""
-        return self.style_targets.get(name, torch.empty(0)).to(device)
+        def color_distance(name: str) -> Tensor:
+            return color_loss(*(each[key] for each in (statistics, targets) for key in (name + _MEAN, name)))
+
+        def layer_distance(name: str) -> Tensor:
+            distance = gram_loss(statistics[name], targets[name])
+            if not self.centred:
+                return distance
+            return distance + relative_mean_loss(statistics[name + _MEAN], targets[name + _MEAN])
+
+        style = torch.stack([layer_distance(name) for name in layers_among(targets)]).mean(dim=0)
+        colors = [color_distance(name) for name in targets if name.startswith(_COLOR) and not name.endswith(_MEAN)]
+        return style + self.color_weight * torch.stack(colors).mean(dim=0) if colors else style
 
     def _content(self, pyramid: Sequence[Tensor], seen: Sequence[Features] = ()) -> Features:
         """The loss network's view of what counts as content; `seen` has those of the first octaves that are known."""
@@ -204,6 +202,12 @@ class PerceptualLoss(nn.Module):
                 name = f"{_COLOR}{octave}"
                 found[name + _MEAN], found[name] = mean_and_covariance(image)
         return found
+
+    def full_size_statistics(self) -> set[str]:
+        """Return the names of the statistics that `style_targets` has of every style picture."""
+        names = [*self.style_layers, *([_COLOR] if self.color_weight else [])]
+        with_means = [name for name in names if self.centred or name == _COLOR]
+        return {*names, *(name + _MEAN for name in with_means)}
 
     def channels(self, name: str) -> int:
         """Return the length of a statistic of that name in `style_targets`, of a covariance the side."""
@@ -235,6 +239,11 @@ class PerceptualLoss(nn.Module):
         values = {name: getattr(self, name) for name in names}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
         return {"name": "perceptual", **plain}
+
+
+def layers_among(statistics: Iterable[str]) -> list[str]:
+    """Return those names of statistics that belong to covariances or Gram matrices of layers."""
+    return [name for name in statistics if not name.startswith(_COLOR) and not name.endswith(_MEAN)]
 
 
 Loss = PerceptualLoss

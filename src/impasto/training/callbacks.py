@@ -133,7 +133,7 @@ class KeepBest(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: Any) -> None:
         if trainer.state.fn == TrainerFn.FITTING:
-            # Lightning validates where a signal ends a run, too.
+            # Lightning validates where a signal or the clock ends a run, too; `run` validates once more behind its end.
             if trainer.should_stop or trainer.global_step == self.judged:
                 return
             self.judged = trainer.global_step

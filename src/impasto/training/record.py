@@ -119,14 +119,14 @@ def loss_record(loss: PerceptualLoss) -> LossRecord:
 
 
 def style_targets_of(loss: PerceptualLoss, style: Tensor) -> dict[str, dict[str, Tensor]]:
-    """Return the style's Gram matrices in `loss`, and in the slim loss network, where that has all of its layers."""
+    """Return the style's statistics in `loss`, and in the slim loss network, where that has all of its layers."""
     has_layers = {*loss.style_layers, *loss.content_layers} <= set(SLIM_LAYERS)
     slim = slim_targets_of(loss, style) if has_layers else {}
     return {loss.features.fingerprint(): loss.style_targets, **slim}
 
 
 def slim_targets_of(loss: PerceptualLoss, style: Tensor) -> dict[str, dict[str, Tensor]]:
-    """Return the Gram matrices of a style picture (3, H, W) in the slim loss network,
+    """Return the statistics of a style picture (3, H, W) in the slim loss network,
     which is at hand wherever impasto is.
     """
     slim = build_loss(weights=SLIM, **loss.spec())

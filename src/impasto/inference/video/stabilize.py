@@ -117,6 +117,8 @@ class Stabilizer:
 
     def forget(self) -> None:
         """Free what is held; the next frame begins anew. What `to_dict` counts stays."""
+        if self._motion:
+            self._motion.cancel()
         self._photograph, self._seen, self._motion = None, None, None
         self._layers.clear()
 
