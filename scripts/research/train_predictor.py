@@ -192,6 +192,7 @@ def main() -> None:
     averaged = average.module
     assert isinstance(averaged, StylePredictor)
     optimizer, done = Muon(predictor.parameters(), lr=options.rate), 0
+    peaks = [group["lr"] for group in optimizer.param_groups]  # of a state that was saved they are those of its moment
     state_path = options.output.with_suffix(".state.pt")
     if state_path.is_file():
         state = torch.load(state_path, weights_only=True)
@@ -207,7 +208,7 @@ def main() -> None:
         pool = crop_pool(find_images(options.photographs), options.crop, 5, procedural=50)
         torch.save(pool, pool_path)
     trial = Trial(unseen, PerceptualLoss(features), pool)
-    loss, peaks = PerceptualLoss(features), [group["lr"] for group in optimizer.param_groups]
+    loss = PerceptualLoss(features)
     print(f"{len(paths)} styles, {len(pool)} crops, {sum(p.numel() for p in predictor.parameters()):,} parameters, "
           f"step {done}", flush=True)  # fmt: skip
     running, started, saved = None, time.monotonic(), time.monotonic()
