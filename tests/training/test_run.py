@@ -53,7 +53,8 @@ def test_a_run_leaves_style_model_checkpoint_metrics_and_contact_sheet(
     assert {"content", "style", "tv", "total", "screen"} == set(model.report.heldout)
     assert model.loss.fingerprint in model.style_targets
     for grams in model.style_targets.values():
-        layers, octaves = ("relu1_2", "relu2_2", "relu3_3", "relu3_4"), ("", "/2", "/4")  # of a picture of 64 pixels
+        # Of a picture of 64 pixels.
+        layers, octaves = ("relu1_2", "relu2_2", "relu3_3", "relu3_4", "rgb"), ("", "/2", "/4")
         assert set(grams) == {layer + octave + kind for layer in layers for octave in octaves for kind in ("", ".mean")}
     assert {"run", "style.safetensors"} == {path.name for path in tmp_path.iterdir()}
     assert {"config.yaml", "contact_sheet.png", "last.ckpt", "metrics.csv"} == {
