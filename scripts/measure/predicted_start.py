@@ -72,7 +72,7 @@ def row(style: Path, start: str, seconds: float, painter: Path, photographs: Seq
             deep.append(figures["deep"])
             structure.append(figures["structure"])
     means = (_head.rounded(statistics.mean(values)) for values in (losses, reached, deep, structure))
-    facts = {"style": style.stem, "start": start, "seconds": seconds, "photographs": len(photographs)}
+    facts: _head.Row = {"style": style.stem, "start": start, "seconds": seconds, "photographs": len(photographs)}
     return facts | dict(zip(FIGURES, means, strict=True))
 
 
