@@ -274,6 +274,7 @@ _ENDED = """if True:
         return result
 
     setattr(kind, name, ended)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have their background jobs ignore it
     __main__.main()
 """
 
