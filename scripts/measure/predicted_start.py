@@ -21,10 +21,11 @@ from pathlib import Path
 
 import _head
 import torch
-from pictures import Judge, load_judge
+from pictures import Figures, Judge, load_judge, mean
 
 from any_style import unseen
 from impasto.any_style.find import find_painter
+from impasto.compare.summarize import fidelity
 from impasto.images.finding import find_images
 from impasto.images.geometry import resize
 from impasto.images.reading import read_image
@@ -57,23 +58,21 @@ def row(style: Path, start: str, seconds: float, painter: Path, photographs: Seq
     loss = PerceptualLoss.from_spec("slim")
     loss.set_style(resize(read_image(style), STYLE_SIZE)[None])
     stylizer = Stylizer(painter, precision="float32")
-    losses, reached, deep, structure = [], [], [], []
+    found: list[Figures] = []
     with tempfile.TemporaryDirectory() as name:
         for photograph in photographs:
             content = resize(read_image(photograph), 480)
             painting = stylizer(content)
-            terms, own = (loss(picture[None], content[None]) for picture in (painting, content))
-            losses.append(float(terms.total))
-            reached.append(1 - float(terms.style / own.style))
+            terms, own = (loss(picture[None], content[None]).numbers() for picture in (painting, content))
+            reached = fidelity([terms], [own["style"]], loss.content_weight).style_reached or 0.0
             before, after = Path(name, "photograph.png"), Path(name, "painting.png")
             write_image(before, content)
             write_image(after, painting)
-            (figures,) = judge(style, before, [after])
-            deep.append(figures["deep"])
-            structure.append(figures["structure"])
-    means = (_head.rounded(statistics.mean(values)) for values in (losses, reached, deep, structure))
+            (judged,) = judge(style, before, [after])
+            found.append({"loss": terms["total"], "style_reached": reached, **judged})
+    means = mean(found)
     facts: _head.Row = {"style": style.stem, "start": start, "seconds": seconds, "photographs": len(photographs)}
-    return facts | dict(zip(FIGURES, means, strict=True))
+    return facts | {key: _head.rounded(means[key]) for key in FIGURES}
 
 
 def main() -> None:

@@ -9,14 +9,13 @@ mean difference to the photograph in levels of 255; means over all pairs.
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import _head
 import numpy as np
-from pictures import Judge, load_judge
+from pictures import Figures, Judge, load_judge, mean
 
 from any_style import unseen
 from impasto.any_style.predict import blended, predicted_style_model, vector_of
@@ -39,7 +38,8 @@ def paintings(style: Path, path: Path, photograph: np.ndarray) -> Iterator[tuple
         yield "vector", strength, Stylizer(model, backend="torch", precision="float32")(photograph)
 
 
-def judged(style: Path, path: Path, judge: Judge) -> Iterator[_head.Row]:
+def judged(style: Path, path: Path, judge: Judge) -> Iterator[tuple[tuple[str, float], Figures]]:
+    """Yield the way with the strength, and the figures of that painting."""
     photograph = read_levels(path)
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder, "photograph.png"), Path(folder, "painting.png")
@@ -48,13 +48,7 @@ def judged(style: Path, path: Path, judge: Judge) -> Iterator[_head.Row]:
             write_image(after, painting)
             (figures,) = judge(style, before, [after])
             off = float(np.abs(painting.astype(float) - photograph).mean())
-            yield {
-                "way": way,
-                "strength": strength,
-                "levels": off,
-                "deep": figures["deep"],
-                "structure": figures["structure"],
-            }
+            yield (way, strength), {"levels": off, "deep": figures["deep"], "structure": figures["structure"]}
 
 
 def main() -> None:
@@ -66,13 +60,15 @@ def main() -> None:
     options = parser.parse_args()
     judge = load_judge(options.judge)
     styles = unseen(options.styles, options.count)
-    found = [row for style in styles for path in options.photographs for row in judged(style, path, judge)]
+    found: dict[tuple[str, float], list[Figures]] = {}
+    for style in styles:
+        for path in options.photographs:
+            for key, figures in judged(style, path, judge):
+                found.setdefault(key, []).append(figures)
     rows: list[_head.Row] = []
-    for way, strength in sorted({(row["way"], row["strength"]) for row in found}, key=str):
-        same = [row for row in found if (row["way"], row["strength"]) == (way, strength)]
-        means = {key: statistics.mean(float(row[key] or 0) for row in same) for key in ("levels", "deep", "structure")}
-        rounded = {key: _head.rounded(value, 3) for key, value in means.items()}
-        rows.append({"way": way, "strength": strength, "pairs": len(same), **rounded})
+    for (way, strength), each in sorted(found.items()):
+        means = {key: _head.rounded(value, 3) for key, value in mean(each).items()}
+        rows.append({"way": way, "strength": strength, "pairs": len(each), **means})
         print(rows[-1], flush=True)
     _head.save(options.results, "strength_by_vector", "Painting less strongly, by mixing and by vectors", rows)
 

@@ -33,14 +33,8 @@ def card(path: Path) -> str:
     steps, minutes = sum(run.steps or 0 for run in runs), sum(run.seconds or 0 for run in runs) / 60
     devices = ", then ".join(dict.fromkeys(str(run.device) for run in reversed(runs)))
     trained = f"{steps} steps, {minutes:.0f} min, {devices}"
-    columns = [
-        metadata.name,
-        after,
-        metadata.spec["name"],
-        trained,
-        *measured(metadata.report),
-        flicker(metadata.report),
-    ]
+    figures = [*measured(metadata.report), flicker(metadata.report)]
+    columns = [metadata.name, after, metadata.spec["name"], trained, *figures]
     return f"| {' | '.join(columns)} | {path.stat().st_size / 1e6:.1f} |"
 
 
@@ -59,13 +53,9 @@ def flicker(report: ReportSummary) -> str:
 
 def clips() -> str:
     """Name the clips whose flicker the files state."""
-    films = [report.film for report in map(reported, shipped_styles()) if report.film]
+    films = [film for path in shipped_styles() if (film := read_metadata(path).report.film)]
     names = dict.fromkeys((", ".join(film.clips), film.frames) for film in films)
     return "".join(f"\nFlicker: {frames} frames of {said}.\n" for said, frames in names)
-
-
-def reported(path: Path) -> ReportSummary:
-    return read_metadata(path).report
 
 
 def percentage(value: float | None) -> str:

@@ -20,14 +20,17 @@ def check_layers(*groups: Any) -> None:
 
 
 def check_weights(*weights: float) -> None:
-    plain = all(isinstance(weight, (int, float)) and 0 <= weight <= 1e9 for weight in weights)
-    if not plain or not any(weights):
+    if not all(map(_is_weight, weights)) or not any(weights):
         raise UsageError("content_weight, style_weight and tv_weight must be numbers from 0 to 1e9, not all of them 0")
 
 
 def check_color_weight(weight: Any) -> None:
-    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight <= 1e9:
+    if isinstance(weight, bool) or not _is_weight(weight):
         raise UsageError("color_weight must be a number from 0 to 1e9")
+
+
+def _is_weight(weight: Any) -> bool:
+    return isinstance(weight, (int, float)) and 0 <= weight <= 1e9
 
 
 def check_octaves(octaves: Any, content_octave: Any) -> None:

@@ -167,7 +167,8 @@ class PerceptualLoss(nn.Module):
         gram_loss = polar_gram_loss if self.polar else relative_gram_loss
 
         def color_distance(name: str) -> Tensor:
-            return color_loss(*(each[key] for each in (statistics, targets) for key in (name + _MEAN, name)))
+            mean = name + _MEAN
+            return color_loss(statistics[mean], statistics[name], targets[mean], targets[name])
 
         def layer_distance(name: str) -> Tensor:
             distance = gram_loss(statistics[name], targets[name])

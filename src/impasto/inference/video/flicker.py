@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from impasto.errors import VideoError
+from impasto.errors import VideoError, counted
 from impasto.inference.video.flow import Motion, motion_between, warped
 
 LEAST_TRUSTED = 0.3  # of the pixels: with fewer, two frames show different things, as at a cut
@@ -80,7 +80,7 @@ def flickers(
             shares.append(float(motion.trusted.mean()))
         before = photograph, paintings
     if number < 2:
-        raise VideoError(f"{number or 'no'} frame{'' if number == 1 else 's'} cannot flicker; give two or more")
+        raise VideoError(f"{counted(number, 'frame') if number else 'no frames'} cannot flicker; give two or more")
     return _results(np.array(squares), np.array(shares))
 
 
