@@ -95,6 +95,12 @@ def test_data_configs_find_images(name: str, photographs: Path, tmp_path: Path) 
     assert len(data.dataset.source) >= 9 and not data.bad.reasons
 
 
+def test_no_pixel_is_shown_that_training_leaves_unjudged() -> None:
+    """What lies within the margin is judged nowhere, so a painter cuts off as much."""
+    setting = composed()
+    assert setting.margin == build_network("brush").surround
+
+
 @pytest.mark.parametrize("name", members("optimizer"))
 def test_optimizer_configs_step(name: str) -> None:
     parameter = torch.nn.Parameter(torch.ones(1))

@@ -25,6 +25,7 @@ from impasto.images.geometry import padding
 from impasto.inference.engine import is_installed
 from impasto.inference.stylizer import Stylizer
 from impasto.networks import build_network, network_spec
+from impasto.networks.brush import BrushNet
 from impasto.synthetic.contents import procedural_image
 
 
@@ -72,10 +73,11 @@ def test_a_painter_does_not_see_the_border(tmp_path: Path) -> None:
         tmp_path / "brush.safetensors", StyleModel(network, network_spec("brush", width=4, blocks=1), "brush")
     )
     painter = Stylizer(tmp_path / "brush.safetensors", "cpu", backend="torch", precision="float32")
-    image = torch.rand(1, 3, 70, 90)
-    surrounded = torch.nn.functional.pad(image, (64, 64 + 6, 64, 64 + 2), mode="reflect")
+    edge = BrushNet.surround
+    image = torch.rand(1, 3, 126, 130)
+    surrounded = torch.nn.functional.pad(image, (edge, edge + 6, edge, edge + 2), mode="reflect")
     with torch.inference_mode():
-        expected = painter.model.network(surrounded)[..., 64 : 64 + 70, 64 : 64 + 90]
+        expected = painter.model.network(surrounded)[..., edge : edge + 126, edge : edge + 130]
     torch.testing.assert_close(painter(image), expected, atol=1e-5, rtol=0)
 
 

@@ -31,7 +31,7 @@ def blotched(images: Tensor) -> Tensor:
 
 def framed(images: Tensor) -> Tensor:
     frame = torch.ones(128, 128)
-    frame[2:-2, 2:-2] = 0
+    frame[4:-4, 4:-4] = 0
     return images - 0.4 * frame
 
 
@@ -79,6 +79,13 @@ def test_patches_in_a_rhythm_are_repetition_and_scattered_ones_are_not() -> None
         painted = (PHOTOGRAPHS - F.avg_pool2d(marks, 5, 1, 2) * 15).clamp(0, 1)
         figures.append(find_defects(painted, PHOTOGRAPHS, STYLE)["repetition"])
     assert figures[0] > DEFECTS["repetition"].limit > figures[1]
+
+
+def test_a_strip_of_less_contrast_along_the_border_is_a_defect() -> None:
+    """It has the mean colour of all the rest."""
+    dull = PHOTOGRAPHS.mean(dim=(2, 3), keepdim=True).expand_as(PHOTOGRAPHS).clone()
+    dull[..., 4:-4, 4:-4] = PHOTOGRAPHS[..., 4:-4, 4:-4]
+    assert visible_defects(find_defects(dull, PHOTOGRAPHS, STYLE)) == ["border"]
 
 
 def test_values_that_are_not_numbers_are_every_defect() -> None:

@@ -14,7 +14,7 @@ from impasto.images.tensors import as_array, as_tensor
 from impasto.inference.engine import build_engine, is_installed
 from impasto.networks import build_network
 from impasto.networks.brush import Canvas, same_canvas
-from impasto.training.plain import inner
+from impasto.training.plain import inner, painted_whole
 
 
 def canvas_under(height: int, width: int, origin: tuple[int, int] = (0, 0)) -> Tensor:
@@ -92,6 +92,28 @@ def test_the_middle_of_a_crop_is_without_its_margin() -> None:
 @pytest.mark.parametrize(("side", "left"), [(16, 16), (36, 20), (64, 32), (416, 224)])
 def test_a_small_crop_keeps_a_middle_for_the_loss(side: int, left: int) -> None:
     assert inner(torch.rand(1, 3, side, side), 96).shape[-2:] == (left, left)
+
+
+@pytest.mark.parametrize("side", [8, 24, 200])
+def test_a_network_is_judged_as_its_painter_paints(side: int) -> None:
+    """A network that says how far the border of its input is says nothing of it in what is kept."""
+    network = BorderDistance()
+    pictures = torch.rand(1, 3, side, side)
+    painted = painted_whole(network, pictures)
+    hidden = min(32, side - 1) // 8 * 8
+    assert painted.shape == pictures.shape
+    assert painted.min() == hidden
+    torch.testing.assert_close(painted_whole(torch.nn.Identity(), pictures), pictures)
+
+
+class BorderDistance(torch.nn.Module):
+    """Paints the distance to the nearest border, in pixels."""
+
+    surround = 32
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        sides = [torch.minimum(torch.arange(side), torch.arange(side).flip(0)) for side in pictures.shape[-2:]]
+        return torch.minimum(sides[0][:, None], sides[1]).expand_as(pictures).float()
 
 
 @pytest.mark.parametrize("side", [16, 24, 40])

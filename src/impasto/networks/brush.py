@@ -141,8 +141,8 @@ class BrushNet(StagedNetwork):
     """
 
     stride: ClassVar[int] = 8
-    # Training leaves 96 pixels of each crop's border out of the loss; painted there is what nobody judged.
-    surround: ClassVar[int] = 64
+    # As many as training leaves out of the loss: what is painted on them nobody judged.
+    surround: ClassVar[int] = 96
     limits: ClassVar[dict[str, tuple[int, int]]] = {"width": (4, 128), "blocks": (1, 32)}
 
     def __init__(self, width: int = 16, blocks: int = 3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from impasto.losses.perceptual import PerceptualLoss
 from impasto.losses.temporal import View, second_view, temporal_loss
 from impasto.networks.brush import same_canvas
 from impasto.training.callbacks import callbacks_of
-from impasto.training.plain import inner
+from impasto.training.plain import inner, painted_whole
 from impasto.training.schedule import WARMUP_STEPS, averaging, rate_factor
 
 
@@ -82,7 +83,7 @@ class StyleModule(LightningModule):
         return terms.total + sum(own.values())
 
     def _temporal_terms(
-        self, network: nn.Module, pictures: Tensor, paintings: Tensor, seed: Sequence[int]
+        self, painter: Callable[[Tensor], Tensor], pictures: Tensor, paintings: Tensor, seed: Sequence[int]
     ) -> dict[str, Tensor]:
         """Paint a second view, drawn by `seed`, and return how far its paintings are from the first ones, weighted;
         nothing without a weight.
@@ -92,7 +93,7 @@ class StyleModule(LightningModule):
         generator = torch.Generator(pictures.device)
         generator.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
         view = second_view(pictures, generator)
-        second = network(view.images.contiguous(memory_format=torch.channels_last))
+        second = painter(view.images.contiguous(memory_format=torch.channels_last))
         part = View(*(inner(each, self.margin) for each in view))
         loss = temporal_loss(paintings, inner(second, self.margin), part)
         return {"temporal": self.temporal_weight * loss.mean()}
@@ -116,8 +117,9 @@ class StyleModule(LightningModule):
     def validation_step(self, photograph: Tensor, batch_index: int) -> None:
         # In float32: where output and content are alike, bfloat16's rounding is most of the content loss.
         with torch.autocast(self.device.type, enabled=False):
-            output = self.ema(photograph).float()
-            temporal = self._temporal_terms(self.ema, photograph, output, (batch_index,))
+            painter = partial(painted_whole, self.ema.module)
+            output = painter(photograph).float()
+            temporal = self._temporal_terms(painter, photograph, output, (batch_index,))
             # Without the border, as in training: the best weights shall not be those that make most of it.
             terms = self.loss(*(inner(picture, self.margin) for picture in (output, photograph)))
         figures = {**terms._asdict(), **temporal, "total": terms.total, "screen": screen_energy(output).mean()}

@@ -1,8 +1,9 @@
-"""What of a picture the training's loss sees."""
+"""What of a picture the training's loss sees, and pictures painted as users see them."""
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 def inner(pictures: Tensor, margin: int) -> Tensor:
@@ -15,3 +16,11 @@ def inner(pictures: Tensor, margin: int) -> Tensor:
     height, width = pictures.shape[-2:]
     margin = min(margin, min(height, width) // 4) // 8 * 8
     return pictures[..., margin : height - margin, margin : width - margin]
+
+
+def painted_whole(network: nn.Module, pictures: Tensor) -> Tensor:
+    """Paint (N, 3, H, W) with the mirrored pixels around that `network` asks for; the same shape."""
+    height, width = pictures.shape[-2:]
+    around = min(getattr(network, "surround", 0), min(height, width) - 1) // 8 * 8
+    painted = network(F.pad(pictures, [around] * 4, mode="reflect"))
+    return painted[..., around : around + height, around : around + width]
