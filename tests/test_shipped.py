@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,18 @@ def test_every_shipped_style_can_be_judged_with_nothing_to_download(path: Path) 
     loss = judging_loss(model, "slim")
     assert model.name == path.stem and "thumbnail" not in model.style.to_dict()
     assert loss(torch.rand(1, 3, 32, 32), torch.rand(1, 3, 32, 32)).total > 0
+
+
+def test_loading_does_not_import_torchs_compiler() -> None:
+    """It takes seconds; torch imports it for arithmetic on the meta device, where files are checked."""
+    code = """
+import sys
+from impasto.any_style.files import load_predictor
+from impasto.checkpoint import load_style_model, shipped_styles
+for path in shipped_styles():
+    load_style_model(path)
+load_predictor()
+print("torch._dynamo" in sys.modules)
+"""
+    words = [sys.executable, "-c", code]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip() == "False"

@@ -153,8 +153,8 @@ class StylePredictor(nn.Module):
     def _change_of(self, name: str) -> tuple[nn.Parameter, nn.Parameter]:
         rows, columns, rank = self.shapes[name][0], self.shapes[name][1:].numel(), self._count(name)
         return (
-            nn.Parameter(torch.randn(rows, rank) * rank**-0.5),
-            nn.Parameter(torch.randn(rank, columns) * columns**-0.5),
+            nn.Parameter(torch.normal(0.0, rank**-0.5, (rows, rank))),
+            nn.Parameter(torch.normal(0.0, columns**-0.5, (rank, columns))),
         )
 
     def _is_idle(self, name: str) -> bool:

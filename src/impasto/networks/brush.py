@@ -44,7 +44,8 @@ class Canvas(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.mix = nn.Conv2d(_BANDS, channels, 1, bias=False)
-        nn.init.normal_(self.mix.weight, std=0.1)
+        # Not by nn.init: on the meta device, where files are checked, torch imports its compiler for it.
+        self.mix.weight = nn.Parameter(torch.normal(0.0, 0.1, self.mix.weight.shape))
         self.origin: tuple[int, int] = (0, 0)  # row and column of the first pixel
         self.held: list[tuple[Tensor, Tensor]] | None = None  # where the first batch lay, within `same_canvas`
 
