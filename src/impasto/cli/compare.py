@@ -23,7 +23,7 @@ from impasto.cli.options import (
     positive_from,
     wants_bfloat16,
 )
-from impasto.cli.output import failure_line, print_error, print_json, print_note, print_result
+from impasto.cli.output import print_failure, print_json, print_note, print_result
 from impasto.errors import UsageError, counted
 from impasto.inference import files
 from impasto.inference.records import Records
@@ -79,11 +79,11 @@ def _compare(options: argparse.Namespace) -> int:
 
     if importlib.util.find_spec("matplotlib") is None:
         raise UsageError("comparing draws a curve; pip install 'impasto[compare]'")
-    painter, failed = Stylizer(options.style, options.device, backend=_BACKEND, precision=_PRECISION), []
+    painter = Stylizer(options.style, options.device, backend=_BACKEND, precision=_PRECISION)
+    failed: list[dict[str, Any]] = []
 
     def fail(source: object, error: Exception) -> None:
-        print_error(failure_line(source, error))
-        failed.append({"input": None if source is None else str(source), "error": str(error)})
+        failed.append(print_failure(source, error))
 
     loss = judging_loss(painter.model, options.loss_weights, options.style_image)
     found = files.photographs(options.sources, painter.name, cache(Records), fail, IMAGE_SUFFIXES, print_note)
