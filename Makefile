@@ -12,6 +12,7 @@ SAMPLES = $(addprefix $(PHOTOGRAPHS)/,astronaut.png chelsea.png coffee.png)
 .PHONY: demo test test-oldest check clean
 
 $(INSTALLED): pyproject.toml
+	@echo "Installing into .venv, some minutes; 7 GB on Linux, where torch brings CUDA along"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
