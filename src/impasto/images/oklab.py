@@ -67,7 +67,7 @@ def light_of_responses(responses: np.ndarray) -> np.ndarray:
 def linear(pixels: np.ndarray) -> np.ndarray:
     """Return sRGB of any shape, uint8 or floats in [0, 1], as linear light: float32 in [0, 1]."""
     if pixels.dtype == np.uint8:
-        return np.take(_light_of_levels(), pixels, mode="clip")
+        return _light_of_levels().take(pixels.astype(np.intp), mode="wrap")  # the mode that checks no bounds
     return _decoded(pixels).astype(np.float32, copy=False)
 
 
@@ -80,13 +80,21 @@ def encoded(light: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype != np.uint8:
         low = light <= 0.0031308
         curve = np.float32(1.055) * light ** np.float32(1 / 2.4) - np.float32(0.055)
-        return np.ascontiguousarray(np.where(low, np.float32(12.92) * light, curve).T)
+        return _interleaved(np.where(low, np.float32(12.92) * light, curve))
     np.sqrt(light, out=light)
     light *= np.float32(_CODES - 1)
     light += np.float32(0.5)
     levels = np.empty(light.shape, np.uint8)
-    _levels_of_codes().take(light.astype(np.intp), out=levels, mode="wrap")  # the mode that checks no bounds
-    return np.ascontiguousarray(levels.T)
+    _levels_of_codes().take(light.astype(np.intp), out=levels, mode="wrap")
+    return _interleaved(levels)
+
+
+def _interleaved(planes: np.ndarray) -> np.ndarray:
+    """Planes (3, n) as pixels (n, 3): a copy by planes takes a third of the time of a transposed one."""
+    pixels = np.empty(planes.shape[::-1], planes.dtype)
+    for channel, plane in enumerate(planes):
+        pixels[:, channel] = plane
+    return pixels
 
 
 def _decoded(values: np.ndarray) -> np.ndarray:
