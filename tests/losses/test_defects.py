@@ -81,11 +81,30 @@ def test_patches_in_a_rhythm_are_repetition_and_scattered_ones_are_not() -> None
     assert figures[0] > DEFECTS["repetition"].limit > figures[1]
 
 
-def test_a_strip_of_less_contrast_along_the_border_is_a_defect() -> None:
+@pytest.mark.parametrize("contrast", [0, 0.7])
+def test_a_strip_of_less_contrast_along_the_border_is_a_defect(contrast: float) -> None:
     """It has the mean colour of all the rest."""
-    dull = PHOTOGRAPHS.mean(dim=(2, 3), keepdim=True).expand_as(PHOTOGRAPHS).clone()
+    mean = PHOTOGRAPHS.mean(dim=(2, 3), keepdim=True)
+    dull = mean + contrast * (PHOTOGRAPHS - mean)
     dull[..., 4:-4, 4:-4] = PHOTOGRAPHS[..., 4:-4, 4:-4]
     assert visible_defects(find_defects(dull, PHOTOGRAPHS, STYLE)) == ["border"]
+
+
+@pytest.mark.parametrize("contrast", [0.4, 1.6])
+def test_more_or_less_contrast_everywhere_is_no_strip(contrast: float) -> None:
+    mean = PHOTOGRAPHS.mean(dim=(2, 3), keepdim=True)
+    assert find_defects((mean + contrast * (PHOTOGRAPHS - mean)), PHOTOGRAPHS, STYLE)["border"] < 0.03
+
+
+def test_a_few_pictures_say_less_of_the_border() -> None:
+    figures = [find_defects(framed(some.clone()), some, STYLE)["border"] for some in (PHOTOGRAPHS[:2], PHOTOGRAPHS)]
+    assert figures[0] < 0.7 * figures[1]
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 200), (384, 384)])
+def test_figures_of_small_and_long_pictures_are_finite(size: tuple[int, int]) -> None:
+    pictures = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    assert all(torch.isfinite(torch.tensor(list(find_defects(pictures, 1 - pictures, STYLE).values()))))
 
 
 def test_values_that_are_not_numbers_are_every_defect() -> None:

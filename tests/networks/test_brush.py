@@ -4,16 +4,22 @@ paint.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
 from helpers.networks import gradients_of
 from helpers.pictures import photograph
+from impasto.checkpoint import StyleModel, save_style_model
 from impasto.images.tensors import as_array, as_tensor
 from impasto.inference.engine import build_engine, is_installed
-from impasto.networks import build_network
+from impasto.inference.stylizer import Stylizer
+from impasto.losses.perceptual import PerceptualLoss
+from impasto.networks import build_network, network_spec
 from impasto.networks.brush import Canvas, same_canvas
+from impasto.training.module import StyleModule
 from impasto.training.plain import inner, painted_whole
 
 
@@ -94,26 +100,40 @@ def test_a_small_crop_keeps_a_middle_for_the_loss(side: int, left: int) -> None:
     assert inner(torch.rand(1, 3, side, side), 96).shape[-2:] == (left, left)
 
 
-@pytest.mark.parametrize("side", [8, 24, 200])
-def test_a_network_is_judged_as_its_painter_paints(side: int) -> None:
-    """A network that says how far the border of its input is says nothing of it in what is kept."""
-    network = BorderDistance()
-    pictures = torch.rand(1, 3, side, side)
-    painted = painted_whole(network, pictures)
-    hidden = min(32, side - 1) // 8 * 8
-    assert painted.shape == pictures.shape
-    assert painted.min() == hidden
-    torch.testing.assert_close(painted_whole(torch.nn.Identity(), pictures), pictures)
+@pytest.mark.parametrize("size", [(8, 8), (24, 40), (201, 130)])
+def test_a_network_is_judged_by_what_its_painter_shows(tmp_path: Path, size: tuple[int, int]) -> None:
+    network = build_network("brush", width=4, blocks=1).eval()
+    save_style_model(tmp_path / "b.safetensors", StyleModel(network, network_spec("brush", width=4, blocks=1), "b"))
+    pictures = torch.rand(2, 3, *size)
+    painter = Stylizer(tmp_path / "b.safetensors", "cpu", backend="torch", precision="float32")
+    with torch.no_grad():
+        torch.testing.assert_close(painted_whole(painter.model.network, pictures), painter(pictures), atol=1e-5, rtol=0)
+
+
+def test_validation_judges_what_a_painter_shows() -> None:
+    """A network that paints how far the border of its input is paints nothing of it in what validation keeps."""
+    module = StyleModule(
+        BorderDistance(), PerceptualLoss.from_spec("slim"), lambda parameters: torch.optim.SGD(parameters)
+    )
+    module.loss.set_style(torch.rand(1, 3, 64, 64))
+    module.log_dict = lambda *arguments, **options: None  # type: ignore[method-assign]
+    module.validation_step(torch.rand(1, 3, 64, 64), 0)
+    ((_, painted),) = module.painted
+    assert painted.min() == 0.32
 
 
 class BorderDistance(torch.nn.Module):
-    """Paints the distance to the nearest border, in pixels."""
+    """Paints the distance to the nearest border, in hundreds of pixels."""
 
     surround = 32
 
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+
     def forward(self, pictures: Tensor) -> Tensor:
         sides = [torch.minimum(torch.arange(side), torch.arange(side).flip(0)) for side in pictures.shape[-2:]]
-        return torch.minimum(sides[0][:, None], sides[1]).expand_as(pictures).float()
+        return self.weight * torch.minimum(sides[0][:, None], sides[1]).expand_as(pictures) / 100
 
 
 @pytest.mark.parametrize("side", [16, 24, 40])

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from impasto.networks import build_network
+from impasto.networks import build_network, normal_parameter
 
 _RANK = 64  # directions in which a kernel may change
 _BEND = 4  # times as many hidden units as the vector has numbers
@@ -152,10 +152,7 @@ class StylePredictor(nn.Module):
 
     def _change_of(self, name: str) -> tuple[nn.Parameter, nn.Parameter]:
         rows, columns, rank = self.shapes[name][0], self.shapes[name][1:].numel(), self._count(name)
-        return (
-            nn.Parameter(torch.normal(0.0, rank**-0.5, (rows, rank))),
-            nn.Parameter(torch.normal(0.0, columns**-0.5, (rank, columns))),
-        )
+        return normal_parameter(rank**-0.5, rows, rank), normal_parameter(columns**-0.5, rank, columns)
 
     def _is_idle(self, name: str) -> bool:
         """Whether this is the bias of a convolution whose norm takes it away again."""

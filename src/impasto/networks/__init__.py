@@ -64,6 +64,15 @@ class InstanceNorm(nn.InstanceNorm2d):
         return output
 
 
+def normal_parameter(deviation: float, *shape: int) -> nn.Parameter:
+    """Return a parameter of normal random numbers; on the meta device, where files are checked, one of no numbers.
+
+    There, torch imports its compiler for `nn.init.normal_` and for arithmetic, which takes seconds.
+    """
+    values = torch.empty(shape)
+    return nn.Parameter(values if values.is_meta else values.normal_(0, deviation))
+
+
 def network_names() -> list[str]:
     """Return the names of all architectures, sorted."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))

@@ -17,7 +17,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from impasto.networks import StagedNetwork
+from impasto.networks import StagedNetwork, normal_parameter
 from impasto.networks.johnson import ConvLayer, ResidualBlock, upsample
 
 _BANDS = 4  # of the canvas, an octave each
@@ -44,8 +44,7 @@ class Canvas(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.mix = nn.Conv2d(_BANDS, channels, 1, bias=False)
-        # Not by nn.init: on the meta device, where files are checked, torch imports its compiler for it.
-        self.mix.weight = nn.Parameter(torch.normal(0.0, 0.1, self.mix.weight.shape))
+        self.mix.weight = normal_parameter(0.1, *self.mix.weight.shape)
         self.origin: tuple[int, int] = (0, 0)  # row and column of the first pixel
         self.held: list[tuple[Tensor, Tensor]] | None = None  # where the first batch lay, within `same_canvas`
 

@@ -120,7 +120,7 @@ class StyleModule(LightningModule):
             painter = partial(painted_whole, self.ema.module)
             output = painter(photograph).float()
             temporal = self._temporal_terms(painter, photograph, output, (batch_index,))
-            # Without the border, as in training: the best weights shall not be those that make most of it.
+            # Of the same part as in training, so that their figures can be compared.
             terms = self.loss(*(inner(picture, self.margin) for picture in (output, photograph)))
         figures = {**terms._asdict(), **temporal, "total": terms.total, "screen": screen_energy(output).mean()}
         self.log_dict({f"val/{name}": value for name, value in figures.items()}, on_epoch=True, sync_dist=True)

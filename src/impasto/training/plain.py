@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from impasto.images.geometry import padding
 
 
 def inner(pictures: Tensor, margin: int) -> Tensor:
@@ -19,8 +21,10 @@ def inner(pictures: Tensor, margin: int) -> Tensor:
 
 
 def painted_whole(network: nn.Module, pictures: Tensor) -> Tensor:
-    """Paint (N, 3, H, W) with the mirrored pixels around that `network` asks for; the same shape."""
+    """Paint (N, 3, H, W) as a painter does, with the mirrored pixels around that `network` asks for; the same shape."""
     height, width = pictures.shape[-2:]
-    around = min(getattr(network, "surround", 0), min(height, width) - 1) // 8 * 8
-    painted = network(F.pad(pictures, [around] * 4, mode="reflect"))
-    return painted[..., around : around + height, around : around + width]
+    around = padding(height, width, getattr(network, "stride", 1), getattr(network, "surround", 0))
+    tall, wide = around.size(height, width)
+    rows, columns = around.rows(height, 0, tall), around.columns(width, 0, wide)
+    painted = network(pictures[..., torch.from_numpy(rows)[:, None], torch.from_numpy(columns)])
+    return painted[..., around.top : around.top + height, around.left : around.left + width]
