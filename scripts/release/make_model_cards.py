@@ -19,7 +19,7 @@ Written by `python scripts/release/make_model_cards.py` from the files. Each was
 (`configs/experiment/`) and
 measured by `impasto compare`; [docs/results.md](../docs/results.md) says what the columns mean. \
 Flicker is that of painted clips, in levels of 255 ([docs/film.md](../docs/film.md#flicker)): see below which. Training includes what a painter began with, but for base weights.
-The judge is a loss network, photographs and the steps of the optimiser. A file holds no copy of its painting.
+The judge is a loss network, photographs and the steps of the optimiser, at the size of the style picture that was trained with. A file holds no copy of its painting.
 
 | style | after | network | training | judge | style reached | structure kept | the optimiser's | gap | equal iterations from noise / photograph | flicker | MB |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
