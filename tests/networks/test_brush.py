@@ -112,9 +112,7 @@ def test_a_network_is_judged_by_what_its_painter_shows(tmp_path: Path, size: tup
 
 def test_validation_judges_what_a_painter_shows() -> None:
     """A network that paints how far the border of its input is paints nothing of it in what validation keeps."""
-    module = StyleModule(
-        BorderDistance(), PerceptualLoss.from_spec("slim"), lambda parameters: torch.optim.SGD(parameters)
-    )
+    module = StyleModule(BorderDistance(), PerceptualLoss.from_spec("slim"), torch.optim.SGD)
     module.loss.set_style(torch.rand(1, 3, 64, 64))
     module.log_dict = lambda *arguments, **options: None  # type: ignore[method-assign]
     module.validation_step(torch.rand(1, 3, 64, 64), 0)

@@ -37,7 +37,7 @@ _CODES = 4096  # by the square root of linear light, a step is at most a tenth o
 def to_oklab(picture: np.ndarray) -> np.ndarray:
     """Return sRGB (..., 3), uint8 or floats in [0, 1], as L, a, b: (..., 3) float32."""
     lab = LAB_FROM_CONES.astype(np.float32) @ cones_of(picture.reshape(-1, 3))
-    return np.ascontiguousarray(lab.T).reshape(picture.shape)
+    return _interleaved(lab).reshape(picture.shape)
 
 
 def from_oklab(lab: np.ndarray) -> np.ndarray:
