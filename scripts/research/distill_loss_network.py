@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import scipy.linalg
 import torch
-from many_painters import Painter, crop_pool, train_all
+from many_painters import Painter, crop_pool, surroundings, train_all
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -46,7 +46,7 @@ from impasto.networks import build_network
 from impasto.system.files import written_whole
 from impasto.system.machine import has_fast_bfloat16, pick_device, provenance
 from impasto.training.muon import Muon
-from impasto.training.plain import inner
+from impasto.training.plain import inside
 from impasto.training.schedule import scheduled
 
 NAMED = SLIM_LAYERS
@@ -57,6 +57,7 @@ CROP = 128  # pixels, at full size
 OCTAVES, SHARES = 4, (0.4, 0.25, 0.2, 0.15)  # how often each octave is drawn
 PAIRS = 4  # in a batch at full size, of paintings and their photographs; twice as many at each coarser octave
 MARGIN = 96  # pixels around what painters are judged on
+AROUND = surroundings(MARGIN)
 STATISTICS_WEIGHT, DISTANCE_WEIGHT = 4.0, 4.0  # of errors beside those of the features
 FLOOR = 1e-3  # of a distance whose logarithm is taken
 
@@ -354,7 +355,7 @@ class Adversaries:
             for painter in self.painters:
                 batch = painter.draw()
                 with torch.no_grad():
-                    pictures.join(*(inner(each, MARGIN) for each in (painter.network(batch).float(), batch)))
+                    pictures.join(*(inside(each, AROUND) for each in (painter.network(batch).float(), batch)))
         for _ in range(len(self.painters)):
             self.optimize(pictures, steps)
 
@@ -473,7 +474,7 @@ def main() -> None:
     student = go_on_from(options.start, teacher, sample) if options.start else start_from(teacher, sample)
     student.to(device).to(memory_format=torch.channels_last)
     save(student, options.output)
-    pool = crop_pool(photographs, POOL + 2 * MARGIN, 2, device=str(device))
+    pool = crop_pool(photographs, POOL, 2, margin=MARGIN, device=str(device))
     chosen = np.random.default_rng(0).permutation(len(paintings))[:96]
     styles = read_styles([paintings[each] for each in chosen], 384, device)
     adversaries = Adversaries(
@@ -483,7 +484,7 @@ def main() -> None:
         network = load_style_model(path).network.to(device)
         batch = _as_floats(pool[torch.randint(len(pool), (16,), device=device)])
         with torch.no_grad():
-            pictures.join(*(inner(each, MARGIN) for each in (network(batch), batch)))
+            pictures.join(*(inside(each, AROUND) for each in (network(batch), batch)))
     teacher.to(device)
     print(f"{sum(p.numel() for p in student.convolutions.parameters())} parameters, {provenance(device)}")
     for turn in range(options.rounds):

@@ -21,19 +21,24 @@ from torch import Tensor, nn
 
 from impasto.data.crops import CropDataset, random_crop
 from impasto.data.sources import FolderImages
+from impasto.images.geometry import Padding
 from impasto.images.tensors import to_pil
 from impasto.losses.defects import grid_energy
 from impasto.losses.perceptual import PerceptualLoss
 from impasto.system.machine import has_fast_bfloat16, usable_cores
 from impasto.training.muon import Muon
-from impasto.training.plain import inner
+from impasto.training.plain import inside
 from impasto.training.schedule import WARMUP_STEPS
 
 _WARM_UP = 3  # steps before the graph is recorded: libraries choose their algorithms in them
 
 
-def crop_pool(paths: Sequence[Path], crop: int, each: int, procedural: int = 0, device: str = "cpu") -> Tensor:
-    """`each` random crops of every photograph and procedural picture: (M, crop, crop, 3) uint8 on `device`."""
+def crop_pool(
+    paths: Sequence[Path], crop: int, each: int, procedural: int = 0, margin: int = 0, device: str = "cpu"
+) -> Tensor:
+    """`each` random crops of every photograph and procedural picture, with `margin` mirrored pixels around, (M, side,
+    side, 3) uint8 on `device`.
+    """
     data = CropDataset(FolderImages(paths), crop, seed=0, procedural=procedural)
 
     def crops_of(index: int) -> np.ndarray:
@@ -43,7 +48,12 @@ def crop_pool(paths: Sequence[Path], crop: int, each: int, procedural: int = 0, 
 
     with ThreadPoolExecutor(usable_cores()) as threads:
         pieces = list(threads.map(crops_of, range(len(data))))
-    return torch.from_numpy(np.concatenate(pieces)).to(device)
+    return torch.from_numpy(surroundings(margin).pad(np.concatenate(pieces))).to(device)
+
+
+def surroundings(margin: int) -> Padding:
+    """What `crop_pool` puts around crops."""
+    return Padding(margin, margin, margin, margin, mirror=True)
 
 
 class Painter:
@@ -52,7 +62,7 @@ class Painter:
     Args:
         network: in training mode, on the device.
         loss: its style set; painters may share one loss network.
-        pool: what `crop_pool` made.
+        pool: what `crop_pool` made, with that margin.
         steps: how many `step()` will be called; the learning rate warms up, then falls along a cosine to zero.
         batch: crops in a step.
         rate: Muon's learning rate.
@@ -65,7 +75,7 @@ class Painter:
         batch: int = 4, rate: float = 5e-3, margin: int = 96, grid_weight: float = 10.0, ema_decay: float = 0.99,
     ):  # fmt: skip
         self.network, self.loss, self.pool, self.steps, self.batch = network, loss, pool, steps, batch
-        self.grid_weight, self.peak, self.margin = grid_weight, rate, margin
+        self.grid_weight, self.peak, self.margin, self.around = grid_weight, rate, margin, surroundings(margin)
         assert isinstance(network.stride, int)
         self.stride = network.stride
         self.device = pool.device
@@ -128,7 +138,7 @@ class Painter:
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=has_fast_bfloat16(self.device), cache_enabled=False
         ):
-            output, content = (inner(pictures, self.margin) for pictures in (self.network(batch), batch))
+            output, content = (inside(pictures, self.around) for pictures in (self.network(batch), batch))
             terms = self.loss(output, content)
         grid = self.grid_weight * grid_energy(output, self.stride).mean()
         self.optimizer.zero_grad(set_to_none=True)
@@ -151,7 +161,7 @@ class Painter:
             group["lr"] = self.rate * share
 
     def draw(self) -> Tensor:
-        """Draw crops of the pool at random: (batch, 3, crop, crop) in [0, 1]."""
+        """Draw crops of the pool at random: (batch, 3, side, side) in [0, 1]."""
         chosen = torch.randint(len(self.pool), (self.batch,), device=self.device)
         return self.pool[chosen].permute(0, 3, 1, 2).float() / 255  # channels last, as the pool is
 

@@ -118,21 +118,21 @@ def painting(options: argparse.Namespace) -> Iterator[Row]:
 
 def training(options: argparse.Namespace) -> Iterator[Row]:
     """Images a second of one painter's training step, recorded as a graph and step by step."""
-    crop, batch, steps = (128, 2, 2) if options.quick else (416, 8, 60)
+    crop, margin, batch, steps = (64, 32, 2, 2) if options.quick else (224, 96, 8, 60)
     photographs = find_images([options.photographs])
-    pool = crop_pool(photographs[: 8 if options.quick else 100], crop, 2, device=str(options.device))
+    pool = crop_pool(photographs[: 8 if options.quick else 100], crop, 2, margin=margin, device=str(options.device))
     for weights in ("slim", *([options.vgg] if options.vgg else [])):
         loss = loss_of(weights, options)
         loss.set_style(style_picture(next(iter(find_images([options.styles]))), options))
         for network in NETWORKS:
-            painter = Painter(fresh(network, options), loss, pool, 10**6, batch=batch)
+            painter = Painter(fresh(network, options), loss, pool, 10**6, batch=batch, margin=margin)
             stream, painter.stream = painter.stream, None
             eager = images_per_second(painter, steps, options)
             painter.stream = stream
             graph = images_per_second(painter, steps, options)
             name = "VGG-19" if weights == options.vgg else weights
             yield Row(
-                f"training, {network}, {name}, {batch} crops of {crop // 2 if options.quick else crop - 192}",
+                f"training, {network}, {name}, {batch} crops of {crop}",
                 f"{graph:.0f} images/s as a graph, {eager:.0f} step by step",
             )
 

@@ -33,7 +33,7 @@ from impasto.networks import build_network, network_spec
 from impasto.records import TrainingRecord
 from impasto.system.machine import pick_device, provenance
 
-CROP, BATCH = 416, 4
+CROP, MARGIN, BATCH = 400, 96, 4
 SIZES = (384, 448, 512, 576, 640)
 
 
@@ -93,7 +93,7 @@ def make_painters(
         network = build_network(**spec).to(pool.device).to(memory_format=torch.channels_last).train()
         loss = PerceptualLoss(features)
         loss.set_style(torch.rand(1, 3, 256, 256, device=pool.device))
-        painters.append(Painter(network, loss, pool, 10**6, batch=batch, rate=rate))
+        painters.append(Painter(network, loss, pool, 10**6, batch=batch, rate=rate, margin=MARGIN))
     return painters
 
 
@@ -135,7 +135,7 @@ def main() -> None:
         network, spec = start.network, start.spec
     else:
         network, spec = build_network(options.network), network_spec(options.network)
-    pool = crop_pool(find_images([options.photographs]), options.crop, 8, device=str(device))
+    pool = crop_pool(find_images([options.photographs]), options.crop, 8, margin=MARGIN, device=str(device))
     painters = make_painters(count, network, spec, options.weights, pool, options.batch, options.rate)
     styles = Styles(read_styles(options.styles), PerceptualLoss(painters[0].loss.features), device)
     base = [parameter.detach().to(device).clone() for parameter in network.parameters()]

@@ -27,14 +27,15 @@ from impasto.any_style.predictor import StylePredictor
 from impasto.checkpoint import load_style_model
 from impasto.errors import ImageError
 from impasto.images.finding import find_images
-from impasto.images.geometry import resize
+from impasto.images.geometry import Padding, padding, resize
 from impasto.images.reading import read_image
 from impasto.losses.defects import grid_energy
 from impasto.losses.perceptual import PerceptualLoss, layers_among
+from impasto.networks import stride_and_surround
 from impasto.synthetic.styles import STYLES, make_style
 from impasto.system.machine import has_fast_bfloat16, pick_device, provenance
 from impasto.training.muon import Muon
-from impasto.training.plain import inner
+from impasto.training.plain import inside, surrounded
 from impasto.training.record import loss_record
 from impasto.training.schedule import averaging
 
@@ -127,9 +128,9 @@ class Trial:
         self.photographs = pool[torch.linspace(0, len(pool) - 1, len(pictures)).long()]
 
     @torch.no_grad()
-    def score(self, predictor: StylePredictor, margin: int) -> Tensor:
+    def score(self, predictor: StylePredictor, around: Padding) -> Tensor:
         content = self.photographs.permute(0, 3, 1, 2).float() / 255
-        output, content = (inner(pictures, margin) for pictures in (predictor(self.statistics, content), content))
+        output = inside(predictor(self.statistics, surrounded(content, around)), around)
         self.loss.style_targets = self.statistics
         terms = self.loss.compare_each(output, self.loss.content_features(content))
         return torch.stack([terms.content.mean(), terms.style.median()])
@@ -151,9 +152,9 @@ def main() -> None:
     parser.add_argument("--go-on", type=Path, help="a predictor to go on from, where there is no saved progress")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--cooling", type=float, default=0.25, help="part of the time in which the rate falls to zero")
-    parser.add_argument("--crop", type=int, default=352)
-    parser.add_argument("--margin", type=int, default=64)
-    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--crop", type=int, default=320)
+    parser.add_argument("--margin", type=int, default=96)
+    parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--bank", type=int, default=1500, help="styles at a time")
     parser.add_argument("--renew", type=int, default=4, help="steps until one of them is exchanged")
@@ -207,6 +208,7 @@ def main() -> None:
     else:
         pool = crop_pool(find_images(options.photographs), options.crop, 5, procedural=50)
         torch.save(pool, pool_path)
+    around = padding(options.crop, options.crop, stride_and_surround(averaged.painter)[0], options.margin)
     trial = Trial(unseen, PerceptualLoss(features), pool)
     loss = PerceptualLoss(features)
     print(f"{len(paths)} styles, {len(pool)} crops, {sum(p.numel() for p in predictor.parameters()):,} parameters, "
@@ -226,9 +228,8 @@ def main() -> None:
         batch = pool[torch.randint(len(pool), (options.batch,))].to(device).permute(0, 3, 1, 2).float() / 255
         statistics = loss.style_targets = bank.draw(options.batch)
         with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device), cache_enabled=False):
-            painted = predictor(statistics, batch)
-            output, content = (inner(pictures, options.margin) for pictures in (painted, batch))
-            terms = loss(output, content)
+            output = inside(predictor(statistics, surrounded(batch, around)), around)
+            terms = loss(output, batch)
         grid = 10 * grid_energy(output, 8).mean()
         optimizer.zero_grad(set_to_none=True)
         (terms.total + grid).backward()
@@ -247,7 +248,7 @@ def main() -> None:
             print(f"{done} updates, {(time.monotonic() - started) / (step + 1):.2f} s each: {shown}, "
                   f"total {running[:3].sum():.3f}", flush=True)  # fmt: skip
         if step % (5 * EVERY) == 0:
-            content_loss, style_loss = trial.score(averaged, options.margin).tolist()
+            content_loss, style_loss = trial.score(averaged, around).tolist()
             print(f"unseen styles: content {content_loss:.3f}, style (median) {style_loss:.3f}", flush=True)
         if time.monotonic() - saved > 180:
             save()

@@ -153,7 +153,9 @@ def train_styles(options: Any, device: torch.device) -> list[Path]:
         for name, config in zip(options.names, configs, strict=True)
     ]
     data = configs[0].data
-    pool = crop_pool(find_images([options.photographs]), data.crop, EACH, data.procedural, device=str(device))
+    pool = crop_pool(
+        find_images([options.photographs]), data.crop, EACH, data.procedural, configs[0].margin, device=str(device)
+    )
     features = PerceptualLoss.from_spec(options.vgg).to(device)
     painters = [
         make_painter(config, style, features, pool, options) for config, style in zip(configs, styles, strict=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 from helpers.networks import gradients_of
 from helpers.pictures import photograph
 from impasto.checkpoint import StyleModel, save_style_model
+from impasto.images.geometry import padding
 from impasto.images.tensors import as_array, as_tensor
 from impasto.inference.engine import build_engine, is_installed
 from impasto.inference.stylizer import Stylizer
@@ -20,7 +21,7 @@ from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.networks.brush import Canvas, same_canvas
 from impasto.training.module import StyleModule
-from impasto.training.plain import inner, painted_whole
+from impasto.training.plain import inside, painted_whole, surrounded
 
 
 def canvas_under(height: int, width: int, origin: tuple[int, int] = (0, 0)) -> Tensor:
@@ -89,15 +90,15 @@ def test_half_precision_has_the_same_canvas_far_from_the_origin(backend: str) ->
     assert (painted - expected).abs()[..., 1200:].mean() < 0.01 < expected[..., 1200:].std()
 
 
-def test_the_middle_of_a_crop_is_without_its_margin() -> None:
-    crops = torch.stack([photograph(seed, 64) for seed in range(2)])
-    assert torch.equal(inner(crops, 8), crops[..., 8:56, 8:56])
-    assert torch.equal(inner(crops, 0), crops)
-
-
-@pytest.mark.parametrize(("side", "left"), [(16, 16), (36, 20), (64, 32), (416, 224)])
-def test_a_small_crop_keeps_a_middle_for_the_loss(side: int, left: int) -> None:
-    assert inner(torch.rand(1, 3, side, side), 96).shape[-2:] == (left, left)
+@pytest.mark.parametrize(("side", "margin"), [(64, 8), (64, 0), (60, 8), (9, 20)])
+def test_what_is_put_around_a_crop_mirrors_it(side: int, margin: int) -> None:
+    crops = torch.stack([photograph(seed, side) for seed in range(2)])
+    around = padding(side, side, 8, margin)
+    pictures = surrounded(crops, around)
+    assert pictures.shape[-1] % 8 == 0 and pictures.shape[-1] >= side + 2 * margin
+    assert torch.equal(inside(pictures, around), crops)
+    near = min(margin, side - 1)
+    assert torch.equal(pictures[..., margin - near : margin, margin], crops[..., 1 : near + 1, 0].flip(-1))
 
 
 @pytest.mark.parametrize("size", [(8, 8), (24, 40), (201, 130)])

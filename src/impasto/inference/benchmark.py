@@ -19,6 +19,7 @@ from impasto.checkpoint import load_style_model
 from impasto.errors import ImpastoError
 from impasto.images.geometry import padding
 from impasto.inference.engine import build_engine, is_installed
+from impasto.networks import stride_and_surround
 from impasto.system.choices import BACKENDS, BENCHMARK_RUNS, BENCHMARK_SIZES, DEFAULT_DEVICE
 from impasto.system.machine import has_fast_bfloat16, pick_device, provenance, used_memory
 
@@ -86,9 +87,9 @@ def _rows(
     peak: float,
 ) -> list[Row]:
     engine, macs = build_engine(network, *choice), macs_per_pixel(network)
-    rows, stride, surround = [], int(network.stride), int(getattr(network, "surround", 0))  # type: ignore[arg-type]
+    rows, around = [], stride_and_surround(network)
     for width, height in sizes:
-        painted_height, painted_width = padding(height, width, stride, surround).size(height, width)
+        painted_height, painted_width = padding(height, width, *around).size(height, width)
         batch = picture(painted_width, painted_height)
         with peak_memory() as extra:
             engine(batch)

@@ -25,7 +25,7 @@ from impasto.errors import ImpastoError
 from impasto.images.geometry import Padding, padding
 from impasto.images.tensors import as_tensor, from_levels, to_levels
 from impasto.inference.receptive_field import lay_canvas, reach
-from impasto.networks import StagedNetwork
+from impasto.networks import StagedNetwork, stride_and_surround
 from impasto.system.machine import trim_memory
 
 _LEAST_SIDE = 32  # of a tile's own part; smaller ones would be mostly surroundings
@@ -87,8 +87,7 @@ class TiledPainter:
     def __init__(self, network: StagedNetwork, memory: int, *, quick: bool = False):
         self.memory, self.quick = memory, quick
         self.device = next(network.parameters()).device
-        self.stride: int = network.stride  # type: ignore[assignment]
-        self.surround: int = getattr(network, "surround", 0)
+        self.stride, self.surround = stride_and_surround(network)
         network = copy.deepcopy(network)
         first, *others = network.stages()
         *others, last = nn.Sequential(_Call(network.from_pixels), first), *others

@@ -73,6 +73,11 @@ def normal_parameter(deviation: float, *shape: int) -> nn.Parameter:
     return nn.Parameter(values if values.is_meta else values.normal_(0, deviation))
 
 
+def stride_and_surround(network: nn.Module) -> tuple[int, int]:
+    """Return the multiple that the sides of a network's input must be, and how many mirrored pixels it wants around."""
+    return getattr(network, "stride", 1), getattr(network, "surround", 0)
+
+
 def network_names() -> list[str]:
     """Return the names of all architectures, sorted."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))

@@ -28,7 +28,7 @@ from impasto.images.reading import read_image
 from impasto.losses import build_loss
 from impasto.losses.features import MIN_SIDE
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.networks import build_network
+from impasto.networks import build_network, stride_and_surround
 from impasto.system.machine import has_fast_bfloat16, pick_device
 from impasto.training.callbacks import StyleModelWriter
 from impasto.training.module import StyleModule
@@ -189,7 +189,7 @@ def check_sizes(config: DictConfig, network: nn.Module) -> None:
     Raises:
         UsageError: one does not.
     """
-    stride = getattr(network, "stride", 1)
+    stride, _ = stride_and_surround(network)
     for key in ("crop", "heldout_size"):
         if config.data[key] % stride:
             raise UsageError(f"data.{key}={config.data[key]}: must be a multiple of {stride}, the network's stride")

@@ -105,7 +105,7 @@ def open_model(
 def _facts(network: nn.Module, name: str, dials: dict[str, Any] | None) -> dict[str, Any]:
     has_stages = isinstance(network, networks.StagedNetwork)
     memory = receptive_field.working_memory(network) if has_stages else None
-    stride, surround = getattr(network, "stride", 1), getattr(network, "surround", 0)
+    stride, surround = networks.stride_and_surround(network)
     return {"name": name, "stride": stride, "surround": surround, "bytes_per_pixel": memory, "dials": dials}
 
 
