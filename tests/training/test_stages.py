@@ -72,7 +72,7 @@ def test_each_stage_has_its_own_settings_and_starts_from_the_painter_before() ->
         Path("runs/p/fine"),
     )
     assert (rough.config.trainer.max_steps, rough.config.style.strength, rough.config.data.procedural) == (3, 2, 0)
-    assert (fine.config.trainer.max_steps, fine.config.style.strength, fine.config.data.procedural) == (2, 1, 2)
+    assert (fine.config.trainer.max_steps, fine.config.style.strength, fine.config.data.procedural) == (2, 1.5, 2)
     assert rough.config.init == "none" and fine.config.init == rough.config.output == "runs/p/rough/rough.safetensors"
     assert fine.config.output == "p.safetensors" and fine.config.callbacks.contact_sheet.folder == "runs/p/fine"
 
