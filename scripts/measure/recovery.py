@@ -39,8 +39,8 @@ options: argparse.Namespace
 def words(folder: Path, *overrides: str) -> list[str]:
     vgg = [f"loss.features.weights={options.vgg}"] if options.vgg else []
     return [
-        f"style.image={options.style}", f"data.root={options.photographs}", "data.crop=64", "data.heldout=2",
-        "style.size=128",
+        f"style.image={options.style}", f"data.root={options.photographs}", "data.crop=64", "margin=8",
+        "data.heldout=2", "style.size=128",
         "data.workers=0", "trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.val_check_interval=50",
         "init=none",
         "callbacks.checkpoint.every_n_train_steps=10", f"output={folder / 'style.safetensors'}",

@@ -469,7 +469,7 @@ def main() -> None:
     device = pick_device()
     photographs, paintings = find_images([options.photographs]), find_images(options.paintings)
     teacher = VGGFeatures(NAMED, options.vgg)
-    pictures = Pictures(crop_pool([*photographs, *paintings], POOL, 4, device=str(device)))
+    pictures = Pictures(crop_pool([*photographs, *paintings], POOL, 4, margin=0, device=str(device)))
     sample = pictures.photographs(48).cpu()
     student = go_on_from(options.start, teacher, sample) if options.start else start_from(teacher, sample)
     student.to(device).to(memory_format=torch.channels_last)

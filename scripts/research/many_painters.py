@@ -34,7 +34,7 @@ _WARM_UP = 3  # steps before the graph is recorded: libraries choose their algor
 
 
 def crop_pool(
-    paths: Sequence[Path], crop: int, each: int, procedural: int = 0, margin: int = 0, device: str = "cpu"
+    paths: Sequence[Path], crop: int, each: int, procedural: int = 0, *, margin: int, device: str = "cpu"
 ) -> Tensor:
     """`each` random crops of every photograph and procedural picture, with `margin` mirrored pixels around, (M, side,
     side, 3) uint8 on `device`.
@@ -72,7 +72,7 @@ class Painter:
 
     def __init__(
         self, network: nn.Module, loss: PerceptualLoss, pool: Tensor, steps: int, *,
-        batch: int = 4, rate: float = 5e-3, margin: int = 96, grid_weight: float = 10.0, ema_decay: float = 0.99,
+        margin: int, batch: int = 4, rate: float = 5e-3, grid_weight: float = 10.0, ema_decay: float = 0.99,
     ):  # fmt: skip
         self.network, self.loss, self.pool, self.steps, self.batch = network, loss, pool, steps, batch
         self.grid_weight, self.peak, self.margin, self.around = grid_weight, rate, margin, surroundings(margin)

@@ -33,7 +33,7 @@ from impasto.networks.brush import Coarse
 from impasto.networks.johnson import ConvLayer, ResidualBlock, upsample
 from impasto.system.machine import pick_device, provenance
 
-CROP, SIZE = 416, 512
+CROP, MARGIN, SIZE = 400, 96, 512
 CANDIDATES = ("swift", "16x1-3-1", "16x1-3-124", "16x0-4-1241", "16x1-4-1242", "20x0-3-12", "brush", "johnson")
 
 
@@ -87,7 +87,7 @@ def main() -> None:
     torch.backends.cudnn.benchmark = torch.backends.cuda.matmul.allow_tf32 = True
     paths = find_images([options.photographs])
     seen, unseen = paths[6:] or paths, [centre_square(read_image(path), 320) for path in paths[:6]]
-    pool = crop_pool(seen, CROP, 8, device=str(device))
+    pool = crop_pool(seen, CROP, 8, margin=MARGIN, device=str(device))
     features = PerceptualLoss.from_spec(options.weights).to(device).features
     painters: dict[tuple[str, str], Painter] = {}
     for path in options.styles:
@@ -96,7 +96,7 @@ def main() -> None:
             loss = PerceptualLoss(features, **OmegaConf.to_container(OmegaConf.from_dotlist(options.loss)))  # type: ignore[arg-type]
             loss.set_style(style)
             network = candidate(name).to(device).to(memory_format=torch.channels_last).train()
-            painters[path.stem, name] = Painter(network, loss, pool, options.steps, batch=options.batch)
+            painters[path.stem, name] = Painter(network, loss, pool, options.steps, margin=MARGIN, batch=options.batch)
     for number in train_all(list(painters.values()), options.steps, every=100):
         print(number, " ".join(f"{float(painter.totals.sum()):.3f}" for painter in painters.values()), flush=True)
     print(f"\n{date.today()}, {provenance(device)}, {options.steps} updates of {options.batch} crops")

@@ -14,7 +14,6 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -157,7 +156,6 @@ def main() -> None:
     parser.add_argument("--margin", type=int, default=96)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rate", type=float, default=1.5e-3)
-    parser.add_argument("--strength", type=float, default=1.5, help="of the style, a factor of its weight")
     parser.add_argument("--bank", type=int, default=1500, help="styles at a time")
     parser.add_argument("--renew", type=int, default=4, help="steps until one of them is exchanged")
     parser.add_argument("-o", "--output", type=Path, required=True)
@@ -166,7 +164,6 @@ def main() -> None:
     torch.manual_seed(int(time.time()) if options.output.exists() else 0)
     random, device = np.random.default_rng(torch.initial_seed()), pick_device()
     features = PerceptualLoss.from_spec("slim").to(device).features
-    make_loss = partial(PerceptualLoss, features, style_weight=options.strength * PerceptualLoss(features).style_weight)
     found = find_images(options.styles)
     paths = [path for path in found if not is_held_out(path)]
     unseen = [path for path in found if is_held_out(path) and "textures" not in path.parts]
@@ -177,7 +174,7 @@ def main() -> None:
             for seed in range(6):
                 make_style(name, 640, seed).save(made / f"{name}-{seed}.png")
     paths += sorted(made.iterdir())
-    bank = StyleBank(paths, make_loss(), random, device)
+    bank = StyleBank(paths, PerceptualLoss(features), random, device)
     kept = options.output.with_name(f"bank-{options.bank}.pt")
     if kept.is_file():
         bank.kept = torch.load(kept, weights_only=True)
@@ -209,11 +206,11 @@ def main() -> None:
     if pool_path.is_file():
         pool = torch.load(pool_path, weights_only=True)
     else:
-        pool = crop_pool(find_images(options.photographs), options.crop, 5, procedural=50)
+        pool = crop_pool(find_images(options.photographs), options.crop, 5, procedural=50, margin=0)
         torch.save(pool, pool_path)
     around = padding(options.crop, options.crop, stride_and_surround(averaged.painter)[0], options.margin)
-    trial = Trial(unseen, make_loss(), pool)
-    loss = make_loss()
+    trial = Trial(unseen, PerceptualLoss(features), pool)
+    loss = PerceptualLoss(features)
     print(f"{len(paths)} styles, {len(pool)} crops, {sum(p.numel() for p in predictor.parameters()):,} parameters, "
           f"step {done}", flush=True)  # fmt: skip
     running, started, saved = None, time.monotonic(), time.monotonic()
@@ -223,7 +220,7 @@ def main() -> None:
         torch.save({**state, "optimizer": optimizer.state_dict(), "done": done}, state_path.with_suffix(".tmp"))
         state_path.with_suffix(".tmp").replace(state_path)
         training = {"updates": done, "styles": len(paths), **provenance(device)}
-        save_predictor(options.output, averaged, loss_record(make_loss()), training, closer=None)
+        save_predictor(options.output, averaged, loss_record(PerceptualLoss(features)), training, closer=None)
 
     for step, factor in rates(options.minutes, options.cooling):
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):

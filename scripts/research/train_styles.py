@@ -153,9 +153,8 @@ def train_styles(options: Any, device: torch.device) -> list[Path]:
         for name, config in zip(options.names, configs, strict=True)
     ]
     data = configs[0].data
-    pool = crop_pool(
-        find_images([options.photographs]), data.crop, EACH, data.procedural, configs[0].margin, device=str(device)
-    )
+    photographs, margin = find_images([options.photographs]), configs[0].margin
+    pool = crop_pool(photographs, data.crop, EACH, data.procedural, margin=margin, device=str(device))
     features = PerceptualLoss.from_spec(options.vgg).to(device)
     painters = [
         make_painter(config, style, features, pool, options) for config, style in zip(configs, styles, strict=True)

@@ -117,9 +117,9 @@ class TrainingRecord(Record):
     seed: int | None = None
     """Of the order of the photographs and of the crops."""
     crop: int | None = None
-    """Side of the squares trained on, in pixels."""
+    """Side of the squares trained on, in pixels: what the loss saw; before 2026-11-27, with the margin in it."""
     margin: int | None = None
-    """Width of the frame of each crop that the loss does not see, in pixels."""
+    """Width of the frame around what the loss saw, in pixels."""
     grid_weight: float | None = None
     """Weight of the energy that repeats with the network's stride."""
     temporal_weight: float | None = None

@@ -31,7 +31,8 @@ CHOICES = [
 ]
 SMALL = [
     "style.image=p.png", "network.width=4", "network.blocks=1", "init=none", "style.size=64", "trainer.accelerator=cpu",
-    "data.root=photographs", "data.crop=32", "data.heldout_size=32", "data.batch_size=1", "trainer.max_steps=2",
+    "data.root=photographs", "data.crop=32", "margin=8", "data.heldout_size=32", "data.batch_size=1",
+    "trainer.max_steps=2",
 ]  # fmt: skip
 
 

@@ -23,7 +23,8 @@ from impasto.training.stages import Stage, is_finished, mark_finished, stages_of
 
 SMALL = [
     "style.image=p.png", "network.width=4", "network.blocks=1", "init=none", "style.size=64", "trainer.accelerator=cpu",
-    "data.root=photographs", "data.crop=32", "data.heldout_size=32", "data.batch_size=1", "trainer.max_steps=2",
+    "data.root=photographs", "data.crop=32", "margin=8", "data.heldout_size=32", "data.batch_size=1",
+    "trainer.max_steps=2",
 ]  # fmt: skip
 STAGES = ["+stages.rough={trainer: {max_steps: 3}, style: {strength: 2}}", "+stages.fine={data: {procedural: 2}}"]
 
@@ -72,7 +73,7 @@ def test_each_stage_has_its_own_settings_and_starts_from_the_painter_before() ->
         Path("runs/p/fine"),
     )
     assert (rough.config.trainer.max_steps, rough.config.style.strength, rough.config.data.procedural) == (3, 2, 0)
-    assert (fine.config.trainer.max_steps, fine.config.style.strength, fine.config.data.procedural) == (2, 1.5, 2)
+    assert (fine.config.trainer.max_steps, fine.config.style.strength, fine.config.data.procedural) == (2, 1, 2)
     assert rough.config.init == "none" and fine.config.init == rough.config.output == "runs/p/rough/rough.safetensors"
     assert fine.config.output == "p.safetensors" and fine.config.callbacks.contact_sheet.folder == "runs/p/fine"
 

@@ -90,7 +90,7 @@ class PerceptualLoss(nn.Module):
         content_layers: Sequence[str] = CONTENT_LAYERS,
         style_layers: Sequence[str] = STYLE_LAYERS,
         content_weight: float = 1.0,
-        style_weight: float = 1.5,
+        style_weight: float = 2.25,
         tv_weight: float = 1.0,
         octaves: int = 4,
         centred: bool = True,

@@ -42,15 +42,15 @@ def second_view(images: Tensor, generator: torch.Generator) -> View:
     """Move pictures by a random shift, zoom and rotation, and change noise and light a little.
 
     In half of them a soft-edged layer, a part of the picture itself, moves on its own. Where it was, the next picture
-    of the batch is seen: what is uncovered is unknown. Images (N, 3, H, W) in [0, 1]; the generator's device must be
-    theirs.
+    of the batch is seen, or the only one, mirrored: what is uncovered is unknown. Images (N, 3, H, W) in [0, 1]; the
+    generator's device must be theirs.
     """
     images = images.detach().float()
     with torch.autocast(images.device.type, enabled=False):
         ground, layer = (_moved(images, generator) for _ in range(2))
         blob = _Layer.drawn(images, generator)
         now, before = blob.cover(layer), blob.cover(ground)
-        moved = warped(images, _normalized(ground)).lerp(images.roll(1, 0), before)
+        moved = warped(images, _normalized(ground)).lerp(images.roll(1, 0).flip(-1), before)
         moved = moved.lerp(warped(images, _normalized(layer)), now)
         source = _normalized(torch.where(now > 0.5, layer, ground))
         seen_before = (now == 1) | ((now == 0) & (before == 0))

@@ -74,7 +74,7 @@ def main(config: DictConfig) -> None:
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in reason:
-            reason = "not enough memory; lower data.batch_size, data.crop or network.width"
+            reason = "not enough memory; lower data.batch_size, data.crop, margin or network.width"
         print(f"impasto: {printable(reason)} (--debug shows where)", file=sys.stderr)
         sys.exit(UsageError.exit_code if isinstance(error, OmegaConfBaseException) else ImpastoError.exit_code)
 

@@ -17,17 +17,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
-from impasto.images.geometry import Padding, padding
 from impasto.losses.defects import find_defects, grid_energy, screen_energy
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.losses.temporal import View, second_view, temporal_loss
+from impasto.losses.temporal import second_view, temporal_loss
 from impasto.networks import stride_and_surround
 from impasto.networks.brush import same_canvas
 from impasto.training.callbacks import callbacks_of
-from impasto.training.plain import inside, painted_whole, surrounded
+from impasto.training.plain import painted_whole, painted_within
 from impasto.training.schedule import WARMUP_STEPS, averaging, rate_factor
-
-_NOTHING = Padding(0, 0, 0, 0, mirror=False)  # around a picture that was painted whole
 
 
 class StyleModule(LightningModule):
@@ -40,7 +37,8 @@ class StyleModule(LightningModule):
         warmup_steps: updates over which the learning rate rises; then it falls along a cosine until the run's end,
             be that a number of steps or of minutes.
         style: (3, H, W) in [0, 1], the style picture, to measure defects by; without it they are not measured.
-        margin: mirrored pixels around each training crop that the painter sees and the loss does not, as in painting.
+        margin: mirrored pixels around each training crop that the painter sees and the loss does not, as many as
+            `brush` gets when it paints.
         grid_weight: of `grid_energy` at the network's stride, added to the loss in training alone: it belongs to the
             network, not to what paintings are judged by.
         temporal_weight: of `temporal_loss`, added in training alone, too; above 0 each crop is painted twice.
@@ -75,13 +73,11 @@ class StyleModule(LightningModule):
         self.defects: dict[str, float] = {}
 
     def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
-        height, width = batch.shape[-2:]
-        around = padding(height, width, self.stride, self.margin)
-        seen = surrounded(batch, around).contiguous(memory_format=torch.channels_last)
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        painter = partial(painted_within, self.network, margin=self.margin)
         with same_canvas(self.network):
-            painting = self.network(seen)
-            temporal = self._temporal_terms(self.network, seen, painting, around, self._motion_seed(batch_index))
-        output = inside(painting, around)
+            output = painter(batch)
+            temporal = self._temporal_terms(painter, batch, output, self._motion_seed(batch_index))
         terms, grid = self.loss(output, batch), self.grid_weight * grid_energy(output, self.stride).mean()
         own = {"grid": grid, **temporal}
         self.log_dict({f"train/{name}": term.detach() for name, term in {**terms._asdict(), **own}.items()})
@@ -89,24 +85,17 @@ class StyleModule(LightningModule):
         return terms.total + sum(own.values())
 
     def _temporal_terms(
-        self,
-        painter: Callable[[Tensor], Tensor],
-        pictures: Tensor,
-        paintings: Tensor,
-        around: Padding,
-        seed: Sequence[int],
+        self, painter: Callable[[Tensor], Tensor], pictures: Tensor, paintings: Tensor, seed: Sequence[int]
     ) -> dict[str, Tensor]:
-        """Paint a second view, drawn by `seed`, and return how far its paintings are, `inside` what is `around` them,
-        from the first ones, weighted; nothing without a weight.
+        """Paint a second view, drawn by `seed`, and return how far its paintings are from the first ones, weighted;
+        nothing without a weight.
         """
         if not self.temporal_weight:
             return {}
         generator = torch.Generator(pictures.device)
         generator.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
         view = second_view(pictures, generator)
-        second = painter(view.images.contiguous(memory_format=torch.channels_last))
-        part = View(*(inside(each, around) for each in view))
-        loss = temporal_loss(paintings, inside(second, around), part)
+        loss = temporal_loss(paintings, painter(view.images), view)
         return {"temporal": self.temporal_weight * loss.mean()}
 
     def _motion_seed(self, batch_index: int) -> tuple[int, ...]:
@@ -130,7 +119,7 @@ class StyleModule(LightningModule):
         with torch.autocast(self.device.type, enabled=False):
             painter = partial(painted_whole, self.ema.module)
             output = painter(photograph).float()
-            temporal = self._temporal_terms(painter, photograph, output, _NOTHING, (batch_index,))
+            temporal = self._temporal_terms(painter, photograph, output, (batch_index,))
             terms = self.loss(output, photograph)
         figures = {**terms._asdict(), **temporal, "total": terms.total, "screen": screen_energy(output).mean()}
         self.log_dict({f"val/{name}": value for name, value in figures.items()}, on_epoch=True, sync_dist=True)

@@ -14,7 +14,8 @@ def surrounded(pictures: Tensor, around: Padding) -> Tensor:
     height, width = pictures.shape[-2:]
     tall, wide = around.size(height, width)
     rows, columns = around.rows(height, 0, tall), around.columns(width, 0, wide)
-    return pictures[..., torch.from_numpy(rows)[:, None], torch.from_numpy(columns)]
+    down, across = (torch.from_numpy(places).to(pictures.device) for places in (rows, columns))
+    return pictures[..., down[:, None], across].contiguous(memory_format=torch.channels_last)
 
 
 def inside(pictures: Tensor, around: Padding) -> Tensor:
@@ -25,6 +26,11 @@ def inside(pictures: Tensor, around: Padding) -> Tensor:
 
 def painted_whole(network: nn.Module, pictures: Tensor) -> Tensor:
     """Paint (N, 3, H, W) as a painter does, with the mirrored pixels around that `network` asks for; the same shape."""
+    return painted_within(network, pictures, stride_and_surround(network)[1])
+
+
+def painted_within(network: nn.Module, pictures: Tensor, margin: int) -> Tensor:
+    """Paint (N, 3, H, W) with `margin` mirrored pixels around; the same shape."""
     height, width = pictures.shape[-2:]
-    around = padding(height, width, *stride_and_surround(network))
+    around = padding(height, width, stride_and_surround(network)[0], margin)
     return inside(network(surrounded(pictures, around)), around)
