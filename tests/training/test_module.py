@@ -61,7 +61,8 @@ def test_the_temporal_loss_is_added_and_logged_by_its_weight(loss: PerceptualLos
     network, batch = build_network("brush", width=4, blocks=1), torch.rand(2, 3, 64, 64)
     found: dict[float, dict[str, Tensor]] = {}
     steps = {
-        weight: quiet(StyleModule(network, loss, torch.optim.Adam, temporal_weight=weight)) for weight in (0, 1, 4)
+        weight: quiet(StyleModule(network, loss, torch.optim.Adam, margin=8, temporal_weight=weight))
+        for weight in (0, 1, 4)
     }
     totals = {}
     for weight, module in steps.items():
@@ -95,7 +96,9 @@ def test_a_painter_trained_with_the_temporal_loss_flickers_less() -> None:
     for weight in (0.0, 20.0):
         torch.manual_seed(0)
         module = quiet(
-            StyleModule(build_network("brush", width=4, blocks=1), loss, torch.optim.Adam, temporal_weight=weight)
+            StyleModule(
+                build_network("brush", width=4, blocks=1), loss, torch.optim.Adam, margin=8, temporal_weight=weight
+            )
         )
         optimizer = torch.optim.Adam(module.network.parameters(), lr=1e-2)
         for step in range(60):
