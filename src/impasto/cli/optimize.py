@@ -56,10 +56,7 @@ def add(commands: Any) -> None:
         "--style-size", type=positive_from, default=512, help="the style picture's (default: %(default)s)"
     )
     command.add_argument(
-        "--strength",
-        type=strength_from,
-        default=1.0,
-        help="of the style: 0.5 is calmer, 2 wilder (default: 1)",
+        "--strength", type=strength_from, default=1.0, help="of the style: 0.5 is calmer, 2 wilder (default: 1)"
     )
     command.add_argument(
         "--scales",
