@@ -193,6 +193,13 @@ def test_any_mask_is_exact_where_it_is_0_or_1(seed: int, height: int, width: int
     assert np.array_equal(result[mask == 1], painted[mask == 1])
 
 
+def test_a_large_picture_is_composed_as_its_rows_are() -> None:
+    photograph, painted = picture(0, (700, 401, 3)), picture(1, (700, 401, 3))
+    mask = np.linspace(-0.5, 1.5, 700 * 401, dtype=np.float32).clip(0, 1).reshape(700, 401)
+    rows = [compose(*(each[row : row + 1] for each in (photograph, painted, mask))) for row in range(700)]
+    assert np.array_equal(compose(photograph, painted, mask), np.concatenate(rows))
+
+
 def test_later_regions_lie_on_earlier_ones_and_all_are_exact() -> None:
     photograph, first, second = picture(0), picture(1), picture(2)
     left, top = np.zeros((2, *SIZE), np.float32)

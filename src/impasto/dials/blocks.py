@@ -9,8 +9,10 @@ from functools import lru_cache
 
 from impasto.system.machine import thread_count
 
-_BLOCK = 4096  # pixels; larger arrays leave the cache, and malloc takes them from the system each time
-_LEAST_BLOCKS = 8  # that are worth a thread
+# Pixels. Threads that compute less at a time wait longer for the interpreter than they compute; of twice as many,
+# arrays leave the cache, and the products of small matrices start threads of their own.
+_BLOCK = 2**15
+_LEAST_BLOCKS = 4  # that are worth a thread
 
 
 def blocks(count: int, step: int = 1) -> list[slice]:

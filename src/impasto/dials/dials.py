@@ -156,7 +156,6 @@ class Dials:
         result = np.empty(photo.shape, photo.dtype)
         anchor = {"photo": _photograph_itself, "match": _grey_of_that_lightness}.get(self.color, _painting_itself)
         can_leave_gamut = self.strength > 1 or self.color != "style"
-
         needs_photograph = bool(of_photograph.any())  # not for a matched palette alone
 
         def mix_block(block: slice) -> None:
@@ -168,7 +167,8 @@ class Dials:
                 cones += cones_photo
             else:
                 cones = of_painting @ cones_paint
-                cones += of_photograph @ cones_photo
+                if needs_photograph:
+                    cones += of_photograph @ cones_photo
                 cones += shift
             light = light_of(cones)
             if can_leave_gamut:

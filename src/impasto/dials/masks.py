@@ -133,12 +133,17 @@ def _values(pixels: np.ndarray) -> np.ndarray:
     """Return the luma of (H, W, 3), uint8 or float32 in [0, 1], as (H, W) float32 in [0, 1]; grey is exact."""
     if pixels.dtype == np.uint8:
         grey = pixels[..., 0]
-        if (pixels == grey[..., None]).all():
+        if _is_grey(pixels):
             return grey / np.float32(255)
         return (pixels @ (_LUMA / np.float32(255))).clip(0, 1)
-    if (pixels == pixels[..., :1]).all():
+    if _is_grey(pixels):
         return np.ascontiguousarray(pixels[..., 0])
     return (pixels @ _LUMA).clip(0, 1)
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    red, green, blue = (pixels[..., channel] for channel in range(3))  # whole planes: several times faster
+    return np.array_equal(red, green) and np.array_equal(green, blue)
 
 
 def _resampled(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -232,21 +237,23 @@ def compose_regions(photograph: np.ndarray, regions: Sequence[tuple[np.ndarray, 
 def _weighted(pictures: Sequence[np.ndarray], weights: Sequence[np.ndarray]) -> np.ndarray:
     """Blend pixels (n, 3) by weights (n,) that add up to 1; where one of them is 1, its pixels are copied."""
     result = pictures[0].copy()
-    is_mixed = weights[0] != 1
-    for picture, weight in zip(pictures[1:], weights[1:], strict=True):
-        is_alone = weight == 1
-        np.copyto(result, picture, where=is_alone[:, None])
-        is_mixed &= ~is_alone
-    where = np.flatnonzero(is_mixed)
 
     def blend(part: slice) -> None:
-        pixels = where[part]
-        cones = np.zeros((3, len(pixels)), np.float32)
+        is_mixed = weights[0][part] != 1
+        for picture, weight in zip(pictures[1:], weights[1:], strict=True):
+            is_alone = weight[part] == 1
+            if is_alone.any():
+                np.copyto(result[part], picture[part], where=is_alone[:, None])
+                is_mixed &= ~is_alone
+        where = np.flatnonzero(is_mixed) + part.start
+        if not where.size:
+            return
+        cones = np.zeros((3, len(where)), np.float32)
         for picture, weight in zip(pictures, weights, strict=True):
-            cones += cones_of(picture.take(pixels, axis=0, mode="clip")) * weight[pixels]
-        result[pixels] = encoded(light_of(cones), result.dtype)
+            cones += cones_of(picture.take(where, axis=0, mode="clip")) * weight[where]
+        result[where] = encoded(light_of(cones), result.dtype)
 
-    each_block(blend, blocks(len(where)))
+    each_block(blend, blocks(len(result)))
     return result
 
 
