@@ -1,4 +1,4 @@
-"""What the configuration stands for: sizes, the style's picture and its strength."""
+"""What the configuration stands for: the style's picture and its strength."""
 
 from __future__ import annotations
 
@@ -7,22 +7,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from helpers.trainings import SMALL, configured
+from helpers.trainings import configured
 from impasto.errors import UsageError
-from impasto.networks import build_network
 from impasto.training import build
-
-
-@pytest.mark.parametrize(
-    ("word", "said"),
-    [
-        ("data.crop=33", "data.crop=33: must be a multiple of 4"),
-        ("data.heldout_size=50", "data.heldout_size=50: must be"),
-    ],
-)
-def test_sizes_go_with_the_network(word: str, said: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=said):
-        build.check_sizes(configured(tmp_path, word), build_network("swift", **SMALL))
 
 
 def test_a_picture_too_narrow_for_the_loss_is_named(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from impasto.losses.perceptual import PerceptualLoss
 from impasto.losses.temporal import second_view, temporal_loss
 from impasto.networks import build_network
 from impasto.training.module import StyleModule
+from impasto.training.plain import painted_within
 from impasto.training.schedule import rate_factor
 
 
@@ -54,6 +55,19 @@ def test_the_loss_does_not_see_the_margin(loss: PerceptualLoss) -> None:
     painting = network(torch.nn.functional.pad(batch, (16,) * 4, mode="reflect"))
     expected = loss(painting[..., 16:-16, 16:-16], batch).total
     torch.testing.assert_close(module.training_step(batch, 0), expected)
+
+
+@pytest.mark.parametrize(("network", "height", "width"), [("brush", 53, 70), ("johnson", 33, 41), ("swift", 35, 58)])
+def test_crops_of_any_size_are_trained_on(loss: PerceptualLoss, network: str, height: int, width: int) -> None:
+    loss.set_style(torch.rand(1, 3, 48, 48))
+    painter, batch = build_network(network, width=4, blocks=1), torch.rand(1, 3, height, width)
+    module = quiet(StyleModule(painter, loss, torch.optim.Adam, margin=8, grid_weight=0.0, temporal_weight=1.0))
+    found: dict[str, Tensor] = {}
+    module.log_dict = found.update  # type: ignore[method-assign, assignment]
+    assert module.training_step(batch, 0).isfinite()
+    expected = loss(painted_within(painter, batch, 8), batch)
+    torch.testing.assert_close(found["train/style"], expected.style)
+    torch.testing.assert_close(found["train/content"], expected.content)
 
 
 def test_the_temporal_loss_is_added_and_logged_by_its_weight(loss: PerceptualLoss) -> None:

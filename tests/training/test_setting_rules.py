@@ -149,7 +149,6 @@ LAST = ("ckpt_path=last", "trainer.max_steps=4")
     [
         (("data.workers=-1",), r"data\.workers"),
         (("data.crop=10",), "16 or more"),
-        (("data.crop=36",), "multiple of 8"),
         (("trainer.max_minutes=0",), "max_minutes"),
         (("trainer.devices=99",), "there are"),
         (("trainer.precision=64-true",), "precision"),

@@ -28,7 +28,7 @@ from impasto.images.reading import read_image
 from impasto.losses import build_loss
 from impasto.losses.features import MIN_SIDE
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.networks import build_network, stride_and_surround
+from impasto.networks import build_network
 from impasto.system.machine import has_fast_bfloat16, pick_device
 from impasto.training.callbacks import StyleModelWriter
 from impasto.training.module import StyleModule
@@ -165,7 +165,7 @@ def make_network(config: DictConfig, plan: RunPlan) -> nn.Module:
     """Build the network, with random weights or those of the style model that the run starts from.
 
     Raises:
-        UsageError: that has another network, or the pictures' sizes do not go with this one.
+        UsageError: that has another network.
     """
     if plan.start is not None:
         model = load_style_model(plan.start)
@@ -179,20 +179,7 @@ def make_network(config: DictConfig, plan: RunPlan) -> nn.Module:
     network.to(memory_format=torch.channels_last)
     if config.compile:
         network.compile()
-    check_sizes(config, network)
     return network
-
-
-def check_sizes(config: DictConfig, network: nn.Module) -> None:
-    """Find out whether the sizes of the pictures go with the network.
-
-    Raises:
-        UsageError: one does not.
-    """
-    stride, _ = stride_and_surround(network)
-    for key in ("crop", "heldout_size"):
-        if config.data[key] % stride:
-            raise UsageError(f"data.{key}={config.data[key]}: must be a multiple of {stride}, the network's stride")
 
 
 def make_module(config: DictConfig, network: nn.Module, loss: PerceptualLoss, style: Style) -> StyleModule:
