@@ -45,7 +45,7 @@ EVERY = 100  # updates between two lines of progress
 
 @dataclass
 class StyleBank:
-    """Statistics of many style pictures, (M, ...) each, in bfloat16; old ones make room for new ones all the time."""
+    """Statistics of many style pictures, (M, ...) each, in bfloat16 but for colours; others replace them."""
 
     pictures: Sequence[Path]
     loss: PerceptualLoss
@@ -61,7 +61,11 @@ class StyleBank:
                 print(error)
                 continue
             if len(layers_among(self.loss.style_targets)) == self.loss.octaves * len(self.loss.style_layers):
-                return {name: target[0].bfloat16() for name, target in self.loss.style_targets.items()}
+                in_layers = set(layers_among(self.loss.style_targets))
+                return {
+                    name: target[0].bfloat16() if name in in_layers else target[0]
+                    for name, target in self.loss.style_targets.items()
+                }
 
     def _drawn(self) -> Tensor:
         number = int(self.random.integers(len(self.pictures)))

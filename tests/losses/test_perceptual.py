@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,15 @@ from impasto.losses.functional import (
     polar_gram_loss,
     relative_gram_loss,
     total_variation,
+    whitened_color_loss,
 )
 from impasto.losses.moments import mean_and_covariance
 from impasto.losses.perceptual import PerceptualLoss
 
 # Gatys' and Johnson's
 LOOK: dict[str, Any] = {
-    "octaves": 1, "centred": False, "polar": False, "color_weight": 0.0, "content_octave": 0, "grey_content": False,
+    "octaves": 1, "centred": False, "polar": False, "color_weight": 0.0, "whitened": False, "content_octave": 0,
+    "grey_content": False,
 }  # fmt: skip
 
 
@@ -61,11 +64,12 @@ def test_the_loss_at_one_size_is_the_sum_of_its_definition(random_vgg: Path, sli
     torch.testing.assert_close(terms.total, terms.content + terms.style + terms.tv)
 
 
-def test_the_loss_at_octaves_is_the_sum_of_its_definition(random_vgg: Path) -> None:
+@pytest.mark.parametrize("whitened", [False, True])
+def test_the_loss_at_octaves_is_the_sum_of_its_definition(random_vgg: Path, whitened: bool) -> None:
     layers = ["relu1_1", "relu2_1"]
     loss = PerceptualLoss.from_spec(
         str(random_vgg), content_layers=["relu2_1"], style_layers=layers, style_weight=3.0, octaves=2, content_octave=1,
-        color_weight=0.5,
+        color_weight=0.5, whitened=whitened,
     )  # fmt: skip
     style, output, content = (photograph(seed, 64)[None] for seed in range(3))
     loss.set_style(style)
@@ -77,7 +81,13 @@ def test_the_loss_at_octaves_is_the_sum_of_its_definition(random_vgg: Path) -> N
             (mean, covariance), (own_mean, own) = (mean_and_covariance(of(image)[name].full()) for image in images)
             expected.append((mean - own_mean).norm() ** 2 / own_mean.norm() ** 2 + polar_gram_loss(covariance, own))
         pixels, own_pixels = (image[0].flatten(1) for image in images)
-        off = (pixels.mean(dim=1) - own_pixels.mean(dim=1)).square().sum() / own_pixels.var(dim=1, correction=0).sum()
+        off = pixels.mean(dim=1) - own_pixels.mean(dim=1)
+        if whitened:
+            own, covariance = (each.cov(correction=0) + 0.02**2 * torch.eye(3) for each in (own_pixels, pixels))
+            spread = torch.linalg.eigvals(torch.linalg.solve(own, covariance)).real
+            colors.append((off @ torch.linalg.solve(own, off) + spread.log().square().sum()) / 3)
+            continue
+        off = off.square().sum() / own_pixels.var(dim=1, correction=0).sum()
         colors.append(off + polar_gram_loss(*(each.cov(correction=0)[None] for each in (pixels, own_pixels))))
     wanted = torch.stack(expected).mean() + 0.5 * torch.stack(colors).mean()
     torch.testing.assert_close(terms.style, 3 * wanted, rtol=1e-4, atol=0)
@@ -136,6 +146,44 @@ def test_colours_are_compared_as_they_are_distributed() -> None:
     assert brighter == pytest.approx(0.03 / picture[0].flatten(1).var(dim=1, correction=0).sum().item(), rel=1e-3)
     grey = picture.mean(dim=(2, 3), keepdim=True) + 0.5 * (picture - picture.mean(dim=(2, 3), keepdim=True))
     assert color_loss(*mean_and_covariance(grey), *own).item() == pytest.approx(math.log(4) ** 2, rel=1e-3)
+
+
+def test_each_axis_of_a_palette_counts_alike() -> None:
+    axes = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(0))).Q
+
+    def colors(spread: Sequence[float], mean: Sequence[float] = (0.0, 0.0, 0.0)) -> tuple[torch.Tensor, torch.Tensor]:
+        covariance = axes @ torch.diag(torch.tensor(spread).square()) @ axes.T / 3
+        return (axes @ torch.tensor([*mean]))[None].float(), covariance[None]
+
+    palette = colors((0.4, 0.3, 0.2))
+    assert whitened_color_loss(*palette, *palette).item() == pytest.approx(0, abs=1e-6)
+    for axis, own in enumerate((0.4, 0.3, 0.2)):
+        spread, mean = [0.4, 0.3, 0.2], [0.0, 0.0, 0.0]
+        spread[axis], mean[axis] = 1.5 * own, 0.1 * own
+        wider, off = (
+            whitened_color_loss(*other, *palette).item() for other in (colors(spread), colors((0.4, 0.3, 0.2), mean))
+        )
+        assert wider == pytest.approx((2 * math.log(1.5)) ** 2 / 3, rel=0.03)
+        assert off == pytest.approx(0.01 / 3, rel=0.03)
+    thin, fringed = colors((0.4, 0.3, 0.03)), colors((0.4, 0.3, 0.1))
+    assert color_loss(*fringed, *thin).item() < 0.003 and whitened_color_loss(*fringed, *thin).item() > 1
+    unseen = colors((0.4, 0.3, 0.001)), colors((0.4, 0.3, 0.005))
+    assert whitened_color_loss(*unseen[0], *unseen[1]).item() < 0.005
+
+
+def test_a_style_of_one_colour_has_a_finite_colour_loss_and_gradient() -> None:
+    flat = mean_and_covariance(torch.full((1, 3, 16, 16), 0.3))
+    for picture in (photograph(1, 32)[None], torch.full((1, 3, 16, 16), 0.7)):
+        picture.requires_grad_(True)
+        distance = whitened_color_loss(*mean_and_covariance(picture), *flat).sum()
+        distance.backward()
+        assert picture.grad is not None and picture.grad.isfinite().all() and 0 < distance.item() < 1e4
+
+
+def test_a_painting_that_is_no_number_has_a_loss_that_is_none() -> None:
+    own = mean_and_covariance(photograph(1, 32)[None])
+    for value in (math.nan, math.inf):
+        assert not whitened_color_loss(*mean_and_covariance(torch.full((1, 3, 16, 16), value)), *own).isfinite()
 
 
 def test_colours_and_contrast_are_no_content(loss: PerceptualLoss) -> None:

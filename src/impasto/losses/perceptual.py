@@ -19,6 +19,7 @@ from impasto.losses.functional import (
     relative_gram_loss,
     relative_mean_loss,
     total_variation,
+    whitened_color_loss,
 )
 from impasto.losses.moments import mean_and_covariance
 from impasto.losses.options import check_color_weight, check_flags, check_layers, check_octaves, check_weights
@@ -71,6 +72,8 @@ class PerceptualLoss(nn.Module):
         polar: compare the direction and the size of covariances or Gram matrices apart, so that no painter gains by
             painting with less contrast; otherwise their squared distance over the squared norm of the style's.
         color_weight: of the colours within the style term, hence times `style_weight`: no layer pins them down.
+        whitened: compare the colours along each of the style's own axes, relative to their spread there, so that no
+            fringe has a colour that the style does not have; otherwise as `polar` compares layers.
         content_octave: how often the images are halved before their content is compared.
         grey_content: compare the content of the normalised luminance, so that colour and contrast are the style's
             alone.
@@ -81,7 +84,8 @@ class PerceptualLoss(nn.Module):
 
     # What specs older than these arguments mean.
     unsaid: ClassVar[dict[str, Any]] = {
-        "octaves": 1, "centred": False, "polar": False, "color_weight": 0.0, "content_octave": 0, "grey_content": False,
+        "octaves": 1, "centred": False, "polar": False, "color_weight": 0.0, "whitened": False, "content_octave": 0,
+        "grey_content": False,
     }  # fmt: skip
 
     def __init__(
@@ -96,6 +100,7 @@ class PerceptualLoss(nn.Module):
         centred: bool = True,
         polar: bool = True,
         color_weight: float = 1.0,
+        whitened: bool = True,
         content_octave: int = 1,
         grey_content: bool = True,
     ):
@@ -104,11 +109,12 @@ class PerceptualLoss(nn.Module):
         check_weights(content_weight, style_weight, tv_weight)
         check_color_weight(color_weight)
         check_octaves(octaves, content_octave)
-        check_flags(centred=centred, polar=polar, grey_content=grey_content)
+        check_flags(centred=centred, polar=polar, whitened=whitened, grey_content=grey_content)
         self.features = features
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
-        self.octaves, self.centred, self.polar, self.color_weight = octaves, centred, polar, color_weight
+        self.octaves, self.centred, self.polar = octaves, centred, polar
+        self.color_weight, self.whitened = color_weight, whitened
         self.content_octave, self.grey_content = content_octave, grey_content
         self.style_targets: dict[str, Tensor] = {}
 
@@ -168,7 +174,8 @@ class PerceptualLoss(nn.Module):
 
         def color_distance(name: str) -> Tensor:
             mean = name + _MEAN
-            return color_loss(statistics[mean], statistics[name], targets[mean], targets[name])
+            distance = whitened_color_loss if self.whitened else color_loss
+            return distance(statistics[mean], statistics[name], targets[mean], targets[name])
 
         def layer_distance(name: str) -> Tensor:
             distance = gram_loss(statistics[name], targets[name])

@@ -142,6 +142,7 @@ _RULES: dict[str, Rule] = {
     "loss.content_octave": _whole(0, MAX_OCTAVES - 1),
     "loss.centred": _FLAG,
     "loss.polar": _FLAG,
+    "loss.whitened": _FLAG,
     "loss.grey_content": _FLAG,
     "module": _GROUP,
     "module.margin": _whole(0, 1024),
