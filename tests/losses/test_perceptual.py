@@ -22,6 +22,7 @@ from impasto.losses.functional import (
     relative_gram_loss,
     total_variation,
     whitened_color_loss,
+    whitening_of,
 )
 from impasto.losses.moments import mean_and_covariance
 from impasto.losses.perceptual import PerceptualLoss
@@ -79,6 +80,11 @@ def test_the_loss_at_octaves_is_the_sum_of_its_definition(random_vgg: Path, whit
         images = [torch.nn.functional.avg_pool2d(image, octave) for image in (output, style)]
         for name in layers:
             (mean, covariance), (own_mean, own) = (mean_and_covariance(of(image)[name].full()) for image in images)
+            if whitened:
+                root = torch.linalg.eigvalsh(own).amax() * 0.02 * torch.eye(own.shape[1]) + own
+                values, axes = torch.linalg.eigh(root[0])
+                inverse = axes @ torch.diag(values**-0.5) @ axes.T
+                covariance, own = inverse @ covariance @ inverse, inverse @ own @ inverse
             expected.append((mean - own_mean).norm() ** 2 / own_mean.norm() ** 2 + polar_gram_loss(covariance, own))
         pixels, own_pixels = (image[0].flatten(1) for image in images)
         off = pixels.mean(dim=1) - own_pixels.mean(dim=1)
@@ -127,6 +133,29 @@ def test_direction_and_size_of_gram_matrices_are_apart() -> None:
     )
     cosine = ((gram * other).sum() / (gram.norm() * other.norm())).item()
     assert (best, relative_best) == (pytest.approx(1, abs=0.006), pytest.approx(cosine, abs=0.006))
+
+
+def test_whitening_makes_the_axes_of_a_covariance_equally_long() -> None:
+    features = torch.randn(2, 6, 50, generator=torch.Generator().manual_seed(0))
+    covariance = features @ features.mT * torch.tensor([1.0, 1e3])[:, None, None]
+    whitening = whitening_of(covariance)
+    least = 0.02 * torch.linalg.eigvalsh(covariance)[:, -1, None, None] * torch.eye(6)
+    torch.testing.assert_close(
+        whitening @ (covariance + least) @ whitening, torch.eye(6).expand(2, 6, 6), rtol=0, atol=1e-4
+    )
+    torch.testing.assert_close(whitening, whitening.mT)
+    assert whitening_of(torch.zeros(1, 4, 4)).isfinite().all()
+
+
+def test_a_loss_that_gets_another_style_forgets_the_former_axes(loss: PerceptualLoss) -> None:
+    loss = PerceptualLoss(loss.features)
+    first, second, painting = (photograph(seed, 64)[None] for seed in range(3))
+    loss.set_style(first)
+    before = loss(painting, painting)
+    loss.set_style(second)
+    loss(painting, painting)
+    loss.set_style(first)
+    torch.testing.assert_close(loss(painting, painting).style, before.style)
 
 
 def test_a_blank_painting_has_a_finite_loss_and_gradient(loss: PerceptualLoss) -> None:

@@ -13,6 +13,7 @@ from impasto.losses.moments import gram_of, mean_and_covariance, pixels_of
 
 _EPSILON = 1e-8  # keeps a relative error finite when its target is zero
 _LEAST_SIZE = 0.01
+_LEAST_AXIS = 0.02  # of the variance of features along an axis, as a share of the largest
 _LEAST_SPREAD = 0.02  # of colours along an axis, as a standard deviation: below it nobody sees a difference
 
 
@@ -59,6 +60,24 @@ def polar_gram_loss(gram: Tensor, target: Tensor) -> Tensor:
     # The squared distance of unit vectors is 2 (1 - cos), without the rounding of a difference from 1.
     turned = (gram / size[:, None] - target / target_size[:, None]).square().sum(dim=1)
     return turned + (size / target_size).log().square()
+
+
+def whitening_of(covariance: Tensor) -> Tensor:
+    """The matrix W = (K + ε)^(-1/2) that makes the axes of a covariance about equally long: (N, C, C) -> the same.
+
+    ε is a fiftieth of the largest eigenvalue: what is smaller is left smaller. Few axes hold most of the variance of
+    features, and a distance of covariances sees little else; the others tell strokes from a tint.
+    """
+    with torch.autocast(covariance.device.type, enabled=False):
+        values, axes = torch.linalg.eigh(covariance.float())
+        values = values.clamp_min(0) + (_LEAST_AXIS * values[:, -1:]).clamp_min(_EPSILON)
+        return axes * values.rsqrt()[:, None, :] @ axes.mT
+
+
+def whitened(covariance: Tensor, whitening: Tensor) -> Tensor:
+    """W K W, (N, C, C): a covariance in the axes of another, `whitening_of` it; in float32 even under autocast."""
+    with torch.autocast(covariance.device.type, enabled=False):
+        return whitening @ covariance @ whitening
 
 
 def relative_mean_loss(mean: Tensor, target: Tensor) -> Tensor:

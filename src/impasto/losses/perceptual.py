@@ -19,7 +19,9 @@ from impasto.losses.functional import (
     relative_gram_loss,
     relative_mean_loss,
     total_variation,
+    whitened,
     whitened_color_loss,
+    whitening_of,
 )
 from impasto.losses.moments import mean_and_covariance
 from impasto.losses.options import check_color_weight, check_flags, check_layers, check_octaves, check_weights
@@ -72,8 +74,8 @@ class PerceptualLoss(nn.Module):
         polar: compare the direction and the size of covariances or Gram matrices apart, so that no painter gains by
             painting with less contrast; otherwise their squared distance over the squared norm of the style's.
         color_weight: of the colours within the style term, hence times `style_weight`: no layer pins them down.
-        whitened: compare the colours along each of the style's own axes, relative to their spread there, so that no
-            fringe has a colour that the style does not have; otherwise as `polar` compares layers.
+        whitened: compare covariances, of layers and of colours, in the axes of the style's own and relative to its
+            variance along each; otherwise the few longest axes are all that counts.
         content_octave: how often the images are halved before their content is compared.
         grey_content: compare the content of the normalised luminance, so that colour and contrast are the style's
             alone.
@@ -116,7 +118,16 @@ class PerceptualLoss(nn.Module):
         self.octaves, self.centred, self.polar = octaves, centred, polar
         self.color_weight, self.whitened = color_weight, whitened
         self.content_octave, self.grey_content = content_octave, grey_content
-        self.style_targets: dict[str, Tensor] = {}
+        self.style_targets = {}
+
+    @property
+    def style_targets(self) -> dict[str, Tensor]:
+        """The style's statistics by name, (1, ...) or one for each image of a batch, (N, ...)."""
+        return self._style_targets
+
+    @style_targets.setter
+    def style_targets(self, targets: dict[str, Tensor]) -> None:
+        self._style_targets, self._whitenings = targets, dict[str, Tensor]()
 
     @torch.no_grad()
     def set_style(self, image: Tensor) -> None:
@@ -178,7 +189,11 @@ class PerceptualLoss(nn.Module):
             return distance(statistics[mean], statistics[name], targets[mean], targets[name])
 
         def layer_distance(name: str) -> Tensor:
-            distance = gram_loss(statistics[name], targets[name])
+            pair = statistics[name], targets[name]
+            if self.whitened:
+                whitening = self._whitening(name, targets[name])
+                pair = whitened(pair[0], whitening), whitened(pair[1], whitening)
+            distance = gram_loss(*pair)
             if not self.centred:
                 return distance
             return distance + relative_mean_loss(statistics[name + _MEAN], targets[name + _MEAN])
@@ -186,6 +201,11 @@ class PerceptualLoss(nn.Module):
         style = torch.stack([layer_distance(name) for name in layers_among(targets)]).mean(dim=0)
         colors = [color_distance(name) for name in targets if name.startswith(_COLOR) and not name.endswith(_MEAN)]
         return style + self.color_weight * torch.stack(colors).mean(dim=0) if colors else style
+
+    def _whitening(self, name: str, target: Tensor) -> Tensor:
+        if name not in self._whitenings:
+            self._whitenings[name] = whitening_of(target)
+        return self._whitenings[name]
 
     def _content(self, pyramid: Sequence[Tensor], seen: Sequence[Features] = ()) -> Features:
         """The loss network's view of what counts as content; `seen` has those of the first octaves that are known."""
