@@ -159,6 +159,7 @@ def main() -> None:
     parser.add_argument("--crop", type=int, default=320)
     parser.add_argument("--margin", type=int, default=96)
     parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--strength", type=float, default=1.0, help="of the style, as style.strength")
     parser.add_argument("--rate", type=float, default=1.5e-3)
     parser.add_argument("--bank", type=int, default=1500, help="styles at a time")
     parser.add_argument("--renew", type=int, default=4, help="steps until one of them is exchanged")
@@ -215,6 +216,7 @@ def main() -> None:
     around = padding(options.crop, options.crop, stride_and_surround(averaged.painter)[0], options.margin)
     trial = Trial(unseen, PerceptualLoss(features), pool)
     loss = PerceptualLoss(features)
+    loss.style_weight *= options.strength
     print(f"{len(paths)} styles, {len(pool)} crops, {sum(p.numel() for p in predictor.parameters()):,} parameters, "
           f"step {done}", flush=True)  # fmt: skip
     running, started, saved = None, time.monotonic(), time.monotonic()
@@ -224,7 +226,7 @@ def main() -> None:
         torch.save({**state, "optimizer": optimizer.state_dict(), "done": done}, state_path.with_suffix(".tmp"))
         state_path.with_suffix(".tmp").replace(state_path)
         training = {"updates": done, "styles": len(paths), **provenance(device)}
-        save_predictor(options.output, averaged, loss_record(PerceptualLoss(features)), training, closer=None)
+        save_predictor(options.output, averaged, loss_record(loss), training, closer=None)
 
     for step, factor in rates(options.minutes, options.cooling):
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
