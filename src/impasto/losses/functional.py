@@ -69,7 +69,7 @@ def whitening_of(covariance: Tensor) -> Tensor:
     features, and a distance of covariances sees little else; the others tell strokes from a tint.
     """
     with torch.autocast(covariance.device.type, enabled=False):
-        values, axes = torch.linalg.eigh(covariance.float())
+        values, axes = _eigh(covariance.float())
         values = values.clamp_min(0) + (_LEAST_AXIS * values[:, -1:]).clamp_min(_EPSILON)
         return axes * values.rsqrt()[:, None, :] @ axes.mT
 
@@ -106,13 +106,19 @@ def whitened_color_loss(mean: Tensor, covariance: Tensor, target_mean: Tensor, t
     channels = target_mean.shape[1]
     least = _LEAST_SPREAD**2 * torch.eye(channels, device=mean.device)
     with torch.autocast(mean.device.type, enabled=False):
-        values, axes = torch.linalg.eigh(channels * target_covariance + least)
+        values, axes = _eigh(channels * target_covariance + least)
         whitening = axes * values.clamp_min(_LEAST_SPREAD**2).rsqrt()[:, None, :]
         off = ((mean - target_mean)[:, None, :] @ whitening).square().sum(dim=(1, 2))
         relative = whitening.mT @ (channels * covariance + least) @ whitening
         # The library raises an error for NaN, where every other term becomes NaN, as `off` does.
-        ratios = torch.linalg.eigvalsh(relative.nan_to_num())
+        ratios, _ = _eigh(relative.nan_to_num())
     return (off + ratios.clamp_min(_EPSILON).log().square().sum(dim=1)) / channels
+
+
+def _eigh(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues and eigenvectors of small symmetric matrices, on the CPU: MPS has neither."""
+    values, axes = torch.linalg.eigh(matrices.cpu())
+    return values.to(matrices.device), axes.to(matrices.device)
 
 
 def halved(image: Tensor) -> Tensor:
