@@ -348,9 +348,7 @@ class Adversaries:
         for painter in self.painters:
             painter.restart(self.base)
             self.loss.set_style(self.next_style())
-            for name, target in self.loss.style_targets.items():
-                if name in painter.loss.style_targets:
-                    painter.loss.style_targets[name].copy_(target)
+            painter.loss.exchange_style(self.loss.style_targets)
         for _ in train_all(self.painters, updates, every=max(1, updates // 3)):
             for painter in self.painters:
                 batch = painter.draw()

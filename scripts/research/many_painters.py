@@ -88,7 +88,9 @@ class Painter:
         self.totals = torch.zeros(3, device=self.device)  # running means of the loss's terms
         self.optimizer = Muon(self.parameters, lr=rate)
         self._shares = [group["lr"] / rate for group in self.optimizer.param_groups]
-        self.stream = torch.cuda.Stream() if self.device.type == "cuda" else None
+        # The axes of colours are found on the CPU at each step, which no recording can do.
+        can_be_recorded = self.device.type == "cuda" and not (loss.whitened and loss.color_weight)
+        self.stream = torch.cuda.Stream() if can_be_recorded else None
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def plan(self, steps: int) -> None:

@@ -28,7 +28,7 @@ from impasto.images.finding import find_images
 from impasto.images.geometry import resize
 from impasto.images.reading import read_image
 from impasto.losses.features import MIN_SIDE
-from impasto.losses.perceptual import PerceptualLoss
+from impasto.losses.perceptual import PerceptualLoss, layers_among
 from impasto.networks import build_network, network_spec
 from impasto.records import TrainingRecord
 from impasto.system.machine import pick_device, provenance
@@ -57,7 +57,10 @@ class Styles:
         order = random.permutation(3) if random.random() < 0.5 else np.arange(3)
         picture = resize(read_image(path), int(random.choice(SIZES)))[torch.from_numpy(order)]
         self.loss.set_style(picture[None].to(self.device))
-        return {name: target.bfloat16() for name, target in self.loss.style_targets.items()}
+        in_layers = set(layers_among(self.loss.style_targets))
+        return {
+            name: target.bfloat16() if name in in_layers else target for name, target in self.loss.style_targets.items()
+        }
 
 
 class Reptile:
@@ -74,8 +77,7 @@ class Reptile:
         """
         for painter in self.painters:
             painter.restart(self.base)
-            for name, target in self.styles.draw(self.random).items():
-                painter.loss.style_targets[name].copy_(target)
+            painter.loss.exchange_style(self.styles.draw(self.random))
         for _ in train_all(self.painters, updates):
             pass
         learned = [[parameter.detach() for parameter in painter.parameters] for painter in self.painters]

@@ -45,7 +45,7 @@ EVERY = 100  # updates between two lines of progress
 
 @dataclass
 class StyleBank:
-    """Statistics of many style pictures, (M, ...) each, in bfloat16 but for colours; others replace them."""
+    """Statistics of many style pictures, (M, ...) each, covariances of layers in bfloat16; others replace them."""
 
     pictures: Sequence[Path]
     loss: PerceptualLoss
@@ -183,7 +183,10 @@ def main() -> None:
     kept = options.output.with_name(f"bank-{options.bank}.pt")
     if kept.is_file():
         bank.kept = torch.load(kept, weights_only=True)
-    if not kept.is_file() or bank.kept.keys() != bank.statistics().keys():  # none yet, or one of another loss
+    wanted = {name: value.dtype for name, value in bank.statistics().items()}
+    if (
+        not kept.is_file() or {name: value.dtype for name, value in bank.kept.items()} != wanted
+    ):  # none yet, or another's
         bank.fill(options.bank)
         torch.save(bank.kept, kept)
     base = load_style_model(options.start)

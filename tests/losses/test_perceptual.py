@@ -147,15 +147,31 @@ def test_whitening_makes_the_axes_of_a_covariance_equally_long() -> None:
     assert whitening_of(torch.zeros(1, 4, 4)).isfinite().all()
 
 
-def test_a_loss_that_gets_another_style_forgets_the_former_axes(loss: PerceptualLoss) -> None:
-    loss = PerceptualLoss(loss.features)
+def test_another_style_brings_its_own_axes(loss: PerceptualLoss) -> None:
     first, second, painting = (photograph(seed, 64)[None] for seed in range(3))
-    loss.set_style(first)
-    before = loss(painting, painting)
-    loss.set_style(second)
-    loss(painting, painting)
-    loss.set_style(first)
-    torch.testing.assert_close(loss(painting, painting).style, before.style)
+    alone, changed, exchanged = (PerceptualLoss(loss.features) for _ in range(3))
+    alone.set_style(second)
+    for other in (changed, exchanged):
+        other.set_style(first)
+    changed.set_style(second)
+    exchanged.exchange_style(alone.style_targets)
+    expected = alone(painting, painting).style
+    for other in (changed, exchanged):
+        torch.testing.assert_close(other(painting, painting).style, expected)
+
+
+def test_each_picture_of_a_batch_may_have_a_style_and_axes_of_its_own(loss: PerceptualLoss) -> None:
+    pictures, styles = ([photograph(seed + first, 64)[None] for seed in range(2)] for first in (0, 5))
+    single, both = PerceptualLoss(loss.features), PerceptualLoss(loss.features)
+    targets, expected = [], []
+    for picture, style in zip(pictures, styles, strict=True):
+        single.set_style(style)
+        targets.append(single.style_targets)
+        expected.append(single(picture, picture).style)
+    both.style_targets = {name: torch.cat([each[name] for each in targets]) for name in targets[0]}
+    batch = torch.cat(pictures)
+    found = both.compare_each(batch, both.content_features(batch)).style
+    torch.testing.assert_close(found, torch.stack(expected), rtol=1e-3, atol=1e-5)
 
 
 def test_a_blank_painting_has_a_finite_loss_and_gradient(loss: PerceptualLoss) -> None:

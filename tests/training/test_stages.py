@@ -196,6 +196,11 @@ def test_the_shipped_experiments_begin_on_vgg19_and_end_as_they_are_used(name: s
     assert first.loss.features.weights == "torchvision" and first.data.procedural == 0
     assert last.loss.features.weights == "slim" and last.network.name == first.network.name
     assert last.data.procedural > 0
-    if name != "starry_night_johnson":  # an older painter
-        default = composed().loss
-        assert {**last.loss, "tv_weight": default.tv_weight} == default and last.temporal_weight > 0
+    if name == "starry_night_johnson":  # an older painter
+        assert not {"contrast", "whole", "axes"} & stages.keys()
+        return
+    default = composed().loss
+    assert stages["contrast"].loss == {**default, "whitened": False} and last.temporal_weight > 0
+    own_tv = {"composition_vii": 0.5}.get(name, default.tv_weight)
+    assert last.loss == {**default, "tv_weight": own_tv, "whitened": "axes" in stages}
+    assert not any(stage.loss.whitened for earlier, stage in stages.items() if earlier != "axes")

@@ -74,8 +74,8 @@ def whitening_of(covariance: Tensor) -> Tensor:
         return axes * values.rsqrt()[:, None, :] @ axes.mT
 
 
-def whitened(covariance: Tensor, whitening: Tensor) -> Tensor:
-    """W K W, (N, C, C): a covariance in the axes of another, `whitening_of` it; in float32 even under autocast."""
+def in_axes_of(whitening: Tensor, covariance: Tensor) -> Tensor:
+    """W K W, (N, C, C): K in the axes of the covariance that W is `whitening_of`; in float32 even under autocast."""
     with torch.autocast(covariance.device.type, enabled=False):
         return whitening @ covariance @ whitening
 
@@ -99,9 +99,10 @@ def whitened_color_loss(mean: Tensor, covariance: Tensor, target_mean: Tensor, t
     """Distance of colours along each axis of the target's, relative to their spread there; shapes as `color_loss`.
 
     The mean over the axes of (m - m*)² / v* and of ln² λ, where v* are the eigenvalues of the target's covariance K*
-    and λ those of K*⁻¹ K, the affine-invariant distance of covariances (Förstner and Moonen 1999). A palette is long
-    and thin: from blue to yellow, say, with hardly any green or magenta. The distance of the matrices, `color_loss`,
-    does not see its thin sides, and strokes get fringes in colours that the style does not have.
+    and λ those of K*⁻¹ K, both K with 0.02² added to every variance: the affine-invariant distance of covariances
+    (Förstner and Moonen 1999). A palette is long and thin: from blue to yellow, say, with hardly any green or magenta.
+    The distance of the matrices, `color_loss`, does not see its thin sides, and strokes get fringes in colours that the
+    style does not have.
     """
     channels = target_mean.shape[1]
     least = _LEAST_SPREAD**2 * torch.eye(channels, device=mean.device)

@@ -13,13 +13,13 @@ from impasto.errors import UsageError
 from impasto.losses.features import Features, VGGFeatures, pyramid_of
 from impasto.losses.functional import (
     color_loss,
+    in_axes_of,
     normalized_luminance,
     polar_gram_loss,
     relative_feature_loss,
     relative_gram_loss,
     relative_mean_loss,
     total_variation,
-    whitened,
     whitened_color_loss,
     whitening_of,
 )
@@ -52,17 +52,18 @@ class PerceptualLoss(nn.Module):
     """Content, style and smoothness of a stylized image (Gatys et al. 2016, Johnson et al. 2016), in relative form.
 
     content: mean squared error of the features over the variance of the content image's features, at one octave.
-    style: at each octave of the image (full size, 1/2, 1/4 …; Snelgrove, "High-Resolution Multi-Scale Neural Texture
-        Synthesis", SIGGRAPH Asia 2017 Technical Briefs) and each style layer, the squared distance of the mean features
-        over the squared norm of the style image's, and the distance of their covariances, direction and size apart;
-        their mean over octaves and layers. To it comes the distance of the colours' mean and covariance, a mean over
-        octaves.
+    style: at each octave of the image (full size, 1/2, 1/4 …; Snelgrove, "High-Resolution Multi-Scale Neural
+        Texture Synthesis", SIGGRAPH Asia 2017 Technical Briefs) and each style layer, the squared distance of the mean
+        features over the squared norm of the style image's, and the distance of their covariances, direction and size
+        apart; their mean over octaves and layers. Covariances are taken in the axes of the style image's. To it comes
+        the distance of the colours' mean and covariance, a mean over octaves.
     tv: total variation of the pixels; without it the loss rewards a screen of single pixels.
 
     Gatys compares the plain Gram matrix at full size. That is mostly the features' mean, which a tint can match, and at
     one octave relu3_4 sees 48 pixels and no large stroke. `octaves=1`, `centred=False`, `polar=False`,
-    `color_weight=0` and `content_octave=0` are that loss. Published weights belong to one normalisation of the Gram
-    matrix and one scale of the features. Relative terms do not, so one set of weights serves every style and size.
+    `whitened=False`, `color_weight=0`, `content_octave=0` and `grey_content=False` are that loss. Published weights
+    belong to one normalisation of the Gram matrix and one scale of the features. Relative terms do not, so one set of
+    weights serves every style and size.
 
     Args:
         features: the loss network; it must yield all the layers named.
@@ -127,7 +128,15 @@ class PerceptualLoss(nn.Module):
 
     @style_targets.setter
     def style_targets(self, targets: dict[str, Tensor]) -> None:
-        self._style_targets, self._whitenings = targets, dict[str, Tensor]()
+        names = layers_among(targets) if self.whitened else []
+        self._style_targets, self._whitenings = targets, {name: whitening_of(targets[name]) for name in names}
+
+    def exchange_style(self, targets: Mapping[str, Tensor]) -> None:
+        """Copy other statistics over those of the same names, in place: recorded steps then aim at them."""
+        for name, own in self.style_targets.items():
+            own.copy_(targets[name])
+            if name in self._whitenings:
+                self._whitenings[name].copy_(whitening_of(own))
 
     @torch.no_grad()
     def set_style(self, image: Tensor) -> None:
@@ -176,7 +185,7 @@ class PerceptualLoss(nn.Module):
     def _style_loss(self, statistics: Mapping[str, Tensor]) -> Tensor:
         """The mean over octaves and layers of d(K, K*) + ‖m - m*‖² / ‖m*‖², or of d(G, G*), and the colours' part.
 
-        A star marks the style's; d is ‖K - K*‖² / ‖K*‖² or its polar form.
+        A star marks the style's; d is ‖K - K*‖² / ‖K*‖² or its polar form, `whitened` of W K W and W K* W.
         """
         # The style picture may have fewer octaves.
         targets = {name: self.style_targets[name].to(each.device)
@@ -191,8 +200,8 @@ class PerceptualLoss(nn.Module):
         def layer_distance(name: str) -> Tensor:
             pair = statistics[name], targets[name]
             if self.whitened:
-                whitening = self._whitening(name, targets[name])
-                pair = whitened(pair[0], whitening), whitened(pair[1], whitening)
+                axes = self._whitenings[name].to(pair[0].device)
+                pair = in_axes_of(axes, pair[0]), in_axes_of(axes, pair[1])
             distance = gram_loss(*pair)
             if not self.centred:
                 return distance
@@ -201,11 +210,6 @@ class PerceptualLoss(nn.Module):
         style = torch.stack([layer_distance(name) for name in layers_among(targets)]).mean(dim=0)
         colors = [color_distance(name) for name in targets if name.startswith(_COLOR) and not name.endswith(_MEAN)]
         return style + self.color_weight * torch.stack(colors).mean(dim=0) if colors else style
-
-    def _whitening(self, name: str, target: Tensor) -> Tensor:
-        if name not in self._whitenings:
-            self._whitenings[name] = whitening_of(target)
-        return self._whitenings[name]
 
     def _content(self, pyramid: Sequence[Tensor], seen: Sequence[Features] = ()) -> Features:
         """The loss network's view of what counts as content; `seen` has those of the first octaves that are known."""
