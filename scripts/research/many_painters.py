@@ -11,7 +11,7 @@ run one after the other. Used by `on_gpu.py`, `train_base.py` and `search_networ
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from impasto.data.sources import FolderImages
 from impasto.images.geometry import Padding
 from impasto.images.tensors import to_pil
 from impasto.losses.defects import grid_energy
-from impasto.losses.perceptual import PerceptualLoss
+from impasto.losses.perceptual import PerceptualLoss, layers_among
 from impasto.system.machine import has_fast_bfloat16, usable_cores
 from impasto.training.muon import Muon
 from impasto.training.plain import inside
@@ -54,6 +54,12 @@ def crop_pool(
 def surroundings(margin: int) -> Padding:
     """What `crop_pool` puts around crops."""
     return Padding(margin, margin, margin, margin, mirror=True)
+
+
+def compact(targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a style's statistics to be kept in numbers: covariances of layers in bfloat16, the rest as it is."""
+    in_layers = set(layers_among(targets))
+    return {name: target.bfloat16() if name in in_layers else target for name, target in targets.items()}
 
 
 class Painter:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from many_painters import Painter, crop_pool, train_all
+from many_painters import Painter, compact, crop_pool, train_all
 from torch import Tensor, nn
 
 from impasto.checkpoint import StyleModel, load_style_model, save_style_model
@@ -28,7 +28,7 @@ from impasto.images.finding import find_images
 from impasto.images.geometry import resize
 from impasto.images.reading import read_image
 from impasto.losses.features import MIN_SIDE
-from impasto.losses.perceptual import PerceptualLoss, layers_among
+from impasto.losses.perceptual import PerceptualLoss
 from impasto.networks import build_network, network_spec
 from impasto.records import TrainingRecord
 from impasto.system.machine import pick_device, provenance
@@ -57,10 +57,7 @@ class Styles:
         order = random.permutation(3) if random.random() < 0.5 else np.arange(3)
         picture = resize(read_image(path), int(random.choice(SIZES)))[torch.from_numpy(order)]
         self.loss.set_style(picture[None].to(self.device))
-        in_layers = set(layers_among(self.loss.style_targets))
-        return {
-            name: target.bfloat16() if name in in_layers else target for name, target in self.loss.style_targets.items()
-        }
+        return compact(self.loss.style_targets)
 
 
 class Reptile:

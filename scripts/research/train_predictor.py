@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from many_painters import crop_pool
+from many_painters import compact, crop_pool
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
@@ -61,11 +61,7 @@ class StyleBank:
                 print(error)
                 continue
             if len(layers_among(self.loss.style_targets)) == self.loss.octaves * len(self.loss.style_layers):
-                in_layers = set(layers_among(self.loss.style_targets))
-                return {
-                    name: target[0].bfloat16() if name in in_layers else target[0]
-                    for name, target in self.loss.style_targets.items()
-                }
+                return {name: target[0] for name, target in compact(self.loss.style_targets).items()}
 
     def _drawn(self) -> Tensor:
         number = int(self.random.integers(len(self.pictures)))
@@ -184,9 +180,8 @@ def main() -> None:
     if kept.is_file():
         bank.kept = torch.load(kept, weights_only=True)
     wanted = {name: value.dtype for name, value in bank.statistics().items()}
-    if (
-        not kept.is_file() or {name: value.dtype for name, value in bank.kept.items()} != wanted
-    ):  # none yet, or another's
+    is_of_this_loss = kept.is_file() and {name: value.dtype for name, value in bank.kept.items()} == wanted
+    if not is_of_this_loss:
         bank.fill(options.bank)
         torch.save(bank.kept, kept)
     base = load_style_model(options.start)
