@@ -73,6 +73,21 @@ def test_nothing_of_the_canvas_but_its_mixture_is_stored() -> None:
     assert [name for name in build_network("brush").state_dict() if "encoder.5" in name] == ["encoder.5.mix.weight"]
 
 
+def test_smoothed_changes_of_resolution_follow_a_moved_picture() -> None:
+    """A picture moved by half of the coarsest grid's pixels is painted more like its painting, moved."""
+    picture, moved = photograph(3, 264)[None, :, :256, :256], photograph(3, 264)[None, :, 4:260, 4:260]
+    off = []
+    for antialias in (False, True):
+        torch.manual_seed(0)
+        network = build_network("brush", antialias=antialias).eval()
+        *_, canvas = (part for part in network.modules() if isinstance(part, Canvas))
+        with torch.no_grad():
+            canvas.mix.weight.zero_()  # it stays where it is
+            painted, after = network(picture)[..., 4:, 4:], network(moved)[..., :-4, :-4]
+        off.append(float((painted - after)[..., 64:-64, 64:-64].square().mean() / painted.var()))
+    assert off[1] < 0.6 * off[0]
+
+
 def test_a_flat_picture_is_not_painted_flat() -> None:
     network = build_network("brush").eval()
     with torch.no_grad():

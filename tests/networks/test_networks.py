@@ -9,7 +9,7 @@ import torch
 
 from helpers.networks import gradients_of
 from impasto.errors import ModelError
-from impasto.networks import build_network, complete_spec, network_names, network_spec
+from impasto.networks import Blur, build_network, complete_spec, network_names, network_spec, share_weights
 
 
 @pytest.mark.parametrize("name", network_names())
@@ -37,7 +37,7 @@ def test_gradients_do_not_depend_on_the_memory_format(name: str, batch: int) -> 
 
 @pytest.mark.parametrize(
     ("name", "parameters", "per_pixel"),
-    [("johnson", 1_679_235, 153_792), ("swift", 105_996, 8_064), ("brush", 291_116, 8_360)],
+    [("johnson", 1_679_235, 153_792), ("swift", 105_996, 8_064), ("brush", 291_116, 8_468)],
 )
 def test_networks_have_the_stated_size(name: str, parameters: int, per_pixel: int) -> None:
     network, macs = build_network(name), []
@@ -58,10 +58,13 @@ def test_a_file_from_before_an_option_means_what_it_meant() -> None:
     assert complete_spec(older) == {**older, "reach": 2}
     assert complete_spec(network_spec("swift")) == network_spec("swift") == {**older, "reach": 1}
     assert complete_spec({"name": ["swift"]}) == {"name": ["swift"]}  # refused later, in one line
+    assert complete_spec({"name": "brush", "width": 8}) == {**network_spec("brush", width=8), "antialias": False}
+    assert network_spec("brush")["antialias"] is True
 
 
 @pytest.mark.parametrize("spec", [{"name": "nobody"}, {"name": "johnson", "width": 10**9}, {"name": "johnson", "x": 1},
-                                  {"name": "johnson", "width": "32"}, {"name": "../johnson"}])  # fmt: skip
+                                  {"name": "johnson", "width": "32"}, {"name": "../johnson"},
+                                  {"name": "brush", "antialias": 1}, {"name": "brush", "width": True}])  # fmt: skip
 def test_a_spec_out_of_bounds_is_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(ModelError):
         build_network(**spec)
@@ -71,3 +74,22 @@ def test_a_specification_is_completed_by_defaults_and_by_what_older_files_meant(
     assert complete_spec({"name": "johnson"}) == network_spec("johnson")
     assert complete_spec({"name": "swift", "width": 8}) == {**network_spec("swift", width=8), "reach": 2}
     assert complete_spec({"name": "nobody"}) == {"name": "nobody"}
+
+
+def test_weights_fit_a_network_that_differs_in_nothing_learned() -> None:
+    brush = network_spec("brush")
+    assert share_weights(brush, {**brush, "antialias": False})
+    assert not share_weights(brush, {**brush, "blocks": 4})
+    assert not share_weights(brush, network_spec("swift"))
+
+
+def test_a_blur_keeps_flat_areas_and_takes_away_every_other_pixel() -> None:
+    blur, flat = Blur(2), torch.tensor([0.25, 0.75])[None, :, None, None].expand(1, 2, 6, 8)
+    torch.testing.assert_close(blur(flat), flat)
+    checkers = (torch.arange(6)[:, None] + torch.arange(8)).remainder(2).float().expand(1, 2, 6, 8)
+    torch.testing.assert_close(blur(checkers), torch.full((1, 2, 6, 8), 0.5))
+    point = torch.zeros(1, 2, 5, 5)
+    point[0, 1, 2, 2] = 16
+    spread = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])
+    torch.testing.assert_close(blur(point)[0, 1, 1:4, 1:4], spread)
+    assert not blur(point)[0, 0].any() and not blur.state_dict() and not list(blur.parameters())

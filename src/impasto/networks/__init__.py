@@ -2,7 +2,7 @@
 
 A network module defines `Network`, an `nn.Module` whose constructor takes plain numbers, with two class attributes:
 `stride`, the multiple that both sides of its input must have, and `limits`, the inclusive bounds of each constructor
-argument. `surround`, where it is there, is how many mirrored pixels a painter puts around a picture and cuts off again,
+argument (False and True for one that is either). `surround`, where it is there, is how many mirrored pixels a painter puts around a picture and cuts off again,
 for a network whose training never judged what it paints along the border. Where arguments came later, `unsaid` has what
 older files mean by leaving them out. Input and output are (N, 3, H, W) float images in [0, 1]. A `StagedNetwork` also
 paints pictures larger than memory, and engines know `InstanceNorm`.
@@ -64,6 +64,23 @@ class InstanceNorm(nn.InstanceNorm2d):
         return output
 
 
+class Blur(nn.Conv2d):
+    """The binomial filter [1, 2, 1] / 4 along both axes of each channel: what a grid of half the resolution can hold.
+
+    Before a strided convolution and after an enlarged picture's one, it keeps fine structure from folding into coarse
+    one, which would change with every pixel that a picture moves (Zhang, "Making Convolutional Networks
+    Shift-Invariant Again", ICML 2019). Nothing in it is learned or stored.
+    """
+
+    weight: Tensor  # type: ignore[assignment]
+
+    def __init__(self, channels: int):
+        super().__init__(channels, channels, 3, padding=1, groups=channels, bias=False, padding_mode="reflect")
+        del self.weight
+        taps = torch.tensor([1.0, 2.0, 1.0], device="cpu") / 4  # there, too, where a file's shapes are checked
+        self.register_buffer("weight", (taps[:, None] * taps).repeat(channels, 1, 1, 1), persistent=False)
+
+
 def normal_parameter(deviation: float, *shape: int) -> nn.Parameter:
     """Return a parameter of normal random numbers; on the meta device, where files are checked, one of no numbers.
 
@@ -112,11 +129,20 @@ def network_spec(name: str, **options: Any) -> dict[str, Any]:
     return {"name": name, **defaults, **options}
 
 
+def share_weights(spec: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the weights of one network fit the other: they differ in nothing but options that have none."""
+    if spec["name"] != other["name"]:
+        return False
+    with torch.device("meta"):
+        states = [build_network(**each).state_dict() for each in (spec, other)]
+    shapes = [{name: value.shape for name, value in state.items()} for state in states]
+    return shapes[0] == shapes[1]
+
+
 def _check_option(name: str, limits: Mapping[str, tuple[int, int]], option: str, value: Any) -> None:
     if option not in limits:
         raise ModelError(f"network {name} has no option {str(option)[:40]!r}; it takes: {', '.join(limits)}")
     low, high = limits[option]
-    if type(value) is not int or not low <= value <= high:
-        raise ModelError(
-            f"network {name}: {option} must be a whole number from {low} to {high}, not {str(value)[:40]!r}"
-        )
+    if type(value) is not type(low) or not low <= value <= high:
+        kind = "true or false" if low is False else f"a whole number from {low} to {high}"
+        raise ModelError(f"network {name}: {option} must be {kind}, not {str(value)[:40]!r}")

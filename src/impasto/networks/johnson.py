@@ -6,15 +6,19 @@ convolution back to RGB. The departures from the paper stand where they happen.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import ClassVar
 
 from torch import Tensor, nn
 
-from impasto.networks import InstanceNorm, StagedNetwork
+from impasto.networks import Blur, InstanceNorm, StagedNetwork
 
 
 class ConvLayer(nn.Sequential):
-    """Reflection padding, convolution, and unless `norm` is off, instance normalisation."""
+    """Reflection padding, convolution, and unless `norm` is off, instance normalisation.
+
+    With `antialias` a strided convolution sees a blurred picture, and what another one makes is blurred, see `Blur`.
+    """
 
     def __init__(
         self,
@@ -25,18 +29,21 @@ class ConvLayer(nn.Sequential):
         *,
         dilation: int = 1,
         norm: bool = True,
+        antialias: bool = False,
     ):
         # Zero padding (the paper's) leaves a band along the border of every picture. To mirror far, a picture must be
         # large.
         border = "reflect" if dilation == 1 else "replicate"
         reach = dilation * (kernel_size // 2)
-        layers: list[nn.Module] = [
-            nn.Conv2d(in_channels, out_channels, kernel_size, stride, reach, dilation, padding_mode=border)
-        ]
+        layers: dict[str, nn.Module] = {
+            "0": nn.Conv2d(in_channels, out_channels, kernel_size, stride, reach, dilation, padding_mode=border)
+        }
+        if antialias:  # under a name, so that the learned layers are called the same with and without
+            layers = {"blur": Blur(in_channels), **layers} if stride > 1 else {**layers, "blur": Blur(out_channels)}
         if norm:
             # Instead of batch norm: Ulyanov et al., "Instance Normalization" (2016).
-            layers.append(InstanceNorm(out_channels, affine=True))
-        super().__init__(*layers)
+            layers["1"] = InstanceNorm(out_channels, affine=True)
+        super().__init__(OrderedDict(layers))
 
 
 class ResidualBlock(nn.Module):
@@ -52,10 +59,12 @@ class ResidualBlock(nn.Module):
         return x + self.body(x)
 
 
-def upsample(in_channels: int, out_channels: int) -> nn.Sequential:
+def upsample(in_channels: int, out_channels: int, *, antialias: bool = False) -> nn.Sequential:
     # Instead of a transposed convolution, which draws checkerboards: Odena et al., Distill 2016.
     return nn.Sequential(
-        nn.Upsample(scale_factor=2, mode="nearest"), ConvLayer(in_channels, out_channels, 3), nn.ReLU(inplace=True)
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        ConvLayer(in_channels, out_channels, 3, antialias=antialias),
+        nn.ReLU(inplace=True),
     )
 
 

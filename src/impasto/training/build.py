@@ -28,7 +28,7 @@ from impasto.images.reading import read_image
 from impasto.losses import build_loss
 from impasto.losses.features import MIN_SIDE
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.networks import build_network
+from impasto.networks import build_network, share_weights
 from impasto.system.machine import has_fast_bfloat16, pick_device
 from impasto.training.callbacks import StyleModelWriter
 from impasto.training.module import StyleModule
@@ -167,15 +167,14 @@ def make_network(config: DictConfig, plan: RunPlan) -> nn.Module:
     Raises:
         UsageError: that has another network.
     """
+    network = build_network(**plan.spec)
     if plan.start is not None:
         model = load_style_model(plan.start)
-        if model.spec != plan.spec:
+        if not share_weights(model.spec, plan.spec):
             raise UsageError(
                 f"init={config.init} has another network than {plan.spec}; name one that has it, or init=none"
             )
-        network = model.network.requires_grad_(True).train()
-    else:
-        network = build_network(**plan.spec)
+        network.load_state_dict(model.network.state_dict())
     network.to(memory_format=torch.channels_last)
     if config.compile:
         network.compile()

@@ -18,7 +18,7 @@ from torch import fx, nn
 
 from impasto.errors import UsageError
 from impasto.inference.engine.rewrite import Crop, DepthToSpace, SpaceToDepth
-from impasto.networks import InstanceNorm
+from impasto.networks import Blur, InstanceNorm
 from impasto.networks.brush import Canvas, plane_waves
 
 OPSET = 18
@@ -164,6 +164,7 @@ def _crop(graph: _Graph, x: str, _: Crop) -> str:
 
 _LAYERS: dict[Any, Callable[..., str]] = {
     nn.Conv2d: _convolution,
+    Blur: _convolution,
     InstanceNorm: _instance_norm,
     Canvas: _canvas,
     nn.ReLU: lambda graph, x, _: graph.node("Relu", x),
