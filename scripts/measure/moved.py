@@ -1,0 +1,63 @@
+"""How much a painting changes where the photograph moves by whole pixels, and how much of that its canvas does.
+
+    python scripts/measure/moved.py PHOTOGRAPH... [-s NAME|NAME=FILE...]
+
+Two cuts of each photograph, some pixels apart along both axes, are painted. The figures are the root mean square
+between the one painting and the other, moved onto it, in levels of 255; 64 pixels along the border do not count. No
+interpolation comes in. A network that moved with its picture would have 0.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import _head
+import torch
+from flicker import named_style
+from torch import Tensor, nn
+
+from impasto.checkpoint import load_style_model
+from impasto.images.reading import read_image
+from impasto.inference.receptive_field import lay_canvas
+
+MOVES = (1, 2, 4, 8, 16)  # pixels
+BORDER = 64
+STRIDE = 8  # of what is painted
+
+
+@torch.no_grad()
+def row(network: nn.Module, photographs: Sequence[Tensor]) -> _head.Row:
+    squares: dict[str, list[Tensor]] = {}
+    for photograph in photographs:
+        height, width = ((side - max(MOVES)) // STRIDE * STRIDE for side in photograph.shape[1:])
+        painted = network(photograph[None, :, :height, :width])
+        squares.setdefault("contrast", []).append(painted.var())
+        for move in MOVES:
+            cut = photograph[None, :, move : move + height, move : move + width]
+            places = {f"moved_{move}": 0, **({f"moved_{move}_canvas_too": move} if move % STRIDE == 0 else {})}
+            for name, place in places.items():
+                lay_canvas(network, place, place)
+                off = painted[..., move:, move:] - network(cut)[..., :-move, :-move]
+                lay_canvas(network, 0, 0)
+                squares.setdefault(name, []).append(off[..., BORDER:-BORDER, BORDER:-BORDER].square().mean())
+    return {name: _head.rounded(255 * float(torch.stack(each).mean().sqrt())) for name, each in squares.items()}
+
+
+def main() -> None:
+    parser = _head.parser(__doc__)
+    parser.add_argument("photographs", type=Path, nargs="+")
+    parser.add_argument("-s", "--style", type=named_style, nargs="+", required=True, metavar="NAME|NAME=FILE")
+    options = parser.parse_args()
+    photographs = [read_image(path) for path in options.photographs]
+    rows: list[_head.Row] = []
+    for name, model in options.style:
+        rows.append({"style": name, **row(load_style_model(model).network, photographs)})
+        print(rows[-1], flush=True)
+    title = f"How much paintings of {len(photographs)} photographs change where these move by some pixels, levels of 255"
+    _head.save(options.results, "moved", title, rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

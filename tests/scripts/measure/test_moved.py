@@ -1,0 +1,36 @@
+"""moved.py: what moves with its picture has no difference, and what stands still has its own."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from helpers.pictures import photograph
+from helpers.scripts import load_script
+
+
+@pytest.fixture(scope="module")
+def moved() -> ModuleType:
+    return load_script("measure/moved")
+
+
+class Stripes(nn.Module):
+    """Every other column of the screen is lighter by 0.1."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return image * 0.5 + 0.1 * torch.arange(image.shape[-1]).remainder(2)
+
+
+def test_a_network_that_moves_with_its_picture_has_no_difference(moved: ModuleType) -> None:
+    figures = moved.row(nn.Identity(), [photograph(1, 200), photograph(2, 200)])
+    assert figures.pop("contrast") > 10
+    assert set(figures.values()) == {0}
+
+
+def test_what_stands_still_differs_by_its_own_contrast(moved: ModuleType) -> None:
+    figures = moved.row(Stripes(), [photograph(1, 200)])
+    assert figures["moved_1"] == pytest.approx(25.5, rel=1e-3)
+    assert figures["moved_2"] == pytest.approx(0, abs=1e-3)
