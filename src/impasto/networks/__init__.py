@@ -2,10 +2,11 @@
 
 A network module defines `Network`, an `nn.Module` whose constructor takes plain numbers, with two class attributes:
 `stride`, the multiple that both sides of its input must have, and `limits`, the inclusive bounds of each constructor
-argument (False and True for one that is either). `surround`, where it is there, is how many mirrored pixels a painter puts around a picture and cuts off again,
-for a network whose training never judged what it paints along the border. Where arguments came later, `unsaid` has what
-older files mean by leaving them out. Input and output are (N, 3, H, W) float images in [0, 1]. A `StagedNetwork` also
-paints pictures larger than memory, and engines know `InstanceNorm`.
+argument (False and True for one that is either). `surround`, where it is there, is how many mirrored pixels a painter
+puts around a picture and cuts off again, for a network whose training never judged what it paints along the border.
+Where arguments came later, `unsaid` has what older files mean by leaving them out. Input and output are (N, 3, H, W)
+float images in [0, 1]. A `StagedNetwork` also paints pictures larger than memory, and engines know `InstanceNorm` and
+`Blur`.
 """
 
 from __future__ import annotations
