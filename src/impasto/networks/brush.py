@@ -133,8 +133,8 @@ class BrushNet(StagedNetwork):
     Args:
         width: channels at half resolution; twice as many at a quarter, four times at an eighth.
         blocks: residual blocks at an eighth of the resolution, of dilations 1, 2, 4 and again.
-        antialias: whether each change of resolution inside is smoothed by a `Blur`. Without, paintings show a woven
-            grid and steps of eight pixels, and change more where the picture moves.
+        antialias: whether each change of resolution inside is smoothed by a `Blur`. Without, paintings
+            are hatched in two diagonals, show steps of eight pixels, and change more where the picture moves.
 
     Width 16 and 3 blocks have 291,116 parameters and take 8,468 multiply-adds per pixel.
 
