@@ -1,6 +1,6 @@
 """How much a painting changes where the photograph moves by whole pixels, and how much of that its canvas does.
 
-    python scripts/measure/moved.py PHOTOGRAPH... [-s NAME|NAME=FILE...]
+    python scripts/measure/moved.py PHOTOGRAPH... -s NAME|NAME=FILE...
 
 Two cuts of each photograph, some pixels apart along both axes, are painted. The figures are the root mean square
 between the one painting and the other, moved onto it, in levels of 255; 64 pixels along the border do not count. No
@@ -21,22 +21,27 @@ from torch import Tensor, nn
 from impasto.checkpoint import load_style_model
 from impasto.images.reading import read_image
 from impasto.inference.receptive_field import lay_canvas
+from impasto.networks.brush import Canvas
 
-MOVES = (1, 2, 4, 8, 16)  # pixels
+MOVES = (1, 2, 4, 8)  # pixels
 BORDER = 64
 STRIDE = 8  # of what is painted
+GRID = 4  # pixels between the points at which a canvas lies
 
 
 @torch.no_grad()
 def row(network: nn.Module, photographs: Sequence[Tensor]) -> _head.Row:
     squares: dict[str, list[Tensor]] = {}
+    has_canvas = any(isinstance(layer, Canvas) for layer in network.modules())
     for photograph in photographs:
         height, width = ((side - max(MOVES)) // STRIDE * STRIDE for side in photograph.shape[1:])
         painted = network(photograph[None, :, :height, :width])
         squares.setdefault("contrast", []).append(painted.var())
         for move in MOVES:
             cut = photograph[None, :, move : move + height, move : move + width]
-            places = {f"moved_{move}": 0, **({f"moved_{move}_canvas_too": move} if move % STRIDE == 0 else {})}
+            places = {f"moved_{move}": 0}
+            if has_canvas and move % GRID == 0:
+                places[f"moved_{move}_canvas_too"] = move
             for name, place in places.items():
                 lay_canvas(network, place, place)
                 off = painted[..., move:, move:] - network(cut)[..., :-move, :-move]

@@ -28,7 +28,7 @@ from impasto.images.finding import find_images
 from impasto.images.geometry import resize
 from impasto.images.reading import read_image
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.networks import build_network, network_spec, share_weights
+from impasto.networks import build_network, network_spec, weights_fit
 from impasto.records import TrainingRecord
 from impasto.system.files import asset_dir
 from impasto.system.machine import pick_device, provenance
@@ -68,7 +68,7 @@ def make_painter(config: Any, style: Style, features: PerceptualLoss, pool: torc
     torch.manual_seed(0)
     network = build_network(**spec)
     start = options.start or find_start(config)
-    if start and share_weights((model := load_style_model(start)).spec, spec):
+    if start and weights_fit((model := load_style_model(start)).spec, spec):
         network.load_state_dict(model.network.state_dict())
     network = network.requires_grad_(True).to(pool.device).to(memory_format=torch.channels_last).train()
     loss = PerceptualLoss(features.features, **loss_options(config))

@@ -78,14 +78,14 @@ def test_smoothed_changes_of_resolution_follow_a_moved_picture() -> None:
     picture, moved = photograph(3, 264)[None, :, :256, :256], photograph(3, 264)[None, :, 4:260, 4:260]
     off = []
     for antialias in (False, True):
-        torch.manual_seed(0)
+        torch.manual_seed(0)  # the same weights
         network = build_network("brush", antialias=antialias).eval()
         *_, canvas = (part for part in network.modules() if isinstance(part, Canvas))
         with torch.no_grad():
             canvas.mix.weight.zero_()  # it stays where it is
             painted, after = network(picture)[..., 4:, 4:], network(moved)[..., :-4, :-4]
         off.append(float((painted - after)[..., 64:-64, 64:-64].square().mean() / painted.var()))
-    assert off[1] < 0.6 * off[0]
+    assert off[1] < 0.3 * off[0]
 
 
 def test_a_flat_picture_is_not_painted_flat() -> None:

@@ -9,7 +9,7 @@ import torch
 
 from helpers.networks import gradients_of
 from impasto.errors import ModelError
-from impasto.networks import Blur, build_network, complete_spec, network_names, network_spec, share_weights
+from impasto.networks import Blur, build_network, complete_spec, network_names, network_spec, weights_fit
 
 
 @pytest.mark.parametrize("name", network_names())
@@ -78,9 +78,16 @@ def test_a_specification_is_completed_by_defaults_and_by_what_older_files_meant(
 
 def test_weights_fit_a_network_that_differs_in_nothing_learned() -> None:
     brush = network_spec("brush")
-    assert share_weights(brush, {**brush, "antialias": False})
-    assert not share_weights(brush, {**brush, "blocks": 4})
-    assert not share_weights(brush, network_spec("swift"))
+    assert weights_fit(brush, {**brush, "antialias": False})
+    assert not weights_fit(brush, {**brush, "blocks": 4})
+    assert not weights_fit(brush, network_spec("swift"))
+    assert not weights_fit({**brush, "x": 1}, brush)
+    states = []
+    for antialias in (False, True):
+        torch.manual_seed(0)
+        states.append(build_network("brush", antialias=antialias).state_dict())
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
 def test_a_blur_keeps_flat_areas_and_takes_away_every_other_pixel() -> None:

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from helpers.trainings import SMALL, checkpoint_of, configured, planned
+from impasto.checkpoint import StyleModel, save_style_model
 from impasto.errors import UsageError
-from impasto.networks import build_network
+from impasto.networks import Blur, build_network, network_spec
+from impasto.training.build import make_network
 from impasto.training.plan import find_checkpoint
 from impasto.training.run_folder import begin, check_checkpoint, refuse_needed
 
@@ -71,12 +73,32 @@ def test_a_run_does_not_set_aside_what_it_needs(tmp_path: Path) -> None:
 
 def test_a_checkpoint_must_be_whole_and_of_the_network(tmp_path: Path) -> None:
     other = checkpoint_of(build_network("swift", width=8, blocks=1), tmp_path / "other.ckpt")
-    network = build_network("swift", **SMALL)
+    network, spec = build_network("swift", **SMALL), network_spec("swift", **SMALL)
     adam = torch.optim.Adam(network.parameters())
     with pytest.raises(UsageError, match=r"other.ckpt: of another network"):
-        check_checkpoint(other, network, SMALL, adam, {})
+        check_checkpoint(other, network, spec, adam, {})
     with pytest.raises(UsageError, match=r"own.ckpt: holds weights alone"):
-        check_checkpoint(checkpoint_of(network, tmp_path / "own.ckpt"), network, SMALL, adam, {})
+        check_checkpoint(checkpoint_of(network, tmp_path / "own.ckpt"), network, spec, adam, {})
     other.write_bytes(other.read_bytes()[:-100])
     with pytest.raises(UsageError, match=r"other.ckpt: torn"):
         find_checkpoint(configured(tmp_path, f"ckpt_path={other}"), tmp_path / "run")
+
+
+def test_a_run_from_before_the_blur_goes_on_without_it(tmp_path: Path) -> None:
+    network, spec = build_network("brush", **SMALL), network_spec("brush", **SMALL)
+    older, adam = checkpoint_of(network, tmp_path / "older.ckpt"), torch.optim.Adam(network.parameters())
+    with pytest.raises(UsageError, match=r"trained with another network; say network\.antialias as there"):
+        check_checkpoint(older, network, spec, adam, {"network": '{"antialias": true}'})
+    with pytest.raises(UsageError, match="holds weights alone"):
+        check_checkpoint(older, network, {**spec, "antialias": False}, adam, {"network": '{"antialias": false}'})
+
+
+def test_a_painter_from_before_the_blur_is_trained_on_with_it(tmp_path: Path) -> None:
+    spec, path = network_spec("brush", **SMALL), tmp_path / "older.safetensors"
+    older = build_network(**{**spec, "antialias": False})
+    save_style_model(path, StyleModel(older, {**spec, "antialias": False}, "older"))
+    network = make_network(configured(tmp_path, f"init={path}"), planned(tmp_path, start=path))
+    states = [{name: value.half() for name, value in each.state_dict().items()} for each in (older, network)]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    assert any(isinstance(layer, Blur) for layer in network.modules()) and network.training
+    assert all(parameter.requires_grad for parameter in network.parameters())

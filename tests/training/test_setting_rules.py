@@ -175,6 +175,8 @@ LAST = ("ckpt_path=last", "trainer.max_steps=4")
         ((*LAST, "loss.style_weight=11"), "another loss"),
         ((*LAST, "data.root=others"), "other photographs|another photographs"),
         ((*LAST, "network.blocks=2"), "another network"),
+        ((*LAST, "network.antialias=false"), r"another network; say network\.antialias"),
+        (("network.antialias=2",), r"network\.antialias=2: must be true or false"),
     ],
 )  # fmt: skip
 def test_a_command_that_cannot_work_leaves_every_file_as_it_was(words: tuple[str, ...], said: str, here: Path) -> None:

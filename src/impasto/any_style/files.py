@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from impasto import networks
     from impasto.any_style import predictor as predictors
 else:
-    torch, predictors = lazy("torch"), lazy("impasto.any_style.predictor")
+    torch, networks, predictors = lazy("torch"), lazy("impasto.networks"), lazy("impasto.any_style.predictor")
 
 _MOST_LAYERS, _MOST_CHANNELS, _MOST_NUMBERS = 64, 512, 1024
 _LONGEST_VECTOR = 1_000_000  # bytes, most of them a thumbnail
@@ -129,7 +130,7 @@ def _build(facts: Mapping[str, Any], path: Path) -> predictors.StylePredictor:
         raise ModelError(path, "the predictor inside is none of impasto's", "the file was altered")
     try:
         with torch.device("meta"):  # nothing is allocated before the file's shapes are known to fit
-            return predictors.StylePredictor(facts["network"], channels, size)
+            return predictors.StylePredictor(networks.complete_spec(facts["network"]), channels, size)
     except (ModelError, TypeError, ValueError) as error:
         raise ModelError(path, str(error)) from error
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from impasto.networks import build_network, complete_spec, normal_parameter
+from impasto.networks import build_network, network_spec, normal_parameter
 
 _RANK = 64  # directions in which a kernel may change
 _BEND = 4  # times as many hidden units as the vector has numbers
@@ -100,8 +100,8 @@ class StylePredictor(nn.Module):
 
     def __init__(self, spec: Mapping[str, Any], channels: Mapping[str, int], size: int = 192):
         super().__init__()
-        self.spec, self.channels, self.size = complete_spec(spec), dict(channels), size
-        self.painter = build_network(**self.spec)  # what every prediction is a change of
+        self.painter = build_network(**spec)  # what every prediction is a change of
+        self.spec, self.channels, self.size = network_spec(**spec), dict(channels), size
         self.reader = StatisticsReader(channels, size)
         unbent = nn.Linear(_BEND * size, size)
         nn.init.zeros_(unbent.weight)

@@ -4,7 +4,8 @@ A network module defines `Network`, an `nn.Module` whose constructor takes plain
 `stride`, the multiple that both sides of its input must have, and `limits`, the inclusive bounds of each constructor
 argument (False and True for one that is either). `surround`, where it is there, is how many mirrored pixels a painter
 puts around a picture and cuts off again, for a network whose training never judged what it paints along the border.
-Where arguments came later, `unsaid` has what older files mean by leaving them out. Input and output are (N, 3, H, W)
+Where arguments came later, `unsaid` has what older files mean by leaving them out; those of them that change no
+weight are named in `weightless`. Input and output are (N, 3, H, W)
 float images in [0, 1]. A `StagedNetwork` also paints pictures larger than memory, and engines know `InstanceNorm` and
 `Blur`.
 """
@@ -66,10 +67,11 @@ class InstanceNorm(nn.InstanceNorm2d):
 
 
 class Blur(nn.Conv2d):
-    """The binomial filter [1, 2, 1] / 4 along both axes of each channel: what a grid of half the resolution can hold.
+    """The binomial filter [1, 2, 1] / 4 along both axes of each channel, which leaves what a grid of half the
+    resolution can hold.
 
-    Before a strided convolution and after an enlarged picture's one, it keeps fine structure from folding into coarse
-    one, which would change with every pixel that a picture moves (Zhang, "Making Convolutional Networks
+    Before a strided convolution, and after that of an enlarged picture, it keeps fine structure from folding into
+    coarse one, which would change with every pixel that a picture moves (Zhang, "Making Convolutional Networks
     Shift-Invariant Again", ICML 2019). Nothing in it is learned or stored.
     """
 
@@ -78,8 +80,11 @@ class Blur(nn.Conv2d):
     def __init__(self, channels: int):
         super().__init__(channels, channels, 3, padding=1, groups=channels, bias=False, padding_mode="reflect")
         del self.weight
-        taps = torch.tensor([1.0, 2.0, 1.0], device="cpu") / 4  # there, too, where a file's shapes are checked
+        taps = torch.tensor([1.0, 2.0, 1.0], device="cpu") / 4  # numbers on the meta device, too: no file holds them
         self.register_buffer("weight", (taps[:, None] * taps).repeat(channels, 1, 1, 1), persistent=False)
+
+    def reset_parameters(self) -> None:
+        """Draw no random numbers: there are no parameters."""
 
 
 def normal_parameter(deviation: float, *shape: int) -> nn.Parameter:
@@ -130,14 +135,15 @@ def network_spec(name: str, **options: Any) -> dict[str, Any]:
     return {"name": name, **defaults, **options}
 
 
-def share_weights(spec: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether the weights of one network fit the other: they differ in nothing but options that have none."""
-    if spec["name"] != other["name"]:
-        return False
-    with torch.device("meta"):
-        states = [build_network(**each).state_dict() for each in (spec, other)]
-    shapes = [{name: value.shape for name, value in state.items()} for state in states]
-    return shapes[0] == shapes[1]
+def weights_fit(spec: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether networks, both described in full, differ in nothing but options that have no weights."""
+    return {**spec, **weightless(spec)} == {**other, **weightless(spec)}
+
+
+def weightless(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a network that have no weights, with what files meant that left them out."""
+    constructor = importlib.import_module(f"{__name__}.{spec['name']}").Network
+    return {option: constructor.unsaid[option] for option in getattr(constructor, "weightless", ())}
 
 
 def _check_option(name: str, limits: Mapping[str, tuple[int, int]], option: str, value: Any) -> None:

@@ -115,7 +115,7 @@ def _scattered(number: Tensor, key: int) -> Tensor:
 class Coarse(nn.Module):
     """Residual blocks at half of its input's resolution, beside a skip that keeps the fine things."""
 
-    def __init__(self, channels: int, blocks: int, dilations: Sequence[int] = _DILATIONS, *, antialias: bool = True):
+    def __init__(self, channels: int, blocks: int, dilations: Sequence[int] = _DILATIONS, *, antialias: bool = False):
         super().__init__()
         self.body = nn.Sequential(
             ConvLayer(channels, 2 * channels, 3, stride=2, antialias=antialias), nn.ReLU(inplace=True),
@@ -147,6 +147,7 @@ class BrushNet(StagedNetwork):
     surround: ClassVar[int] = 96
     limits: ClassVar[dict[str, tuple[int, int]]] = {"width": (4, 128), "blocks": (1, 32), "antialias": (False, True)}
     unsaid: ClassVar[dict[str, bool]] = {"antialias": False}
+    weightless: ClassVar[tuple[str, ...]] = ("antialias",)
 
     def __init__(self, width: int = 16, blocks: int = 3, antialias: bool = True):
         super().__init__()

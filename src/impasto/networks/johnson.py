@@ -17,7 +17,7 @@ from impasto.networks import Blur, InstanceNorm, StagedNetwork
 class ConvLayer(nn.Sequential):
     """Reflection padding, convolution, and unless `norm` is off, instance normalisation.
 
-    With `antialias` a strided convolution sees a blurred picture, and what another one makes is blurred, see `Blur`.
+    With `antialias` the input of a strided convolution is blurred, or the output of any other one, see `Blur`.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ from impasto.images.reading import read_image
 from impasto.losses import build_loss
 from impasto.losses.features import MIN_SIDE
 from impasto.losses.perceptual import PerceptualLoss
-from impasto.networks import build_network, share_weights
+from impasto.networks import build_network, weights_fit
 from impasto.system.machine import has_fast_bfloat16, pick_device
 from impasto.training.callbacks import StyleModelWriter
 from impasto.training.module import StyleModule
@@ -70,7 +70,7 @@ def make_parts(config: DictConfig, plan: RunPlan) -> Parts:
     data = make_data(config)
     loss = make_loss(config, style)
     module = make_module(config, make_network(config, plan), loss, style)
-    belongs = belongs_to(config, loss, data.listing_digest)
+    belongs = belongs_to(config, loss, data.listing_digest, plan.spec)
     check_start(plan, module, belongs)
     writer = make_writer(config, plan, style, loss, data)
     beginning = BeginRun(lambda: begin(plan), make_loggers(config, plan), belongs)
@@ -170,7 +170,7 @@ def make_network(config: DictConfig, plan: RunPlan) -> nn.Module:
     network = build_network(**plan.spec)
     if plan.start is not None:
         model = load_style_model(plan.start)
-        if not share_weights(model.spec, plan.spec):
+        if not weights_fit(model.spec, plan.spec):
             raise UsageError(
                 f"init={config.init} has another network than {plan.spec}; name one that has it, or init=none"
             )
@@ -200,10 +200,10 @@ def check_start(plan: RunPlan, module: StyleModule, belongs: dict[str, str]) -> 
         check_checkpoint(plan.checkpoint, module.network, plan.spec, optimizer, belongs)
 
 
-def belongs_to(config: DictConfig, loss: PerceptualLoss, photographs: str) -> dict[str, str]:
+def belongs_to(config: DictConfig, loss: PerceptualLoss, photographs: str, spec: dict[str, Any]) -> dict[str, str]:
     """Return what the run's checkpoints belong to, see `made_for`."""
     optimizer = config.optimizer._target_.rpartition(".")[2]
-    return made_for(Path(config.style.image), config.style.size, loss, photographs, optimizer)
+    return made_for(Path(config.style.image), config.style.size, loss, photographs, optimizer, spec)
 
 
 def make_writer(config: DictConfig, plan: RunPlan, style: Style, loss: PerceptualLoss, data: Any) -> StyleModelWriter:

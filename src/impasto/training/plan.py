@@ -18,7 +18,7 @@ from impasto.any_style.files import predictor_path
 from impasto.any_style.find import find_painter
 from impasto.checkpoint import SUFFIX, check_name, plain_name, read_metadata
 from impasto.errors import ImpastoError, ModelError, UsageError
-from impasto.networks import complete_spec, network_spec, share_weights
+from impasto.networks import complete_spec, network_spec, weights_fit
 from impasto.system.files import asset_dir
 from impasto.tensor_file import read_description
 from impasto.training.callbacks import rank_zero_print
@@ -194,7 +194,7 @@ def find_start(config: DictConfig) -> Path | None:
 def predicted_start(config: DictConfig, spec: Mapping[str, Any]) -> Path | None:
     """Return the painter that is predicted from the style picture, if the predictor can."""
     predictor = predictor_path()
-    if not predictor.is_file() or not share_weights(complete_spec(read_description(predictor)["network"]), spec):
+    if not predictor.is_file() or not weights_fit(complete_spec(read_description(predictor)["network"]), spec):
         return None
     with suppress(ImpastoError):  # a picture that cannot be read is refused later
         return find_painter(config.style.image, config.style.size)
@@ -204,7 +204,7 @@ def predicted_start(config: DictConfig, spec: Mapping[str, Any]) -> Path | None:
 def base_of(spec: Mapping[str, Any]) -> Path | None:
     """Return the base weights of a network, if there are any."""
     base = asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}"
-    return base if base.is_file() and share_weights(complete_spec(read_metadata(base).spec), spec) else None
+    return base if base.is_file() and weights_fit(complete_spec(read_metadata(base).spec), spec) else None
 
 
 def find_duration(config: DictConfig, checkpoint: Path | None) -> Duration:

@@ -24,6 +24,7 @@ from torch.optim import Optimizer
 from impasto.checkpoint import SUFFIX
 from impasto.errors import ImpastoError, UsageError, printable
 from impasto.losses.perceptual import PerceptualLoss
+from impasto.networks import weightless
 from impasto.system.files import written_whole
 from impasto.system.lock import locked
 from impasto.training.callbacks import callbacks_of, is_rank_zero, rank_zero_print
@@ -36,6 +37,7 @@ _REMEDIES = {
     "loss": f"choose that one (loss), {_ANEW}",
     "photographs": f"give those (data), or go on from its painter with them: ckpt_path=null init=PAINTER{SUFFIX}",
     "optimizer": f"choose that one (optimizer), {_ANEW}",
+    "network": f"say network.antialias as there, {_ANEW}",
 }
 
 
@@ -204,8 +206,13 @@ def lies_in(folder: Path, path: Path) -> bool:
     return folder.resolve() in path.resolve().parents
 
 
-def made_for(picture: Path, size: int, loss: PerceptualLoss, photographs: str, optimizer: str) -> dict[str, str]:
-    """Return what a checkpoint must share with the run that goes on from it, short enough to be stored in each."""
+def made_for(
+    picture: Path, size: int, loss: PerceptualLoss, photographs: str, optimizer: str, spec: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return what a checkpoint must share with the run that goes on from it, short enough to be stored in each.
+
+    Of the network it is what the shapes of its weights do not say.
+    """
     with picture.open("rb") as file:
         style = hashlib.file_digest(file, "sha256")
     stated = json.dumps([loss.spec(), loss.features.fingerprint()], sort_keys=True)
@@ -214,6 +221,7 @@ def made_for(picture: Path, size: int, loss: PerceptualLoss, photographs: str, o
         "loss": hashlib.sha256(stated.encode()).hexdigest()[:12],
         "photographs": photographs,
         "optimizer": optimizer,
+        "network": json.dumps({option: spec[option] for option in weightless(spec)}),
     }
 
 
@@ -230,7 +238,7 @@ def check_checkpoint(
     state = checkpoint["state_dict"].items()
     if shapes != {key: getattr(value, "shape", None) for key, value in state if str(key).startswith("network.")}:
         raise UsageError(f"{path}: of another network than {spec}; name its own")
-    check_belongs(path, checkpoint, belongs)
+    check_belongs(path, checkpoint, belongs, {"network": json.dumps(weightless(spec))})
     check_resumes(path, checkpoint, optimizer)
 
 
@@ -239,14 +247,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
-def check_belongs(path: Path, checkpoint: Mapping[str, Any], wanted: Mapping[str, str]) -> None:
-    """Refuse a checkpoint that was made for something else; older ones, which do not say, are taken at their word.
+def check_belongs(
+    path: Path, checkpoint: Mapping[str, Any], wanted: Mapping[str, str], unsaid: Mapping[str, str]
+) -> None:
+    """Refuse a checkpoint that was made for something else; what older ones do not say is `unsaid`, or else as wanted.
 
     Raises:
         UsageError: of another style picture, loss, photographs or optimizer.
     """
     callbacks = checkpoint.get("callbacks", {})
-    known = callbacks.get("BeginRun", {}).get("made_for", {})
+    known = {**unsaid, **callbacks.get("BeginRun", {}).get("made_for", {})}
     for what, value in wanted.items():
         if known.get(what, value) != value:
             which = f" ({known[what]})" if what == "optimizer" else ""

@@ -245,11 +245,11 @@ def _rule_of(name: str, config: DictConfig) -> Rule | None:
         return (_rule_of(setting, config) or _GROUP) if setting else _either(_GROUP, _NULL)
     if group == "network" and option != "name":
         limits = importlib.import_module(f"impasto.networks.{config.network.name}").Network.limits
-        return _of_network(*limits[option]) if option in limits else None
+        return _within(*limits[option]) if option in limits else None
     return next((rule for pattern, rule in _RULES.items() if _matches(name, pattern)), None)
 
 
-def _of_network(low: int, high: int) -> Rule:
+def _within(low: int, high: int) -> Rule:
     return _FLAG if low is False else _whole(low, high)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from helpers.pictures import photograph
 from helpers.scripts import load_script
+from impasto.networks.brush import Canvas
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,14 @@ def test_a_network_that_moves_with_its_picture_has_no_difference(moved: ModuleTy
     figures = moved.row(nn.Identity(), [photograph(1, 200), photograph(2, 200)])
     assert figures.pop("contrast") > 10
     assert set(figures.values()) == {0}
+
+
+def test_a_canvas_that_is_moved_along_makes_no_difference(moved: ModuleType) -> None:
+    torch.manual_seed(0)
+    painted = nn.Sequential(nn.Conv2d(3, 3, 4, stride=4), Canvas(3), nn.Upsample(scale_factor=4)).eval()
+    figures = moved.row(painted, [photograph(1, 200)])
+    assert figures["moved_4"] > 1 and figures["moved_8"] > 1 and figures["moved_1"] > 1
+    assert figures["moved_4_canvas_too"] < 0.01 and figures["moved_8_canvas_too"] < 0.01
 
 
 def test_what_stands_still_differs_by_its_own_contrast(moved: ModuleType) -> None:

@@ -11,7 +11,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from impasto.networks import InstanceNorm, StagedNetwork
+from impasto.networks import Blur, InstanceNorm, StagedNetwork
 
 
 class SpaceToDepth(nn.Module):
@@ -93,10 +93,10 @@ def _rewritten_chain(layers: list[nn.Module]) -> list[nn.Module]:
     done: list[nn.Module] = []
     while layers:
         first, second = layers[0], layers[1] if len(layers) > 1 else None
-        if isinstance(first, nn.Conv2d) and isinstance(second, InstanceNorm):
+        if isinstance(first, nn.Conv2d) and _is_normalised(layers[1:]):
             first.bias = None  # the norm subtracts the mean, and the bias with it
         if _doubles(first) and isinstance(second, nn.Conv2d) and _is_plain(second, 3):
-            if len(layers) > 2 and isinstance(layers[2], InstanceNorm):
+            if _is_normalised(layers[2:]):
                 second.bias = None
             done += _upsampling_in_one(second)
             layers = layers[2:]
@@ -117,6 +117,11 @@ def _rewritten_chain(layers: list[nn.Module]) -> list[nn.Module]:
             done.append(first)
             layers = layers[1:]
     return done
+
+
+def _is_normalised(following: list[nn.Module]) -> bool:
+    """Whether an instance norm comes next, be it behind a blur, which keeps constants."""
+    return next((isinstance(layer, InstanceNorm) for layer in following if not isinstance(layer, Blur)), False)
 
 
 def _doubles(layer: nn.Module) -> bool:
