@@ -134,7 +134,7 @@ class BrushNet(StagedNetwork):
         width: channels at half resolution; twice as many at a quarter, four times at an eighth.
         blocks: residual blocks at an eighth of the resolution, of dilations 1, 2, 4 and again.
         antialias: whether each change of resolution inside is smoothed by a `Blur`. Without, paintings
-            are hatched in two diagonals, show steps of eight pixels, and change more where the picture moves.
+            are hatched in two diagonals and show steps of eight pixels.
 
     Width 16 and 3 blocks have 291,116 parameters and take 8,468 multiply-adds per pixel.
 
