@@ -5,9 +5,8 @@ A network module defines `Network`, an `nn.Module` whose constructor takes plain
 argument (False and True for one that is either). `surround`, where it is there, is how many mirrored pixels a painter
 puts around a picture and cuts off again, for a network whose training never judged what it paints along the border.
 Where arguments came later, `unsaid` has what older files mean by leaving them out; those of them that change no
-weight are named in `weightless`. Input and output are (N, 3, H, W)
-float images in [0, 1]. A `StagedNetwork` also paints pictures larger than memory, and engines know `InstanceNorm` and
-`Blur`.
+weight are named in `weightless`. Input and output are (N, 3, H, W) float images in [0, 1]. A `StagedNetwork` also
+paints pictures larger than memory, and engines know `InstanceNorm` and `Blur`.
 """
 
 from __future__ import annotations
@@ -136,7 +135,9 @@ def network_spec(name: str, **options: Any) -> dict[str, Any]:
 
 
 def weights_fit(spec: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether networks, both described in full, differ in nothing but options that have no weights."""
+    """Whether a network of this version and `other`, described in full, differ in nothing but options that have no
+    weights.
+    """
     return {**spec, **weightless(spec)} == {**other, **weightless(spec)}
 
 

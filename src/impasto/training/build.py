@@ -170,7 +170,7 @@ def make_network(config: DictConfig, plan: RunPlan) -> nn.Module:
     network = build_network(**plan.spec)
     if plan.start is not None:
         model = load_style_model(plan.start)
-        if not weights_fit(model.spec, plan.spec):
+        if not weights_fit(plan.spec, model.spec):
             raise UsageError(
                 f"init={config.init} has another network than {plan.spec}; name one that has it, or init=none"
             )

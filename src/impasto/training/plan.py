@@ -194,7 +194,7 @@ def find_start(config: DictConfig) -> Path | None:
 def predicted_start(config: DictConfig, spec: Mapping[str, Any]) -> Path | None:
     """Return the painter that is predicted from the style picture, if the predictor can."""
     predictor = predictor_path()
-    if not predictor.is_file() or not weights_fit(complete_spec(read_description(predictor)["network"]), spec):
+    if not predictor.is_file() or not weights_fit(spec, complete_spec(read_description(predictor)["network"])):
         return None
     with suppress(ImpastoError):  # a picture that cannot be read is refused later
         return find_painter(config.style.image, config.style.size)
@@ -204,7 +204,7 @@ def predicted_start(config: DictConfig, spec: Mapping[str, Any]) -> Path | None:
 def base_of(spec: Mapping[str, Any]) -> Path | None:
     """Return the base weights of a network, if there are any."""
     base = asset_dir("checkpoints") / "base" / f"{spec['name']}{SUFFIX}"
-    return base if base.is_file() and weights_fit(complete_spec(read_metadata(base).spec), spec) else None
+    return base if base.is_file() and weights_fit(spec, complete_spec(read_metadata(base).spec)) else None
 
 
 def find_duration(config: DictConfig, checkpoint: Path | None) -> Duration:
