@@ -95,7 +95,7 @@ def test_a_run_from_before_the_blur_goes_on_without_it(tmp_path: Path) -> None:
 
 def test_a_painter_from_before_the_blur_is_trained_on_with_it(tmp_path: Path) -> None:
     spec, path = network_spec("brush", **SMALL), tmp_path / "older.safetensors"
-    older = build_network(**{**spec, "antialias": False})
+    older = build_network("brush", **SMALL, antialias=False)
     save_style_model(path, StyleModel(older, {**spec, "antialias": False}, "older"))
     network = make_network(configured(tmp_path, f"init={path}"), planned(tmp_path, start=path))
     states = [{name: value.half() for name, value in each.state_dict().items()} for each in (older, network)]
