@@ -21,20 +21,21 @@ from torch import Tensor, nn
 from impasto.checkpoint import load_style_model
 from impasto.images.reading import read_image
 from impasto.inference.receptive_field import lay_canvas
+from impasto.networks import stride_and_surround
 from impasto.networks.brush import Canvas
 
 MOVES = (1, 2, 4, 8)  # pixels
 BORDER = 64
-STRIDE = 8  # of what is painted
 GRID = 4  # pixels between the points at which a canvas lies
 
 
 @torch.no_grad()
 def row(network: nn.Module, photographs: Sequence[Tensor]) -> _head.Row:
     squares: dict[str, list[Tensor]] = {}
+    stride, _ = stride_and_surround(network)
     has_canvas = any(isinstance(layer, Canvas) for layer in network.modules())
     for photograph in photographs:
-        height, width = ((side - max(MOVES)) // STRIDE * STRIDE for side in photograph.shape[1:])
+        height, width = ((side - max(MOVES)) // stride * stride for side in photograph.shape[1:])
         painted = network(photograph[None, :, :height, :width])
         squares.setdefault("contrast", []).append(painted.var())
         for move in MOVES:

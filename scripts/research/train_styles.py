@@ -68,7 +68,7 @@ def make_painter(config: Any, style: Style, features: PerceptualLoss, pool: torc
     torch.manual_seed(0)
     network = build_network(**spec)
     start = options.start or find_start(config)
-    if start and weights_fit((model := load_style_model(start)).spec, spec):
+    if start and weights_fit(spec, (model := load_style_model(start)).spec):
         network.load_state_dict(model.network.state_dict())
     network = network.requires_grad_(True).to(pool.device).to(memory_format=torch.channels_last).train()
     loss = PerceptualLoss(features.features, **loss_options(config))

@@ -10,7 +10,6 @@ any.
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import multiprocessing
 import os
@@ -226,12 +225,11 @@ def model_samples() -> Samples:
     import torch
 
     from impasto.checkpoint import StyleModel, save_style_model
-    from impasto.networks import build_network, network_names, network_spec
+    from impasto.networks import build_network, network_names, network_spec, option_limits
     from impasto.records import ReportSummary, StyleRecord
 
     def smallest(name: str) -> dict[str, int]:
-        limits = importlib.import_module(f"impasto.networks.{name}").Network.limits
-        return {option: low for option, (low, _) in limits.items()}
+        return {option: low for option, (low, _) in option_limits(name).items()}
 
     torch.manual_seed(0)
     samples = []

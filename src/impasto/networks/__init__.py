@@ -113,7 +113,7 @@ def build_network(name: str, **options: Any) -> nn.Module:
     """
     if name not in network_names():
         raise ModelError(f"unknown network {str(name)[:40]!r}; this version knows: {', '.join(network_names())}")
-    constructor = importlib.import_module(f"{__name__}.{name}").Network
+    constructor = _constructor(name)
     for option, value in options.items():
         _check_option(name, constructor.limits, option, value)
     return constructor(**options)
@@ -123,14 +123,12 @@ def complete_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return a file's description of a network with the options that were not known yet when it was written."""
     if spec.get("name") not in network_names():
         return dict(spec)
-    constructor = importlib.import_module(f"{__name__}.{spec['name']}").Network
-    return {**network_spec(spec["name"]), **getattr(constructor, "unsaid", {}), **spec}
+    return {**network_spec(spec["name"]), **getattr(_constructor(spec["name"]), "unsaid", {}), **spec}
 
 
 def network_spec(name: str, **options: Any) -> dict[str, Any]:
     """Return the full description of a network, defaults filled in: what `build_network` takes, what a file stores."""
-    constructor = importlib.import_module(f"{__name__}.{name}").Network
-    defaults = {key: value.default for key, value in inspect.signature(constructor).parameters.items()}
+    defaults = {key: value.default for key, value in inspect.signature(_constructor(name)).parameters.items()}
     return {"name": name, **defaults, **options}
 
 
@@ -138,13 +136,23 @@ def weights_fit(spec: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether a network of this version and `other`, described in full, differ in nothing but options that have no
     weights.
     """
-    return {**spec, **weightless(spec)} == {**other, **weightless(spec)}
+    older = weightless(spec)
+    return {**spec, **older} == {**other, **older}
 
 
 def weightless(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a network that have no weights, with what files meant that left them out."""
-    constructor = importlib.import_module(f"{__name__}.{spec['name']}").Network
+    constructor = _constructor(spec["name"])
     return {option: constructor.unsaid[option] for option in getattr(constructor, "weightless", ())}
+
+
+def option_limits(name: str) -> Mapping[str, tuple[int, int]]:
+    """Return the inclusive bounds of each option of a network."""
+    return _constructor(name).limits
+
+
+def _constructor(name: str) -> Any:
+    return importlib.import_module(f"{__name__}.{name}").Network
 
 
 def _check_option(name: str, limits: Mapping[str, tuple[int, int]], option: str, value: Any) -> None:

@@ -35,11 +35,13 @@ class ConvLayer(nn.Sequential):
         # large.
         border = "reflect" if dilation == 1 else "replicate"
         reach = dilation * (kernel_size // 2)
-        layers: dict[str, nn.Module] = {
-            "0": nn.Conv2d(in_channels, out_channels, kernel_size, stride, reach, dilation, padding_mode=border)
-        }
-        if antialias:  # under a name, so that the learned layers are called the same with and without
-            layers = {"blur": Blur(in_channels), **layers} if stride > 1 else {**layers, "blur": Blur(out_channels)}
+        layers: dict[str, nn.Module] = {}
+        # The blur has a name, so that the learned layers are called the same with and without.
+        if antialias and stride > 1:
+            layers["blur"] = Blur(in_channels)
+        layers["0"] = nn.Conv2d(in_channels, out_channels, kernel_size, stride, reach, dilation, padding_mode=border)
+        if antialias and stride == 1:
+            layers["blur"] = Blur(out_channels)
         if norm:
             # Instead of batch norm: Ulyanov et al., "Instance Normalization" (2016).
             layers["1"] = InstanceNorm(out_channels, affine=True)

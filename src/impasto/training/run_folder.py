@@ -253,7 +253,7 @@ def check_belongs(
     """Refuse a checkpoint that was made for something else; what older ones do not say is `unsaid`, or else as wanted.
 
     Raises:
-        UsageError: of another style picture, loss, photographs or optimizer.
+        UsageError: of another style picture, loss, optimizer or network, or of other photographs.
     """
     callbacks = checkpoint.get("callbacks", {})
     known = {**unsaid, **callbacks.get("BeginRun", {}).get("made_for", {})}

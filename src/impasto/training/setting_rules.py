@@ -16,7 +16,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from impasto.errors import UsageError, printable
 from impasto.losses import __path__ as losses
 from impasto.losses.options import MAX_OCTAVES
-from impasto.networks import network_names
+from impasto.networks import network_names, option_limits
 from impasto.system.choices import COLORS, MAX_STRENGTH, STROKE_RANGE
 from impasto.system.files import asset_dir
 from impasto.system.machine import pick_device, usable_cores
@@ -244,7 +244,7 @@ def _rule_of(name: str, config: DictConfig) -> Rule | None:
         _, _, setting = option.partition(".")
         return (_rule_of(setting, config) or _GROUP) if setting else _either(_GROUP, _NULL)
     if group == "network" and option != "name":
-        limits = importlib.import_module(f"impasto.networks.{config.network.name}").Network.limits
+        limits = option_limits(config.network.name)
         return _within(*limits[option]) if option in limits else None
     return next((rule for pattern, rule in _RULES.items() if _matches(name, pattern)), None)
 
