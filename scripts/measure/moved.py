@@ -1,14 +1,16 @@
-"""How much a painting changes where the photograph moves by whole pixels, and how much of that its canvas does.
+"""How much a painting changes where the photograph moves, and how much of that its canvas does.
 
     python scripts/measure/moved.py PHOTOGRAPH... -s NAME|NAME=FILE...
 
 Two cuts of each photograph, some pixels apart along both axes, are painted. The figures are the root mean square
-between the one painting and the other, moved onto it, in levels of 255; 64 pixels along the border do not count. No
-interpolation comes in. A network that moved with its picture would have 0.
+between the one painting and the other, moved onto it, in levels of 255; 64 pixels along the border do not count. Whole
+pixels need no interpolation. Parts of a pixel are moved by the spectrum, of photographs that a blur has made as soft as
+frames of films are. A network that moved with its picture would have 0.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +23,11 @@ from torch import Tensor, nn
 from impasto.checkpoint import load_style_model
 from impasto.images.reading import read_image
 from impasto.inference.receptive_field import lay_canvas
-from impasto.networks import stride_and_surround
+from impasto.networks import Blur, stride_and_surround
 from impasto.networks.brush import Canvas
 
 MOVES = (1, 2, 4, 8)  # pixels
+PARTS = (0.25, 0.5)  # of a pixel
 BORDER = 64
 GRID = 4  # pixels between the points at which a canvas lies
 
@@ -48,7 +51,19 @@ def row(network: nn.Module, photographs: Sequence[Tensor]) -> _head.Row:
                 off = painted[..., move:, move:] - network(cut)[..., :-move, :-move]
                 lay_canvas(network, 0, 0)
                 squares.setdefault(name, []).append(off[..., BORDER:-BORDER, BORDER:-BORDER].square().mean())
+        soft = Blur(3)(photograph[None, :, :height, :width])
+        painted = network(soft)
+        for part in PARTS:
+            off = network(moved_along(soft, part).clamp(0, 1)) - moved_along(painted, part)
+            squares.setdefault(f"moved_{part}", []).append(off[..., BORDER:-BORDER, BORDER:-BORDER].square().mean())
     return {name: _head.rounded(255 * float(torch.stack(each).mean().sqrt())) for name, each in squares.items()}
+
+
+def moved_along(images: Tensor, pixels: float) -> Tensor:
+    """Move pictures (N, C, H, W) down and right by any part of a pixel; what leaves comes in on the other side."""
+    down, right = (torch.fft.fftfreq(side) for side in images.shape[-2:])
+    turn = -2 * math.pi * pixels * (down[:, None] + right)
+    return torch.fft.ifft2(torch.fft.fft2(images) * torch.polar(torch.ones_like(turn), turn)).real
 
 
 def main() -> None:

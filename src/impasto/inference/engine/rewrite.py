@@ -110,6 +110,9 @@ def _rewritten_chain(layers: list[nn.Module]) -> list[nn.Module]:
                 first.bias.data = _channels_last_in_block(first.bias)
             done += [first, DepthToSpace()]
             layers = layers[2:]
+        elif isinstance(first, Blur) and done and isinstance(done[-1], DepthToSpace):
+            done[-1:] = [*_blur_of_blocks(first), DepthToSpace()]
+            layers = layers[1:]
         elif isinstance(first, nn.Conv2d) and _is_plain(first, 9):
             done += _large_kernel_at_half_resolution(first)
             layers = layers[1:]
@@ -156,22 +159,34 @@ def _upsampling_in_one(conv: nn.Conv2d) -> list[nn.Module]:
     return [nn.ReplicationPad2d(1), small, DepthToSpace(), Crop()]
 
 
-def _large_kernel_at_half_resolution(conv: nn.Conv2d) -> list[nn.Module]:
-    """A 9x9 convolution as a 5x5 one between blocks of 2x2 pixels:
-    so few channels fill no vector register, four times as many do.
+def _blur_of_blocks(blur: Blur) -> list[nn.Module]:
+    """A blur that follows `DepthToSpace` as a convolution between blocks of 2x2 pixels that precedes it. Mirroring the
+    large picture's border repeats the small one's.
     """
-    out, inside, size, _ = conv.weight.shape
-    blocks = conv.weight.new_zeros(2, 2, out, 2, 2, inside, size // 2 + 1, size // 2 + 1)
-    padded = nn.functional.pad(conv.weight, (0, 1, 0, 1))
+    dense = torch.diag_embed(blur.weight[:, 0].movedim(0, -1)).movedim((0, 1), (2, 3))
+    weight = _between_blocks(nn.functional.pad(dense, (1, 1, 1, 1)))
+    return [nn.ReplicationPad2d(1), _convolution(weight, None)]
+
+
+def _large_kernel_at_half_resolution(conv: nn.Conv2d) -> list[nn.Module]:
+    """A 9x9 convolution as a 5x5 one between blocks of 2x2 pixels."""
+    bias = None if conv.bias is None else conv.bias.repeat(4)
+    half = _convolution(_between_blocks(conv.weight), bias)
+    return [nn.ReflectionPad2d(conv.kernel_size[0] // 2), SpaceToDepth(), half, DepthToSpace()]
+
+
+def _between_blocks(weight: Tensor) -> Tensor:
+    """The weights, (O, I, K, K) with K 5 or 9, of a convolution between blocks of 2x2 pixels, (4 O, 4 I, (K + 1) / 2,
+    (K + 1) / 2): three channels fill no vector register, four times as many do.
+    """
+    out, inside, size, _ = weight.shape
+    blocks = weight.new_zeros(2, 2, out, 2, 2, inside, size // 2 + 1, size // 2 + 1)
+    padded = nn.functional.pad(weight, (0, 1, 0, 1))
     for row in range(2):
         for column in range(2):
-            shifted = padded.roll(
-                (row, column), (2, 3)
-            )  # output pixel (row, column) of a block looks that much further
+            shifted = padded.roll((row, column), (2, 3))  # output pixel (row, column) of a block looks further by that
             blocks[row, column] = shifted.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 3, 5, 1, 2, 4)
-    bias = None if conv.bias is None else conv.bias.repeat(4)
-    half = _convolution(blocks.reshape(4 * out, 4 * inside, *blocks.shape[-2:]), bias)
-    return [nn.ReflectionPad2d(size // 2), SpaceToDepth(), half, DepthToSpace()]
+    return blocks.reshape(4 * out, 4 * inside, *blocks.shape[-2:])
 
 
 def _convolution(weight: Tensor, bias: Tensor | None) -> nn.Conv2d:
