@@ -2,10 +2,10 @@
 
     python scripts/measure/moved.py PHOTOGRAPH... -s NAME|NAME=FILE...
 
-Two cuts of each photograph, some pixels apart along both axes, are painted. The figures are the root mean square
-between the one painting and the other, moved onto it, in levels of 255; 64 pixels along the border do not count. Whole
-pixels need no interpolation. Parts of a pixel are moved by the spectrum, of photographs that a blur has made as soft as
-frames of films are. A network that moved with its picture would have 0.
+For whole pixels, two cuts of each photograph, so far apart along both axes, are painted: no interpolation comes in. For
+parts of a pixel, the photograph, made as soft by a blur as frames of films are, and its painting are both moved by
+their spectra. The figures are the root mean square between the painting of what was moved and the painting, moved, in
+levels of 255; 64 pixels along the border do not count. A network that moved with its picture would have 0.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ def row(network: nn.Module, photographs: Sequence[Tensor]) -> _head.Row:
         soft = Blur(3)(photograph[None, :, :height, :width])
         painted = network(soft)
         for part in PARTS:
-            off = network(moved_along(soft, part).clamp(0, 1)) - moved_along(painted, part)
+            off = network(moved_by(soft, part).clamp(0, 1)) - moved_by(painted, part)
             squares.setdefault(f"moved_{part}", []).append(off[..., BORDER:-BORDER, BORDER:-BORDER].square().mean())
     return {name: _head.rounded(255 * float(torch.stack(each).mean().sqrt())) for name, each in squares.items()}
 
 
-def moved_along(images: Tensor, pixels: float) -> Tensor:
+def moved_by(images: Tensor, pixels: float) -> Tensor:
     """Move pictures (N, C, H, W) down and right by any part of a pixel; what leaves comes in on the other side."""
-    down, right = (torch.fft.fftfreq(side) for side in images.shape[-2:])
-    turn = -2 * math.pi * pixels * (down[:, None] + right)
+    rows, columns = (torch.fft.fftfreq(side) for side in images.shape[-2:])
+    turn = -2 * math.pi * pixels * (rows[:, None] + columns)
     return torch.fft.ifft2(torch.fft.fft2(images) * torch.polar(torch.ones_like(turn), turn)).real
 
 

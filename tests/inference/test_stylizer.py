@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,15 @@ from impasto.networks.brush import BrushNet
 from impasto.synthetic.contents import procedural_image
 
 
+@cache
+def painter_to_be_altered() -> Stylizer:
+    """One for all examples: each sets its stride, surround and engine."""
+    return Stylizer("starry_night", "cpu", max_memory=2**40)
+
+
 def padded_and_cropped(batch: np.ndarray, stride: int, surround: int) -> tuple[np.ndarray, np.ndarray]:
     """What a painter hands to its engine, and what it returns when the engine paints nothing."""
-    painter, seen = Stylizer("starry_night", "cpu", max_memory=2**40), []
+    painter, seen = painter_to_be_altered(), []
     painter.stride, painter.surround = stride, surround
     painter.engine = replace(painter.engine, run=lambda larger: seen.append(larger) or larger)
     painted = painter.paint(batch).pixels

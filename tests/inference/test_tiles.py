@@ -198,9 +198,9 @@ def test_quick_statistics_say_how_far_they_are_off(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, words = tmp_path / "p.png", ("--max-memory", "1M", "--statistics", "thumbnail")
-    write_image(source, picture(260, 400))
+    write_image(source, picture(130, 200))
     exact, said, off = stylized(source, tmp_path / "exact.png", "--max-memory", "1M"), [], []
-    for side in (400, 100):
+    for side in (200, 50):
         monkeypatch.setattr("impasto.inference.tiles._THUMBNAIL", side)
         off.append(abs(stylized(source, tmp_path / "quick.png", *words) - exact).mean())
         said += [float(number) for number in re.findall(r"off by ([\d.]+)", capsys.readouterr().err)]
@@ -209,8 +209,8 @@ def test_quick_statistics_say_how_far_they_are_off(
 
 
 def test_paint_tells_how_far_a_thumbnail_was_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    batch = np.stack([as_array(to_levels(picture(260, 400)))] * 2)
-    monkeypatch.setattr("impasto.inference.tiles._THUMBNAIL", 100)
+    batch = np.stack([as_array(to_levels(picture(130, 200)))] * 2)
+    monkeypatch.setattr("impasto.inference.tiles._THUMBNAIL", 50)
     whole, exact, quick = (
         Stylizer("oils", "cpu", max_memory=memory, statistics=statistics).paint(batch)
         for memory, statistics in ((2**40, "exact"), (1, "exact"), (1, "thumbnail"))

@@ -89,7 +89,7 @@ def test_smoothed_changes_of_resolution_follow_a_moved_picture() -> None:
 
 
 def test_a_smoothed_painting_has_little_at_the_finest_detail() -> None:
-    """Of what its last layer makes, periods below three pixels: a fabric's weave that no style has."""
+    """Periods below three pixels, a fabric's weave that no style has, hold little of the energy before the sigmoid."""
     window, share = torch.hann_window(192), []
     frequency = torch.fft.fftfreq(192).abs()
     finest = torch.maximum(frequency[:, None], frequency) > 1 / 3

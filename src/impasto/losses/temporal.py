@@ -17,7 +17,8 @@ _MOTION = (0.1, 16.0)  # pixels that the fastest point of a picture moves, about
 _LAYERS = 0.5  # how many of the pictures have a moving layer
 _LAYER = (0.1, 0.3)  # half axes of a layer in parts of the picture's shorter side
 _SOFT = 8.0  # pixels over which a layer fades
-_NOISE = 0.03  # the largest deviation of the sensor's noise
+_NOISE = 0.02  # the largest deviation of the noise of sensor and codec
+_GRAINS = (1, 2, 4, 8, 16)  # pixels of a side of its grains: that of films falls slowly with their size
 _GAIN, _OFFSET = 0.05, 0.02  # the largest changes of light: factor e^±gain, then ±offset
 _EPSILON = 1e-8  # keeps the loss of a constant painting finite
 
@@ -126,12 +127,23 @@ class _Layer(NamedTuple):
 
 
 def _filmed(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures in slightly other light, with the noise of a sensor."""
+    """Pictures in slightly other light, with the noise of a sensor and a codec."""
     gain = (_GAIN * _uniform(images, generator)).exp()
     offset = _OFFSET * _uniform(images, generator)
     deviation = _NOISE * _uniform(images, generator).abs()
-    noise = torch.randn(images.shape, generator=generator, device=images.device)
-    return (images * gain + offset + deviation * noise).clamp(0, 1)
+    return (images * gain + offset + deviation * _noise(images, generator)).clamp(0, 1)
+
+
+def _noise(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Noise of deviation 1 in each pixel, as much of it in small grains as in large ones, grey and coloured alike."""
+    (number, channels, *sides), noise = images.shape, torch.zeros_like(images)
+    for size in _GRAINS:
+        places = [-(-side // size) for side in sides]
+        grey, coloured = (
+            torch.randn(number, each, *places, generator=generator, device=images.device) for each in (1, channels)
+        )
+        noise += F.interpolate(grey + coloured, scale_factor=size)[..., : sides[0], : sides[1]]
+    return noise / math.sqrt(2 * len(_GRAINS))
 
 
 def _uniform(images: Tensor, generator: torch.Generator, numbers: int = 1) -> Tensor:

@@ -71,7 +71,8 @@ class Blur(nn.Conv2d):
 
     Before a strided convolution, and after that of an enlarged picture, it keeps fine structure from folding into
     coarse one, which would change with every pixel that a picture moves (Zhang, "Making Convolutional Networks
-    Shift-Invariant Again", ICML 2019). Nothing in it is learned or stored.
+    Shift-Invariant Again", ICML 2019). Behind pixels shuffled out of channels it weakens the finest periods, images of
+    coarser ones, which do not move with the picture either. Nothing in it is learned or stored.
     """
 
     weight: Tensor  # type: ignore[assignment]

@@ -134,7 +134,7 @@ class BrushNet(StagedNetwork):
         width: channels at half resolution; twice as many at a quarter, four times at an eighth.
         blocks: residual blocks at an eighth of the resolution, of dilations 1, 2, 4 and again.
         antialias: whether each change of resolution but the first is smoothed by a `Blur`. Without, paintings are
-            hatched in two diagonals, woven like cloth, and show steps of eight pixels; films of them flicker.
+            hatched in two diagonals, woven like cloth, and show steps of eight pixels; films of them flicker more.
 
     Width 16 and 3 blocks have 291,116 parameters and take 8,495 multiply-adds per pixel.
 

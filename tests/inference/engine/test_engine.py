@@ -22,7 +22,7 @@ from impasto.errors import UsageError
 from impasto.images.tensors import as_array, as_tensor, to_levels
 from impasto.inference import engine
 from impasto.inference.engine import Engine, build_engine, is_installed
-from impasto.inference.engine.rewrite import rewritten
+from impasto.inference.engine.rewrite import DepthToSpace, rewritten
 from impasto.inference.stylizer import Stylizer
 from impasto.networks import build_network, network_names
 from impasto.networks.johnson import ConvLayer
@@ -72,6 +72,7 @@ def test_rewrites_take_effect() -> None:
         assert nn.Upsample not in layers and nn.PixelUnshuffle not in layers and nn.PixelShuffle not in layers
         assert all(module.kernel_size[0] < 9 for module in rewritten(build_network(name)).modules()
                    if isinstance(module, nn.Conv2d))  # fmt: skip
+    assert isinstance(list(rewritten(build_network("brush")).modules())[-1], DepthToSpace)  # the blur comes before it
 
 
 @pytest.mark.parametrize("style", ["starry_night", "starry_night_johnson"])

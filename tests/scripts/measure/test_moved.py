@@ -31,6 +31,13 @@ def test_a_network_that_moves_with_its_picture_has_no_difference(moved: ModuleTy
     assert set(figures.values()) == {0}
 
 
+def test_pictures_move_by_whole_pixels_and_by_halves(moved: ModuleType) -> None:
+    picture = photograph(1, 95)[None]  # an even side has a wave of two pixels, which half of one pixel takes away
+    torch.testing.assert_close(moved.moved_by(picture, 1), picture.roll((1, 1), (2, 3)), atol=1e-5, rtol=0)
+    twice = moved.moved_by(moved.moved_by(picture, 0.5), 0.5)
+    torch.testing.assert_close(twice, picture.roll((1, 1), (2, 3)), atol=1e-5, rtol=0)
+
+
 def test_a_canvas_that_is_moved_along_makes_no_difference(moved: ModuleType) -> None:
     torch.manual_seed(0)
     painted = nn.Sequential(nn.Conv2d(3, 3, 4, stride=4), Canvas(3), nn.Upsample(scale_factor=4)).eval()
@@ -43,3 +50,4 @@ def test_what_stands_still_differs_by_its_own_contrast(moved: ModuleType) -> Non
     figures = moved.row(Stripes(), [photograph(1, 200)])
     assert figures["moved_1"] == pytest.approx(25.5, rel=1e-3)
     assert figures["moved_2"] == pytest.approx(0, abs=1e-3)
+    assert figures["moved_0.25"] > 1 and figures["moved_0.5"] > 1

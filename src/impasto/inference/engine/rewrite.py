@@ -1,4 +1,4 @@
-"""The same function in less arithmetic: exact rewrites of a trained network, made once when it is loaded.
+"""The same function in less time: exact rewrites of a trained network, made once when it is loaded.
 
 Every rule keeps the result to the last rounding, the border included; `tests/inference/engine/test_engine.py` holds
 each network to 1e-5.
@@ -160,8 +160,10 @@ def _upsampling_in_one(conv: nn.Conv2d) -> list[nn.Module]:
 
 
 def _blur_of_blocks(blur: Blur) -> list[nn.Module]:
-    """A blur that follows `DepthToSpace` as a convolution between blocks of 2x2 pixels that precedes it. Mirroring the
-    large picture's border repeats the small one's.
+    """A blur that follows `DepthToSpace` as a convolution between blocks of 2x2 pixels that precedes it: twelve times
+    the products, most of them with zero, but three channels fill no vector register.
+
+    Mirroring the large picture's border repeats the small one's.
     """
     dense = torch.diag_embed(blur.weight[:, 0].movedim(0, -1)).movedim((0, 1), (2, 3))
     weight = _between_blocks(nn.functional.pad(dense, (1, 1, 1, 1)))
@@ -169,22 +171,26 @@ def _blur_of_blocks(blur: Blur) -> list[nn.Module]:
 
 
 def _large_kernel_at_half_resolution(conv: nn.Conv2d) -> list[nn.Module]:
-    """A 9x9 convolution as a 5x5 one between blocks of 2x2 pixels."""
+    """A 9x9 convolution as a 5x5 one between blocks of 2x2 pixels:
+    so few channels fill no vector register, four times as many do.
+    """
     bias = None if conv.bias is None else conv.bias.repeat(4)
     half = _convolution(_between_blocks(conv.weight), bias)
     return [nn.ReflectionPad2d(conv.kernel_size[0] // 2), SpaceToDepth(), half, DepthToSpace()]
 
 
 def _between_blocks(weight: Tensor) -> Tensor:
-    """The weights, (O, I, K, K) with K 5 or 9, of a convolution between blocks of 2x2 pixels, (4 O, 4 I, (K + 1) / 2,
-    (K + 1) / 2): three channels fill no vector register, four times as many do.
+    """Weights (O, I, K, K) between pixels as weights (4 O, 4 I, (K + 1) / 2, (K + 1) / 2) between blocks of 2x2 pixels.
+
+    K is 5 or 9: half of it, rounded down, must be even.
     """
     out, inside, size, _ = weight.shape
     blocks = weight.new_zeros(2, 2, out, 2, 2, inside, size // 2 + 1, size // 2 + 1)
     padded = nn.functional.pad(weight, (0, 1, 0, 1))
     for row in range(2):
         for column in range(2):
-            shifted = padded.roll((row, column), (2, 3))  # output pixel (row, column) of a block looks further by that
+            # Output pixel (row, column) of a block looks that much further.
+            shifted = padded.roll((row, column), (2, 3))
             blocks[row, column] = shifted.unflatten(3, (-1, 2)).unflatten(2, (-1, 2)).permute(0, 3, 5, 1, 2, 4)
     return blocks.reshape(4 * out, 4 * inside, *blocks.shape[-2:])
 
