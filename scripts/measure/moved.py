@@ -1,11 +1,12 @@
-"""How much a painting changes where the photograph moves, and how much of that its canvas does.
+"""How much a painting changes where the photograph moves or has noise, and how much of that its canvas does.
 
     python scripts/measure/moved.py PHOTOGRAPH... -s NAME|NAME=FILE...
 
 For whole pixels, two cuts of each photograph, so far apart along both axes, are painted: no interpolation comes in. For
 parts of a pixel, the photograph, made as soft by a blur as frames of films are, and its painting are both moved by
 their spectra. The figures are the root mean square between the painting of what was moved and the painting, moved, in
-levels of 255; 64 pixels along the border do not count. A network that moved with its picture would have 0.
+levels of 255; 64 pixels along the border do not count. A network that moved with its picture would have 0. Noise is
+grey, of deviation 1.5 levels, in square grains of so many pixels.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from impasto.networks.brush import Canvas
 
 MOVES = (1, 2, 4, 8)  # pixels
 PARTS = (0.25, 0.5)  # of a pixel
+GRAINS = (1, 4, 16)  # pixels of a side
+NOISE = 1.5 / 255  # its deviation
 BORDER = 64
 GRID = 4  # pixels between the points at which a canvas lies
 
@@ -56,7 +59,17 @@ def row(network: nn.Module, photographs: Sequence[Tensor]) -> _head.Row:
         for part in PARTS:
             off = network(moved_by(soft, part).clamp(0, 1)) - moved_by(painted, part)
             squares.setdefault(f"moved_{part}", []).append(off[..., BORDER:-BORDER, BORDER:-BORDER].square().mean())
+        for size in GRAINS:
+            off = network((soft + NOISE * grains(height, width, size)).clamp(0, 1)) - painted
+            squares.setdefault(f"noise_{size}", []).append(off[..., BORDER:-BORDER, BORDER:-BORDER].square().mean())
     return {name: _head.rounded(255 * float(torch.stack(each).mean().sqrt())) for name, each in squares.items()}
+
+
+def grains(height: int, width: int, size: int) -> Tensor:
+    """Grey noise (1, 1, height, width) of deviation 1 in squares of `size` pixels, the same at each call."""
+    places = torch.Generator().manual_seed(0)
+    noise = torch.randn(1, 1, -(-height // size), -(-width // size), generator=places)
+    return nn.functional.interpolate(noise, scale_factor=size)[..., :height, :width]
 
 
 def moved_by(images: Tensor, pixels: float) -> Tensor:
@@ -76,7 +89,7 @@ def main() -> None:
     for name, model in options.style:
         rows.append({"style": name, **row(load_style_model(model).network, photographs)})
         print(rows[-1], flush=True)
-    title = f"How much paintings of {len(photographs)} photographs change where these move, in levels of 255"
+    title = f"How much paintings of {len(photographs)} photographs change where these move or have noise, in levels of 255"
     _head.save(options.results, "moved", title, rows)
 
 

@@ -28,6 +28,7 @@ class Stripes(nn.Module):
 def test_a_network_that_moves_with_its_picture_has_no_difference(moved: ModuleType) -> None:
     figures = moved.row(nn.Identity(), [photograph(1, 200), photograph(2, 200)])
     assert figures.pop("contrast") > 10
+    assert all(figures.pop(f"noise_{size}") == pytest.approx(1.5, abs=0.15) for size in moved.GRAINS)
     assert set(figures.values()) == {0}
 
 
