@@ -89,7 +89,7 @@ def main() -> None:
     for name, model in options.style:
         rows.append({"style": name, **row(load_style_model(model).network, photographs)})
         print(rows[-1], flush=True)
-    title = f"How much paintings of {len(photographs)} photographs change where these move or have noise, in levels of 255"
+    title = f"How much paintings of {len(photographs)} photographs change by motion and noise, in levels of 255"
     _head.save(options.results, "moved", title, rows)
 
 
