@@ -198,9 +198,9 @@ def test_quick_statistics_say_how_far_they_are_off(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, words = tmp_path / "p.png", ("--max-memory", "1M", "--statistics", "thumbnail")
-    write_image(source, picture(130, 200))
+    write_image(source, picture(160, 240))
     exact, said, off = stylized(source, tmp_path / "exact.png", "--max-memory", "1M"), [], []
-    for side in (200, 50):
+    for side in (240, 80):
         monkeypatch.setattr("impasto.inference.tiles._THUMBNAIL", side)
         off.append(abs(stylized(source, tmp_path / "quick.png", *words) - exact).mean())
         said += [float(number) for number in re.findall(r"off by ([\d.]+)", capsys.readouterr().err)]

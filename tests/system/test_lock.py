@@ -91,6 +91,7 @@ def test_a_second_training_is_refused_while_the_first_lives(
 ) -> None:
     first = start(tmp_path, photographs, random_vgg, "trainer.max_steps=1000000")
     wait_for(tmp_path / "run" / "last.ckpt")
+    first.send_signal(signal.SIGSTOP)  # it lives, and leaves the processor to the others
     for words, named in (
         ((), "output"),
         ((f"output={tmp_path / 'o.safetensors'}",), "paths.run"),
