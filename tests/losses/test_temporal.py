@@ -80,6 +80,16 @@ def test_a_painter_that_moves_with_its_picture_has_no_loss(clean: None) -> None:
         assert temporal_loss(images, view.images, view).max() < 1e-4
 
 
+def test_noise_has_grains_of_all_sizes() -> None:
+    noise = temporal._noise(torch.zeros(4, 3, 256, 250), torch.Generator().manual_seed(0))
+    assert noise.shape == (4, 3, 256, 250)
+    assert noise.std() == pytest.approx(1, abs=0.03) and abs(noise.mean()) < 0.1
+    # Of each size's variance of 1/5, a block of 8 pixels keeps (size / 8)², at most all.
+    kept = sum(min(1, size / 8) ** 2 for size in (1, 2, 4, 8, 16)) / 5
+    assert F.avg_pool2d(noise, 8).var() == pytest.approx(kept, abs=0.05)
+    assert noise.mean(dim=1).var() == pytest.approx(1 / 2 + 1 / 2 / 3, abs=0.03)  # grey stays, colours cancel
+
+
 def test_noise_and_light_alone_cost_the_identity_little() -> None:
     images = torch.stack([photograph(seed, 96) for seed in range(4)])
     losses = torch.stack([temporal_loss(images, view.images, view) for view in (view_of(images, s) for s in range(10))])
