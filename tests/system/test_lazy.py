@@ -76,3 +76,12 @@ def test_painting_in_python_needs_torch_once(tmp_path: Path, monkeypatch: pytest
 def test_a_backend_is_a_file_of_that_name() -> None:
     folder = SOURCE / "inference" / "engine" / "backends"
     assert {path.stem for path in folder.glob("[!_]*.py")} == set(BACKENDS)
+
+
+def test_a_mistyped_setting_is_answered_without_torch() -> None:
+    words = [sys.executable, "-X", "importtime", "-m", "impasto.training", "style.image=a.jpg", "nonsense=3"]
+    run = subprocess.run(words, capture_output=True, text=True)
+    *imports, said = run.stderr.strip().splitlines()
+    assert run.returncode == 2 and "nonsense" in said
+    assert {"hydra", "impasto.training"} <= (names := {line.rpartition("|")[2].strip() for line in imports})
+    assert not {"torch", "pytorch_lightning"} & names

@@ -15,9 +15,9 @@ import logging
 import os
 import sys
 import warnings
+from typing import TYPE_CHECKING
 
 import hydra
-import torch
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from PIL.Image import DecompressionBombWarning
@@ -25,10 +25,16 @@ from PIL.Image import DecompressionBombWarning
 from impasto.errors import INTERRUPTED_CODE, ImpastoError, UsageError, printable
 from impasto.system import streams
 from impasto.system.files import asset_dir
-from impasto.training.callbacks import is_rank_zero, rank_zero_print
-from impasto.training.run import train
+from impasto.system.lazy import lazy
 from impasto.training.setting_mistakes import explain
-from impasto.training.signals import end_with_launcher
+
+if TYPE_CHECKING:
+    import torch
+
+    from impasto.training import callbacks, run, signals
+else:  # seconds, which the answer to a mistyped setting does without
+    torch = lazy("torch")
+    callbacks, run, signals = (lazy(f"impasto.training.{name}") for name in ("callbacks", "run", "signals"))
 
 
 def _quieten_lightning() -> None:
@@ -41,18 +47,18 @@ def _quieten_lightning() -> None:
 
 @hydra.main(version_base="1.3", config_path=str(asset_dir("configs")), config_name="train")
 def main(config: DictConfig) -> None:
-    end_with_launcher()
+    signals.end_with_launcher()
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.environ.get("IMPASTO_DEBUG"):
         _quieten_lightning()
     try:
         with streams.results_alone():
-            output = train(config)
-        if is_rank_zero():
+            output = run.train(config)
+        if callbacks.is_rank_zero():
             print(output)
     except (KeyboardInterrupt, SystemExit):  # the latter is Lightning's answer to Ctrl-C, after the checkpoint
-        rank_zero_print("impasto: stopped; ckpt_path=last goes on with what was kept, if anything was")
+        callbacks.rank_zero_print("impasto: stopped; ckpt_path=last goes on with what was kept, if anything was")
         sys.exit(INTERRUPTED_CODE)
     except ImpastoError as error:
         if os.environ.get("IMPASTO_DEBUG"):
