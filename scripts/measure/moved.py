@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 from impasto.checkpoint import load_style_model
 from impasto.images.reading import read_image
 from impasto.inference.receptive_field import lay_canvas
+from impasto.losses.temporal import grains
 from impasto.networks import Blur, stride_and_surround
 from impasto.networks.brush import Canvas
 
@@ -37,13 +39,13 @@ GRID = 4  # pixels between the points at which a canvas lies
 
 @torch.no_grad()
 def row(network: nn.Module, photographs: Sequence[Tensor]) -> _head.Row:
-    squares: dict[str, list[Tensor]] = {}
+    squares: defaultdict[str, list[Tensor]] = defaultdict(list)
     stride, _ = stride_and_surround(network)
     has_canvas = any(isinstance(layer, Canvas) for layer in network.modules())
     for photograph in photographs:
         height, width = ((side - max(MOVES)) // stride * stride for side in photograph.shape[1:])
         painted = network(photograph[None, :, :height, :width])
-        squares.setdefault("contrast", []).append(painted.var())
+        squares["contrast"].append(painted.var())
         for move in MOVES:
             cut = photograph[None, :, move : move + height, move : move + width]
             places = {f"moved_{move}": 0}
@@ -51,25 +53,22 @@ def row(network: nn.Module, photographs: Sequence[Tensor]) -> _head.Row:
                 places[f"moved_{move}_canvas_too"] = move
             for name, place in places.items():
                 lay_canvas(network, place, place)
-                off = painted[..., move:, move:] - network(cut)[..., :-move, :-move]
+                squares[name].append(inner_square(painted[..., move:, move:] - network(cut)[..., :-move, :-move]))
                 lay_canvas(network, 0, 0)
-                squares.setdefault(name, []).append(off[..., BORDER:-BORDER, BORDER:-BORDER].square().mean())
         soft = Blur(3)(photograph[None, :, :height, :width])
         painted = network(soft)
         for part in PARTS:
             off = network(moved_by(soft, part).clamp(0, 1)) - moved_by(painted, part)
-            squares.setdefault(f"moved_{part}", []).append(off[..., BORDER:-BORDER, BORDER:-BORDER].square().mean())
+            squares[f"moved_{part}"].append(inner_square(off))
         for size in GRAINS:
-            off = network((soft + NOISE * grains(height, width, size)).clamp(0, 1)) - painted
-            squares.setdefault(f"noise_{size}", []).append(off[..., BORDER:-BORDER, BORDER:-BORDER].square().mean())
+            noise = NOISE * grains((1, 1, height, width), size, torch.Generator().manual_seed(0))
+            squares[f"noise_{size}"].append(inner_square(network((soft + noise).clamp(0, 1)) - painted))
     return {name: _head.rounded(255 * float(torch.stack(each).mean().sqrt())) for name, each in squares.items()}
 
 
-def grains(height: int, width: int, size: int) -> Tensor:
-    """Grey noise (1, 1, height, width) of deviation 1 in squares of `size` pixels, the same at each call."""
-    places = torch.Generator().manual_seed(0)
-    noise = torch.randn(1, 1, -(-height // size), -(-width // size), generator=places)
-    return nn.functional.interpolate(noise, scale_factor=size)[..., :height, :width]
+def inner_square(off: Tensor) -> Tensor:
+    """The mean square of a difference without what lies along the border."""
+    return off[..., BORDER:-BORDER, BORDER:-BORDER].square().mean()
 
 
 def moved_by(images: Tensor, pixels: float) -> Tensor:

@@ -7,6 +7,7 @@ each photograph is made by a motion that is known because it was drawn: no film,
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -138,12 +139,16 @@ def _noise(images: Tensor, generator: torch.Generator) -> Tensor:
     """Noise of deviation 1 in each pixel, as much of it in small grains as in large ones, grey and coloured alike."""
     (number, channels, *sides), noise = images.shape, torch.zeros_like(images)
     for size in _GRAINS:
-        places = [-(-side // size) for side in sides]
-        grey, coloured = (
-            torch.randn(number, each, *places, generator=generator, device=images.device) for each in (1, channels)
-        )
-        noise += F.interpolate(grey + coloured, scale_factor=size)[..., : sides[0], : sides[1]]
+        grey, coloured = (grains((number, each, *sides), size, generator) for each in (1, channels))
+        noise += grey + coloured
     return noise / math.sqrt(2 * len(_GRAINS))
+
+
+def grains(shape: Sequence[int], size: int, generator: torch.Generator) -> Tensor:
+    """Noise (N, C, H, W) of deviation 1, the same within each square of `size` x `size` pixels."""
+    *pictures, height, width = shape
+    noise = torch.randn(*pictures, -(-height // size), -(-width // size), generator=generator, device=generator.device)
+    return F.interpolate(noise, scale_factor=size)[..., :height, :width]
 
 
 def _uniform(images: Tensor, generator: torch.Generator, numbers: int = 1) -> Tensor:
